@@ -1,0 +1,36 @@
+# Paymaster's commands. `make bench` and `make test` set everything up from nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup bench test test-slow check clean
+
+help:           ## say what can be made
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/installed  ## make .venv and install Paymaster with the pinned versions
+
+.venv/installed: setup.cfg constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Paymaster needs Python 3.11 or newer, and $(PYTHON) is %d.%d: run make PYTHON=python3.11 ..." % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet -c constraints.txt --editable '.[dev]'
+	@touch $@
+
+bench: setup    ## run the suite `quick` and print its table (about five minutes)
+	$(BIN)/paymaster run quick
+
+test: setup     ## the tests, about five minutes on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: setup  ## the tests that train for minutes
+	$(BIN)/python -m pytest -m slow
+
+check: setup    ## ruff, mypy and the architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p paymaster
+	$(BIN)/lint-imports
+
+clean:          ## remove what make made; runs/ stays
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

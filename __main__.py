@@ -1,0 +1,5 @@
+"""`python -m paymaster` is `paymaster`."""
+
+from .benchmarks.cli import main
+
+main()

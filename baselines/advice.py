@@ -1,0 +1,20 @@
+"""The control of every principal: its recommendations, without its money."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..contracts.core import Ledger, Transition, nothing
+from ..contracts.recommendation import RecommendationContract
+from ..envs.config import configuration
+
+
+@configuration
+class Advice(RecommendationContract):
+    """A trained principal's recommendations are shown and following them pays nothing. No money of any kind.
+
+    The effect of the payments is the difference to this: a signal alone can already coordinate. Ours.
+    """
+
+    def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
+        return nothing(transition.rewards), memory

@@ -1,0 +1,50 @@
+"""A constant share of the welfare for everyone, whoever earned it: paid by the agents, or by a principal."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from ..contracts.core import Ledger, Mechanism, Transition, nothing
+from ..envs.config import configuration
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@configuration
+class RedistributedShare(Mechanism):
+    """Agent `i` earns `(1 - p) r_i + p W / N`, with `W = sum_j r_j` the welfare of the step. Transfers: sum to zero.
+
+    Whoever had more pays each who had less: `i` pays `(p / N) max(r_i - r_j, 0)` to `j`, which is the same, holds for
+    negative rewards too, and never sends money both ways. `p = 0` is selfish, `p = 1` is an equal split. It is the
+    symmetric transfer of Willis and Luck 2023 with `s = 1 - p (N - 1) / N`; the baseline of Ivanov et al. 2024.
+    """
+
+    share: Share = 0.5
+    """p, the part of every reward that is pooled and split evenly."""
+
+    def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
+        rewards = transition.rewards
+        advantage = rewards[:, :, None] - rewards[:, None, :]  # of the payer (axis 1) over the payee (axis 2)
+        transfers = self.share / rewards.shape[1] * np.maximum(advantage, 0)
+        return nothing(rewards)._replace(transfers=transfers), memory
+
+
+@configuration
+class FundedShare(Mechanism):
+    """Agent `i` earns `r_i + p max(W, 0) / N`, with `W = sum_j r_j` the welfare of the step. Payments of a principal.
+
+    The constant share for a principal with a budget of its own: in a step of positive welfare it pays the share `p`
+    of the welfare, so that it can be compared with a learned principal that spends as much. Ours.
+    """
+
+    share: Share = 0.5
+    """p, the principal's payment as a part of the welfare of each step."""
+
+    def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
+        rewards = transition.rewards
+        welfare = rewards.sum(axis=1, keepdims=True)
+        payments = np.broadcast_to(self.share * np.maximum(welfare, 0) / rewards.shape[1], rewards.shape)
+        return nothing(rewards)._replace(payments=payments), memory

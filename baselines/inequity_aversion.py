@@ -1,0 +1,49 @@
+"""Agents that dislike unequal rewards, theirs and others' (Hughes et al. 2018)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ..contracts.core import Ledger, Mechanism, Transition, nothing
+from ..envs.config import configuration
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+@configuration
+class InequityAversion(Mechanism):
+    """Agent `i` learns from its reward less what inequity costs it. Shaping: no money moves.
+
+        r_i - envy / (N - 1) sum_j max(e_j - e_i, 0) - guilt / (N - 1) sum_j max(e_i - e_j, 0)
+        e_t = discount * smoothing * e_{t-1} + r_t        (e = 0 before an episode's first step)
+
+    Both terms are subtracted: having less than another hurts, and so does having more. `memory` is `e` (B, N).
+    Hughes et al. 2018, "Inequity aversion improves cooperation in intertemporal social dilemmas", equations 3 and 4.
+    """
+
+    envy: Weight = 5.0
+    """alpha: the weight of disadvantageous inequity."""
+
+    guilt: Weight = 0.05
+    """beta: the weight of advantageous inequity."""
+
+    discount: Rate = 0.99
+    """gamma, per step."""
+
+    smoothing: Rate = 0.975
+    """lambda: what a step leaves, beside the discount, of the rewards smoothed so far."""
+
+    def start(self, keys: np.ndarray) -> np.ndarray:
+        return np.zeros((len(keys), len(self.game.agents)), np.float32)
+
+    def settle(self, memory: np.ndarray, transition: Transition) -> tuple[Ledger, np.ndarray]:
+        smoothed = self.discount * self.smoothing * memory + transition.rewards
+        lead = smoothed[:, :, None] - smoothed[:, None, :]  # of agent i (axis 1) over agent j (axis 2)
+        others = max(smoothed.shape[1] - 1, 1)
+        behind, ahead = np.maximum(-lead, 0).sum(axis=2), np.maximum(lead, 0).sum(axis=2)
+        shaping = -(self.envy * behind + self.guilt * ahead) / others
+        return nothing(transition.rewards)._replace(shaping=shaping), smoothed

@@ -1,0 +1,42 @@
+"""Agents that care for each other: what cooperation is worth once the conflict of interest is wished away."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ..contracts.core import Ledger, Mechanism, Transition, nothing
+from ..envs.config import configuration
+
+
+@configuration
+class Joint(Mechanism):
+    """Agent `i` learns from `sum_j r_j`, the welfare of the step. Shaping: no money moves.
+
+    A team without conflict of interest; what separates it from the social optimum is learning alone.
+    """
+
+    def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
+        return _caring(transition, 1.0), memory
+
+
+@configuration
+class Prosocial(Mechanism):
+    """Agent `i` learns from `r_i + eta sum_{j != i} r_j`. Shaping: no money moves.
+
+    `eta = 0` is selfish, `eta = 1` is joint.
+    """
+
+    eta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    """How much another's reward counts beside one's own."""
+
+    def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
+        return _caring(transition, self.eta), memory
+
+
+def _caring(transition: Transition, eta: float) -> Ledger:
+    """The ledger whose shaping is `eta sum_{j != i} r_j`."""
+    rewards = transition.rewards
+    others = rewards.sum(axis=1, keepdims=True) - rewards
+    return nothing(rewards)._replace(shaping=eta * others)

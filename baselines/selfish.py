@@ -1,0 +1,11 @@
+"""No mechanism: what happens when nobody pays and nobody promises."""
+
+from __future__ import annotations
+
+from ..contracts.core import Mechanism
+from ..envs.config import configuration
+
+
+@configuration
+class Selfish(Mechanism):
+    """Agent `i` earns `r_i`, what the environment gives it. No money of any kind; the control of every comparison."""

@@ -1,0 +1,177 @@
+"""The command line: `paymaster list | run | compare | render | solve`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..envs.config import UsageError
+
+MISUSED = 2  # exit code of a mistake in what was asked
+
+app = typer.Typer(
+    name="paymaster",
+    help="What does it cost to make self-interested learners cooperate, and who pays?",
+    epilog="Start with: paymaster run quick",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    GAMES = "games"
+    MECHANISMS = "mechanisms"
+    SUITES = "suites"
+
+
+class Format(StrEnum):
+    """How a comparison is written."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    JSON = "json"
+
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a rule, a parameter or a setting; may be given again."),
+]
+
+
+@app.command(name="list", epilog="Example: paymaster list mechanisms")
+def list_(
+    kind: Annotated[Kind | None, typer.Argument(help="All of them unless one is named.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Items with an id each.")] = False,
+) -> None:
+    """Say which games, mechanisms and suites there are."""
+    from .listing import listing, written
+
+    print(written(listing([kind] if kind else list(Kind)), as_json=as_json))
+
+
+@app.command(
+    epilog="""Examples:
+
+    paymaster run quick
+
+    paymaster run coin-3x3 --seeds 3 --workers 2 --out runs/mine
+
+    paymaster run coin_game/ivanov-3x3 --mechanism constant-share --set share=0.3 --seed 1
+
+    paymaster run my-suite.yaml          paymaster run runs/mine/.../run.json
+    """
+)
+def run(
+    what: Annotated[str, typer.Argument(metavar="SUITE|FILE.yaml|GAME|run.json", help="What to run.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the runs; runs/NAME unless given.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds, instead of the suite's own number.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The first seed; 0 unless given.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time; one a core unless given.")] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster, whose machines share the folder.")] = None,
+    settings: Settings = None,
+    mechanism: Annotated[str | None, typer.Option(help="For a single GAME; selfish unless given.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="For a single GAME: dqn (unless given) or ppo.")] = None,
+) -> None:
+    """Make the runs of a suite, or a single one; those already made are not made again."""
+    from .execution import Request, execute
+
+    sys.exit(execute(Request(what, out, seeds, seed, workers, address, settings or [], mechanism, algorithm)))
+
+
+@app.command(
+    epilog="""Examples:
+
+    paymaster compare runs/quick
+
+    paymaster compare runs/coin-3x3 results/reference/coin-3x3.csv --against constant-share
+
+    paymaster compare runs/coin-3x3 --format csv --out results/coin-3x3.csv
+    """
+)
+def compare(
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR|TABLE...", help="Run folders and CSV tables.")],
+    format: Annotated[Format, typer.Option("--format", help="csv keeps every seed and can be compared again.")] = Format.TABLE,
+    against: Annotated[str, typer.Option(help="The mechanism that differences are taken to, seed by seed.")] = "selfish",
+    out: Annotated[Path | None, typer.Option(help="A file to write to; how it was made goes beside it, as JSON.")] = None,
+) -> None:
+    """Compare evaluated runs: welfare, payments and who pays, beside exact and published numbers.
+
+    Damaged folders and tables are named and left out; the exit code is 1 only if nothing is left to compare.
+    """
+    from .comparing import compare_and_write
+
+    sys.exit(compare_and_write(paths, format.value, against, out))
+
+
+@app.command(
+    epilog="""Examples:
+
+    paymaster render coin_game/ivanov-7x7 --out random.gif
+
+    paymaster render runs/quick/coin_game__ivanov-3x3/principal-dqn/dqn/s0-... --out episode.gif
+    """
+)
+def render(
+    what: Annotated[str, typer.Argument(metavar="GAME|RUN", help="A game, played at random, or a run's folder.")],
+    out: Annotated[Path, typer.Option(help="episode.gif, or .png for its first moment.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of a game's episode.")] = 0,
+    settings: Settings = None,
+) -> None:
+    """Draw an episode: one that a run evaluated, or one of a game played at random."""
+    from .drawing import draw
+
+    print(draw(what, out, seed=seed, settings=settings or []))
+
+
+@app.command(
+    epilog="""Examples:
+
+    paymaster solve coin_game/ivanov-3x3
+
+    paymaster solve coin_game/ivanov-7x7 --discount 0.99 --json
+    """
+)
+def solve(
+    game: Annotated[str, typer.Argument(metavar="GAME", help="A game small enough for a table of its states.")],
+    settings: Settings = None,
+    alpha: Annotated[float, typer.Option(help="The principal maximises welfare / alpha - payments.")] = 0.1,
+    discount: Annotated[float | None, typer.Option(help="Solve the stationary game; the finite horizon without.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that was found.")] = False,
+) -> None:
+    """Compute a game's exact equilibria: the optimum, what selfishness gives, what a principal pays."""
+    from .exact import solved
+
+    print(solved(game, settings or [], alpha=alpha, discount=discount, as_json=as_json))
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """Run the command line. A mistake of the user's ends with exit code 2 and one message."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except UsageError as error:
+        sys.exit(_refused(str(error)))
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        message = getattr(error, "format_message", None)  # click's own mistakes: unknown options, wrong types
+        if message is None:
+            raise
+        sys.exit(_refused(message()))
+    sys.exit(code or 0)
+
+
+def _refused(message: str) -> int:
+    print(f"paymaster: {message}", file=sys.stderr)
+    return MISUSED

@@ -1,0 +1,76 @@
+"""Where numbers come from: versions, commit and machine, to stand beside every result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..envs.version import VERSION
+
+PACKAGES = ("numpy", "numba", "torch", "ray", "gymnasium", "pettingzoo", "pandas", "pyarrow", "scipy")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, commit, machine and the time in UTC, JSON-ready."""
+    return {"versions": versions(), "commit": commit(), "machine": machine(), "date": now()}
+
+
+def now() -> str:
+    """The time in UTC, to the second, as ISO 8601 has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Paymaster, Python, and the packages that numbers depend on, where they are installed."""
+    found = {"paymaster": VERSION, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def commit() -> str:
+    """The checkout's commit, `+changes` where files differ from it; empty where Paymaster runs from no checkout."""
+    head = _git("rev-parse", "HEAD")
+    if not head or Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
+        return ""
+    return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """Processor, cores that may be used, and operating system."""
+    return {"cpu": _cpu(), "cores": cores(), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

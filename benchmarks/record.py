@@ -1,0 +1,128 @@
+"""The record of a run: a row for every episode of every phase, the curves, and what made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..contracts.loop import Episodes
+from ..envs.config import UsageError
+from .folders import RUN
+from .metrics import equality, payment_share
+from .spec import Resolved, RunSpec, read_spec
+
+EPISODES, TRAINING = "episodes.parquet", "training.parquet"
+PHASES = ("train", "validate", "evaluate")
+
+
+class Record:
+    """Collects what a run's phases report; `tables` makes of it what is kept."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        self.resolved = resolved
+        self.episodes: dict[str, list[Episodes]] = {}
+        self.training: list[dict[str, Any]] = []
+        self.steps: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+
+    def add(self, phase: str, steps: int, episodes: Episodes | None, training: Mapping[str, float]) -> None:
+        """What happened in `phase` up to its environment step `steps`."""
+        self.steps[phase] = steps
+        if episodes is not None and len(episodes.steps):
+            self.episodes.setdefault(phase, []).append(episodes)
+        self.training += [
+            {"phase": phase, "steps": steps, "name": name, "value": float(value)} for name, value in training.items()
+        ]
+
+    def finished(self, phase: str) -> Episodes:
+        """Every finished episode of a phase."""
+        parts = self.episodes[phase]
+        return Episodes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def save(self, folder: Path) -> None:
+        """Write episodes.parquet and training.parquet."""
+        tables = [episode_table(self.resolved, phase, self.finished(phase)) for phase in PHASES if phase in self.episodes]
+        pq.write_table(pa.concat_tables(tables), folder / EPISODES, compression="zstd")
+        schema = pa.schema({"phase": pa.string(), "steps": pa.int64(), "name": pa.string(), "value": pa.float64()})
+        pq.write_table(pa.Table.from_pylist(self.training, schema=schema), folder / TRAINING, compression="zstd")
+
+
+def episode_table(resolved: Resolved, phase: str, episodes: Episodes) -> pa.Table:
+    """A row for each episode: which run's and phase's it is, and who earned, paid and received what.
+
+    Payment share, equality, compliance and deviation regret are empty where they are undefined or not known.
+    """
+    values, count = resolved.values, len(episodes.steps)
+    welfare, payment = episodes.returns.sum(axis=1), episodes.payments.sum(axis=1)
+    same = {
+        "run": resolved.folder, "game": values["game"], "game_version": values["game_version"],
+        "mechanism": values["mechanism"], "algorithm": values["algorithm"], "seed": values["seed"], "phase": phase,
+    }  # fmt: skip
+    columns: dict[str, Any] = {name: [value] * count for name, value in same.items()} | {
+        "episode": np.arange(count),
+        "steps": episodes.steps,
+        "key": episodes.key,
+        "length": episodes.length,
+        "welfare": welfare,
+        "principal_payment": payment,
+        "payment_share": _nullable(payment_share(welfare, payment)),
+        "transfer_volume": episodes.transfer_volume,
+        "compliance": _nullable(episodes.compliance),
+        "deviation_regret": pa.nulls(count, pa.float64()),
+        "equality": _nullable(equality(episodes.returns)),
+    }
+    for name, per_agent in (
+        ("return", episodes.returns), ("payment", episodes.payments),
+        ("transfer", episodes.transfers), ("shaping", episodes.shaping),
+    ):  # fmt: skip
+        columns |= {f"{name}_{i}": per_agent[:, i].astype(np.float64) for i in range(per_agent.shape[1])}
+    return pa.table(columns)
+
+
+def write_about(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write run.json."""
+    (folder / RUN).write_text(json.dumps(about, indent=1) + "\n")
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What a run.json says. Raises UsageError where it is missing or damaged."""
+    try:
+        about = json.loads(path.read_text())
+        if not isinstance(about, dict) or not {"run", "spec", "resolved", "variant"} <= about.keys():
+            raise ValueError("it is no record of a run")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    return about
+
+
+def read_run_spec(path: Path) -> RunSpec:
+    """The spec in a run.json, to make the run again. Raises UsageError where it is missing or damaged."""
+    return read_spec(read_about(path)["spec"], what=str(path))
+
+
+def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | None = None) -> Any:
+    """A run's episodes, of one phase or of all, as a pandas DataFrame. Raises UsageError for a damaged file."""
+    return _read(folder / EPISODES, phase, columns)
+
+
+def read_training(folder: Path) -> Any:
+    """A run's losses as a pandas DataFrame of phase, steps, name, value. Raises UsageError for a damaged file."""
+    return _read(folder / TRAINING, None, None)
+
+
+def _read(path: Path, phase: str | None, columns: list[str] | None) -> Any:
+    filters = [("phase", "==", phase)] if phase else None
+    try:
+        return pq.read_table(path, columns=columns, filters=filters).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _nullable(values: np.ndarray) -> pa.Array:
+    return pa.array(values.astype(np.float64), mask=np.isnan(values))

@@ -1,0 +1,219 @@
+"""One run, from its spec to its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..contracts.core import Mechanism
+from ..contracts.loop import Episodes, Principal
+from . import folders
+from .overrides import override
+from .provenance import provenance
+from .record import Record, read_about, read_episodes, write_about
+from .replay import Replay, play, save_replay
+from .spec import (
+    Resolved,
+    RunSpec,
+    algorithm_settings,
+    mechanism_of,
+    parameters_of,
+    principal_settings,
+    references,
+    resolve,
+)
+
+RECENT = 500  # episodes over which progress tells welfare and payment so far
+POLICY, PRINCIPAL = "policy", "principal"  # prefixes of the weights' files
+
+
+class Progress(NamedTuple):
+    """Where a run is."""
+
+    phase: str
+    steps: int  # environment steps of the phase
+    total: int
+    welfare: float  # mean of the last episodes; nan before the first
+    payment: float
+
+
+class Result(NamedTuple):
+    """A finished run."""
+
+    folder: Path
+    about: dict[str, Any]  # run.json
+    welfare: float  # means over the evaluated episodes
+    payment: float
+    compliance: float  # nan where nothing is recommended
+
+
+class Loaded(NamedTuple):
+    """What a run learned, to act without RLlib: `policy(seen)` and `principal(game, state)`."""
+
+    spec: RunSpec
+    game: Any
+    mechanism: Mechanism
+    principal: Principal | None
+    policy: Any
+
+
+def run(
+    game: str, *, mechanism: str = "selfish", algorithm: str = "dqn", seed: int = 0, steps: int = 200_000,
+    out: str | Path = "runs/single", **settings: Any,
+) -> Result:  # fmt: skip
+    """Make one run, or find it already made.
+
+    `settings` are keys as `--set` takes them: rules of the game, parameters of the mechanism, settings of the
+    algorithm or of the principal's training. Raises UsageError for anything unknown or out of range.
+    """
+    spec = RunSpec(game=game, mechanism=mechanism, algorithm=algorithm, seed=seed, steps=steps)
+    resolved = resolve(override([spec], settings)[0])
+    with folders.claimed(Path(out)):
+        for _ in perform(resolved.spec, Path(out)):
+            pass
+    return result(Path(out) / resolved.folder)
+
+
+def perform(spec: RunSpec, out: Path) -> Iterator[Progress]:
+    """Make a run whose dependencies have finished in `out`, telling its progress; at the end its folder is there.
+
+    A finished run is not made again. What was cut starts anew from its seed and gives the same episodes.
+    """
+    resolved = resolve(spec)
+    folder = out / resolved.folder
+    if folder.exists():
+        return
+    record, started = Record(resolved), provenance()
+    mechanism = given_mechanism(resolved, out)
+    principal = yield from _principal(resolved, mechanism, out, record)
+    policy = yield from _agents(resolved, mechanism, principal, record)
+    evaluated = yield from _evaluated(resolved, mechanism, principal, policy, record)
+    with folders.whole(folder) as partial:
+        record.save(partial)
+        policy.save(partial / POLICY)
+        if spec.principal_from is None and principal is not None:
+            principal.save(partial / PRINCIPAL)
+        save_replay(partial, _replay(resolved, mechanism, principal, policy))
+        write_about(partial, _about(resolved, mechanism, record, started, evaluated))
+
+
+def result(folder: Path) -> Result:
+    """What a finished run came to."""
+    evaluated = read_episodes(folder, "evaluate", ["welfare", "principal_payment", "compliance"])
+    return Result(folder, read_about(folder / folders.RUN), *(float(value) for value in evaluated.mean()))
+
+
+def load(folder: str | Path) -> Loaded:
+    """What the run in `folder` learned. Raises UsageError where the folder holds no finished run."""
+    from ..learning.policy import Policy
+
+    folder = Path(folder)
+    about = read_about(folder / folders.RUN)
+    spec = RunSpec.model_validate(about["spec"])
+    resolved, out = resolve(spec), folder.absolute().parents[3]
+    mechanism = given_mechanism(resolved, out)
+    principal = load_principal(resolved, out) if mechanism.principal else None
+    return Loaded(spec, resolved.game, mechanism, principal, Policy.load(folder / POLICY))
+
+
+def given_mechanism(resolved: Resolved, out: Path) -> Mechanism:
+    """The run's mechanism, with the parameters that other runs in `out` give."""
+    given = {name: _share(out / resolve(value.source).folder) for name, value in references(resolved.spec).items()}
+    return mechanism_of(resolved.spec, resolved.game, given)
+
+
+def load_principal(resolved: Resolved, out: Path) -> Any:
+    """The trained principal of a finished run in `out`: its own, or the one that it took from another."""
+    from ..learning.principal import TrainedPrincipal
+
+    source = resolved.spec.principal_from or resolved.spec
+    return TrainedPrincipal.load(out / resolve(source).folder / PRINCIPAL)
+
+
+def _principal(resolved: Resolved, mechanism: Mechanism, out: Path, record: Record) -> Generator[Progress, None, Any]:
+    from ..learning import phases
+
+    if not mechanism.principal:
+        return None
+    if resolved.spec.principal_from is not None:
+        return load_principal(resolved, out)
+    settings = principal_settings(resolved.spec)
+    return (yield from _phase("train", phases.train_principal(resolved.game, settings, seed=resolved.spec.seed), record))
+
+
+def _agents(resolved: Resolved, mechanism: Mechanism, principal: Any, record: Record) -> Generator[Progress, None, Any]:
+    from ..learning import phases
+
+    spec = resolved.spec
+    phase = phases.train_agents(
+        resolved.game, mechanism, principal, algorithm_settings(spec), seed=spec.seed, steps=spec.steps
+    )
+    return (yield from _phase("validate", phase, record))
+
+
+def _phase(name: str, phase: Any, record: Record) -> Generator[Progress, None, Any]:
+    """Iterate over a phase to its end and return its result."""
+    began, recent = time.perf_counter(), None
+    with phase:
+        for update in phase:
+            record.add(name, update.steps, update.episodes, update.training)
+            recent = _recent(recent, update.episodes)
+            yield Progress(name, update.steps, update.total, *_means(recent))
+        learned = phase.result()
+    record.seconds[name] = time.perf_counter() - began
+    return learned
+
+
+def _evaluated(resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any, record: Record) -> Generator[Progress, None, Episodes]:
+    from ..learning import phases
+
+    began, spec = time.perf_counter(), resolved.spec
+    episodes = phases.evaluate(resolved.game, mechanism, principal, policy, seed=spec.seed, episodes=spec.episodes)
+    total = int(episodes.length.sum())
+    record.add("evaluate", total, episodes, {})
+    record.seconds["evaluate"] = time.perf_counter() - began
+    yield Progress("evaluate", total, total, *_means(episodes))
+    return episodes
+
+
+def _replay(resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any) -> Replay:
+    from ..learning.runner import EVALUATE
+
+    return play(resolved.game, mechanism, principal, policy, seed=resolved.spec.seed, stream=EVALUATE)
+
+
+def _about(resolved: Resolved, mechanism: Mechanism, record: Record, started: dict[str, Any], episodes: Episodes) -> Any:
+    return {
+        "run": resolved.folder,
+        "finished": True,
+        "name": resolved.name,
+        "variant": resolved.variant,
+        "spec": resolved.spec.model_dump(mode="json", by_alias=True),
+        "resolved": {**resolved.values, "given": parameters_of(mechanism), "agents": list(resolved.game.agents)},
+        "steps": record.steps,
+        "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
+        "evaluated": {"welfare": float(episodes.returns.sum(axis=1).mean()), "payment": float(episodes.payments.sum(axis=1).mean())},
+        **started,
+    }
+
+
+def _recent(recent: Episodes | None, new: Episodes | None) -> Episodes | None:
+    """The last episodes, those of the newest update at least."""
+    if new is None or recent is None or len(new.steps) >= RECENT:
+        return recent if new is None else new
+    return Episodes(*(column[-RECENT:] for column in recent + new))
+
+
+def _means(episodes: Episodes | None) -> tuple[float, float]:
+    """Mean welfare and payment."""
+    if episodes is None:
+        return float("nan"), float("nan")
+    return float(episodes.returns.sum(axis=1).mean()), float(episodes.payments.sum(axis=1).mean())
+
+
+def _share(folder: Path) -> float:
+    """The payment share of a finished run: its evaluation's mean payment / mean welfare."""
+    means = read_episodes(folder, "evaluate", ["welfare", "principal_payment"]).mean()
+    return float(means["principal_payment"] / means["welfare"])

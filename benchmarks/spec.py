@@ -1,0 +1,205 @@
+"""What a run is: a value, complete in itself, from which its folder's name and everything it does follow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_jsonable_python
+
+from ..baselines import make_mechanism, mechanism_class
+from ..contracts.core import Mechanism
+from ..envs import make
+from ..envs.config import UsageError, configure, nearest, plain
+from ..envs.core import Game
+
+PROBE = 0.5  # stands for a share that another run has yet to give, while the parameters around it are checked
+
+
+class Model(BaseModel):
+    """Read from files: frozen, and a field that does not exist is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Reference(Model):
+    """A parameter whose value another run of the same seed gives: its evaluation's mean payment / mean welfare."""
+
+    source: RunSpec = Field(alias="from")
+    column: Literal["payment_share"]
+
+
+class RunSpec(Model):
+    """A game under a mechanism, the learner that plays it, budgets and a seed."""
+
+    game: str
+    rules: dict[str, Any] = {}
+    mechanism: str
+    parameters: dict[str, Annotated[Reference | Any, Field(union_mode="left_to_right")]] = {}
+    algorithm: str = "dqn"
+    settings: dict[str, Any] = {}
+    """Of the algorithm, where they differ from its defaults."""
+    principal: dict[str, Any] = {}
+    """Settings of the principal's own training, where they differ from the defaults."""
+    principal_from: RunSpec | None = None
+    """The run whose trained principal is taken, frozen, instead of training one."""
+    steps: int = Field(ge=1)
+    """Environment steps of the phase validate: the budget, equal for all that are compared."""
+    episodes: int = Field(1024, ge=1)
+    """Episodes of the phase evaluate."""
+    seed: int = Field(0, ge=0, lt=2**31)
+
+    def needs(self) -> Iterator[RunSpec]:
+        """The runs that must have finished before."""
+        if self.principal_from is not None:
+            yield self.principal_from
+        for value in self.parameters.values():
+            if isinstance(value, Reference):
+                yield value.source
+
+
+class Resolved(NamedTuple):
+    """A spec checked, with every default filled in."""
+
+    spec: RunSpec
+    game: Game
+    values: dict[str, Any]  # JSON-ready; whatever changes them changes the run
+    name: str  # the mechanism and those of its parameters that differ from their defaults
+    variant: str  # hash of the values without the seed: runs that differ in their seed alone share it
+    folder: str  # relative: game/mechanism/algorithm/s<seed>-<hash of the values>
+
+
+def read_spec(values: Any, *, what: str) -> RunSpec:
+    """A spec from JSON values. Raises UsageError naming `what` they are."""
+    try:
+        return RunSpec.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(f"{what}: {faults(error)}") from None
+
+
+def faults(error: ValidationError) -> str:
+    """Every fault of a file's content, as where it is, what is allowed and the value got."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'top level'}: {fault['msg'].lower()} (got {short(fault['input'])})"
+        for fault in error.errors()
+    )
+
+
+def short(value: Any, limit: int = 60) -> str:
+    """A value as it may stand in a message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def resolve(spec: RunSpec) -> Resolved:
+    """Check a spec and fill in its defaults. Raises UsageError for whatever does not exist or is not allowed."""
+    game = make(spec.game, **spec.rules)
+    mechanism = mechanism_of(spec, game, dict.fromkeys(references(spec), PROBE))
+    parameters = {**parameters_of(mechanism), **{name: _named(spec, name) for name in references(spec)}}
+    values = {
+        "game": spec.game,
+        "game_version": type(game).version,
+        "rules": plain(game),
+        "mechanism": spec.mechanism,
+        "parameters": parameters,
+        "algorithm": spec.algorithm,
+        "settings": plain(algorithm_settings(spec)),
+        "principal": _principal_values(spec, mechanism),
+        "steps": spec.steps,
+        "episodes": spec.episodes,
+    }
+    variant = digest(values)
+    folder = f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/s{spec.seed}-{digest([variant, spec.seed])}"
+    return Resolved(spec, game, {**values, "seed": spec.seed}, _name(mechanism, spec.mechanism, parameters), variant, folder)
+
+
+def references(spec: RunSpec) -> dict[str, Reference]:
+    """The parameters that other runs give."""
+    return {name: value for name, value in spec.parameters.items() if isinstance(value, Reference)}
+
+
+def mechanism_of(spec: RunSpec, game: Game, given: Mapping[str, float]) -> Mechanism:
+    """The spec's mechanism for its game, with the referenced parameters as `given` by the runs they refer to."""
+    return make_mechanism(spec.mechanism, game, **{**spec.parameters, **given})
+
+
+def algorithm_settings(spec: RunSpec) -> Any:
+    """The settings of the agents' algorithm. Raises UsageError for an unknown algorithm or setting."""
+    return configure(algorithm_class(spec.algorithm), spec.settings, what=f"algorithm {spec.algorithm}")
+
+
+def algorithm_class(algorithm: str) -> type[Any]:
+    """The settings' class of an algorithm."""
+    from ..learning import ALGORITHMS
+
+    if algorithm not in ALGORITHMS:
+        raise UsageError(nearest("algorithm", algorithm, ALGORITHMS))
+    return ALGORITHMS[algorithm]
+
+
+def principal_class(mechanism: str) -> type[Any] | None:
+    """The settings' class of the principal that a mechanism needs trained; None where it needs none."""
+    from ..learning import PRINCIPALS
+
+    principal = mechanism_class(mechanism).principal
+    return PRINCIPALS[principal] if principal else None
+
+
+def principal_settings(spec: RunSpec) -> Any:
+    """The settings of the principal's training; None where the run trains none."""
+    cls = principal_class(spec.mechanism)
+    return configure(cls, spec.principal, what="the principal") if cls and spec.principal_from is None else None
+
+
+def digest(values: Any) -> str:
+    """Eight hexadecimal digits that any change of the values changes."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def parameters_of(mechanism: Mechanism) -> dict[str, Any]:
+    """A mechanism's parameters, JSON-ready, defaults included."""
+    names = [field.name for field in fields(mechanism) if field.name != "game"]
+    return {name: to_jsonable_python(getattr(mechanism, name)) for name in names}
+
+
+def _named(spec: RunSpec, name: str) -> dict[str, str]:
+    """How a reference stands among resolved values: without a seed, which is the run's own."""
+    reference: Reference = spec.parameters[name]
+    source = resolve(reference.source)
+    _same_seed(spec, reference.source)
+    return {"from": f"{source.name}/{reference.source.algorithm}.{reference.column}", "variant": source.variant}
+
+
+def _principal_values(spec: RunSpec, mechanism: Mechanism) -> Any:
+    if not mechanism.principal:
+        if spec.principal or spec.principal_from:
+            raise UsageError(f"mechanism {spec.mechanism} has no principal to train: leave out its settings")
+        return None
+    if spec.principal_from is None:
+        return plain(principal_settings(spec))
+    if spec.principal:
+        raise UsageError("a principal taken from another run is not trained again: leave out its settings")
+    _same_seed(spec, spec.principal_from)
+    source = resolve(spec.principal_from)
+    if not isinstance(source.values["principal"], dict) or "from" in source.values["principal"]:
+        raise UsageError(f"{source.name}/{spec.principal_from.algorithm} trains no principal that could be taken from it")
+    return {"from": f"{source.name}/{spec.principal_from.algorithm}", "variant": source.variant}
+
+
+def _same_seed(spec: RunSpec, source: RunSpec) -> None:
+    if source.seed != spec.seed:
+        raise UsageError(f"seed {spec.seed} depends on a run of seed {source.seed}: they must be the same")
+
+
+def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any]) -> str:
+    fields = type(mechanism).__pydantic_fields__  # type: ignore[attr-defined]
+    changed = {
+        name: value["from"] if isinstance(value, dict) and "from" in value else value
+        for name, value in parameters.items()
+        if fields[name].is_required() or value != to_jsonable_python(fields[name].get_default(call_default_factory=True))
+    }
+    return " ".join([id, *(f"{name}={value}" for name, value in changed.items())])

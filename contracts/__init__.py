@@ -1,0 +1,1 @@
+"""What can be promised, what it pays, the exact equilibria, and the learned principals' mathematics."""

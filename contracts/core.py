@@ -1,0 +1,92 @@
+"""What every mechanism is: terms offered, terms seen, and the ledger that settles each step.
+
+Three kinds of money are kept apart, always: `payments` come from the principal and are never negative; `transfers`
+move between agents, from payer to payee, so they sum to zero by construction; `shaping` changes what an agent wishes
+for and moves no money.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import numpy as np
+from pydantic import SkipValidation
+
+from ..envs.config import configuration
+from ..envs.core import Game
+
+
+class Ledger(NamedTuple):
+    """The money of one step."""
+
+    payments: np.ndarray  # (B, N) from the principal, >= 0
+    transfers: np.ndarray  # (B, N, N) from payer (axis 1) to payee (axis 2), >= 0
+    shaping: np.ndarray  # (B, N) moves no money
+
+    def received(self) -> np.ndarray:
+        """(B, N): each agent's net transfer; sums to zero over the agents."""
+        return self.transfers.sum(axis=1) - self.transfers.sum(axis=2)  # type: ignore[no-any-return]
+
+    def income(self) -> np.ndarray:
+        """(B, N): what the mechanism adds to each agent's reward from the environment."""
+        return self.payments + self.received() + self.shaping
+
+
+class Transition(NamedTuple):
+    """One step of `B` environments, as a mechanism sees it when it settles."""
+
+    state: Any
+    terms: Any
+    actions: np.ndarray  # (B, N)
+    events: Any
+    rewards: np.ndarray  # (B, N), from the environment alone
+    next_state: Any  # before any reset
+    terminated: np.ndarray  # (B,)
+    truncated: np.ndarray  # (B,)
+
+
+class Decisions(NamedTuple):
+    """What a principal decides for one step: a recommended action for each agent and the pay for following it."""
+
+    recommended: np.ndarray  # (B, N) int
+    promised: np.ndarray  # (B, N) float32, >= 0
+
+
+@configuration
+class Mechanism:
+    """A contract (what may be promised, what it pays) with a rule for who chooses the terms.
+
+    This base promises nothing and pays nothing; a mechanism overrides what differs. Its fields are its parameters.
+    `memory` carries what lasts beyond a step: terms held for an episode, smoothed rewards, who follows.
+    """
+
+    game: Annotated[Game, SkipValidation]
+
+    principal: ClassVar[str] = ""  # the learned principal it needs ("dqn"), empty for none
+    terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
+
+    def start(self, keys: np.ndarray) -> Any:
+        """The memory of new episodes, one for each key (B,)."""
+        return ()
+
+    def offer(self, memory: Any, state: Any, decisions: Decisions | None) -> tuple[Any, Any]:
+        """The terms for the coming step, and the memory. `decisions` come from the principal, where there is one."""
+        return (), memory
+
+    def view(self, terms: Any, B: int) -> np.ndarray:
+        """(B, N, K) float32: what each agent is shown of its terms."""
+        return np.zeros((B, len(self.game.agents), 0), np.float32)
+
+    def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
+        """The money of a step, and the memory after it."""
+        return nothing(transition.rewards), memory
+
+    def complied(self, terms: Any, actions: np.ndarray) -> np.ndarray | None:
+        """(B, N) bool: who did as recommended; None where nothing is recommended."""
+        return None
+
+
+def nothing(rewards: np.ndarray) -> Ledger:
+    """The ledger of a step in which no money moves; `rewards` (B, N) gives the shape."""
+    B, N = rewards.shape
+    return Ledger(np.zeros((B, N), np.float32), np.zeros((B, N, N), np.float32), np.zeros((B, N), np.float32))

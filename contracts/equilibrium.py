@@ -1,0 +1,156 @@
+"""The exact equilibria of a game that fits in a table: what is optimal, what selfishness gives, what a principal pays.
+
+Five solutions, each by its rule (`RULES`): the social optimum; the selfish Markov equilibria that at every stage take
+the pure equilibrium of highest, or lowest, total continuation value (rules of selection, not bounds: where a stage has
+no pure equilibrium the joint action with the smallest largest regret is taken, and both the number of such stages and
+what a best reply would gain are reported); and the subgame-perfect equilibrium of a principal who cannot commit, who
+pays the least that makes its recommendation a best response, to the others' recommended actions or, `dominant`, to
+every action of theirs, and maximises `welfare / alpha - payments` (Ivanov et al. 2024, with observable actions).
+
+Each is solved over the finite horizon by backward induction, undiscounted, or with a discount for the stationary
+game that never ends; both are evaluated over the undiscounted horizon.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..envs import FAMILIES, family, make
+from ..envs.config import UsageError, nearest, plain
+from ..envs.core import Game
+from .evaluation import deviation_gains, evaluate_policy
+from .stage_games import COOPERATIVE, DOMINANT, HIGHEST, LOWEST, PRINCIPAL, Stage, follow, sweep
+from .tabulate import Table, tabulate
+
+RULES = {
+    "cooperative": COOPERATIVE,
+    "highest": HIGHEST,
+    "lowest": LOWEST,
+    "principal": PRINCIPAL,
+    "dominant": DOMINANT,
+}
+CONVERGED = 1e-12  # a stationary solution has converged when no value moves by more, relative to 1 + its size
+FOLLOW = 40  # steps that a stationary policy is followed between two choices of it
+CHOICES = 2000  # after which a stationary solution that still changes is given up, its residual reported
+
+
+class Solution(NamedTuple):
+    """A policy for every agent, what it is paid for following it, and what that comes to over the horizon."""
+
+    actions: np.ndarray  # (S, N) int where stationary, else (T, S, N)
+    promised: np.ndarray  # the same shape, float64; zero without a principal
+    returns: np.ndarray  # (N,) from the environment alone, undiscounted
+    payments: np.ndarray  # (N,)
+    gains: np.ndarray  # (N,) what each agent's best reply would add in the game that was solved
+    unresolved: int  # (state, step) pairs without a pure equilibrium
+    residual: float  # by how much a stationary solution's values still moved, relative; 0 for a finite horizon
+
+    @property
+    def welfare(self) -> float:
+        return float(self.returns.sum())
+
+    @property
+    def payment(self) -> float:
+        return float(self.payments.sum())
+
+
+def solve(
+    table: Table, rule: str, horizon: int, *, discount: float | None = None, alpha: float = 0.1
+) -> Solution:
+    """The solution of `table` by one of the `RULES`.
+
+    Finite without a `discount`, stationary with one in (0, 1). `alpha` is what a unit of payment is worth to the
+    principal in welfare: it maximises welfare / alpha - payments. Raises UsageError for values out of range.
+    """
+    _check(rule, horizon, discount, alpha)
+    if discount is None:
+        actions, promised, unresolved = _backward_induction(table, RULES[rule], horizon, alpha)
+        residual = 0.0
+    else:
+        stage, residual = _value_iteration(table, RULES[rule], discount, alpha)
+        actions, promised, unresolved = table.actions[stage.joint], stage.promised, int(stage.unresolved.sum())
+    worth = evaluate_policy(table, actions, promised, horizon)
+    gains = deviation_gains(table, actions, promised, horizon, discount=discount)
+    return Solution(actions, promised, worth.returns, worth.payments, gains, unresolved, residual)
+
+
+def summary(game: Game, alpha: float = 0.1, discount: float | None = None) -> dict[str, Any]:
+    """Every solution of `game` as JSON-ready values; `seconds` includes making the table.
+
+    Raises UsageError for a game that cannot be tabulated or is too large.
+    """
+    began = time.perf_counter()
+    table = tabulate(game)
+    found = {rule: solve(table, rule, game.horizon, discount=discount, alpha=alpha) for rule in RULES}
+    return {
+        "game": game_name(game),
+        "rules": plain(game),
+        "states": table.states,
+        "horizon": game.horizon,
+        "discount": discount,
+        "alpha": alpha,
+        "seconds": round(time.perf_counter() - began, 3),
+        "cooperative": _row(found["cooperative"]),
+        "selfish": {rule: _row(found[rule]) | _doubts(found[rule]) for rule in ("highest", "lowest")},
+        "principal": _row(found["principal"]) | _doubts(found["principal"]),
+        "principal_dominant": _row(found["dominant"]) | _doubts(found["dominant"]),
+    }
+
+
+def game_name(game: Game) -> str:
+    """The id of `game`, `family/preset`; the family alone where its rules are no preset's."""
+    for name in FAMILIES:
+        if type(game) is family(name):
+            same = [preset for preset in family(name).presets if make(f"{name}/{preset}") == game]
+            return f"{name}/{same[0]}" if same else name
+    return type(game).__name__
+
+
+def _backward_induction(table: Table, rule: int, horizon: int, alpha: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """The policy (T, S, N), its payments and the number of stages without a pure equilibrium."""
+    S, _, N = table.rewards.shape
+    actions, promised = np.empty((horizon, S, N), np.int16), np.empty((horizon, S, N))
+    values, unresolved = np.zeros((S, N + 1)), 0
+    for t in reversed(range(horizon)):
+        stage = sweep(table, values, rule=rule, alpha=alpha, discount=1.0)
+        values = stage.values
+        actions[t], promised[t] = table.actions[stage.joint], stage.promised
+        unresolved += int(stage.unresolved.sum())
+    return actions, promised, unresolved
+
+
+def _value_iteration(table: Table, rule: int, discount: float, alpha: float) -> tuple[Stage, float]:
+    """The stationary choice and its residual. Between two choices the last one is followed, which is cheap."""
+    S, _, N = table.rewards.shape
+    values = np.zeros((S, N + 1))
+    for _ in range(CHOICES):
+        stage = sweep(table, values, rule=rule, alpha=alpha, discount=discount)
+        residual = float(np.abs(stage.values - values).max() / (1.0 + np.abs(values).max()))
+        if residual <= CONVERGED:
+            break
+        values = follow(table, stage, stage.values, alpha=alpha, discount=discount, steps=FOLLOW)
+    return stage, residual
+
+
+def _check(rule: str, horizon: int, discount: float | None, alpha: float) -> None:
+    if rule not in RULES:
+        raise UsageError(nearest("rule", rule, RULES))
+    if horizon < 1:
+        raise UsageError(f"horizon: got {horizon}, allowed is 1 or more")
+    if discount is not None and not 0.0 < discount < 1.0:
+        raise UsageError(f"discount: got {discount}, allowed is between 0 and 1; leave it out for the finite horizon")
+    if not alpha > 0.0:
+        raise UsageError(f"alpha: got {alpha}, allowed is any number above 0")
+
+
+def _row(solution: Solution) -> dict[str, Any]:
+    row = {"welfare": solution.welfare, "payment": solution.payment, "returns": solution.returns.tolist()}
+    return row if solution.promised.any() else {key: row[key] for key in ("welfare", "returns")}
+
+
+def _doubts(solution: Solution) -> dict[str, Any]:
+    """How far from an equilibrium it is."""
+    return {"unresolved": solution.unresolved, "gain": float(solution.gains.max()), "residual": solution.residual}

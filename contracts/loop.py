@@ -1,0 +1,178 @@
+"""The loop on which everything hangs: a game under a mechanism, `B` environments at a time.
+
+    terms, memory  = mechanism.offer(memory, state, decisions)       # what every agent is promised
+    seen           = game.observe(state), mechanism.view(terms)      # what it may know
+    actions        = agents(seen)                                    # learned elsewhere
+    state', events = game.step(state, actions)                       # what happened: named facts
+    ledger, memory = mechanism.settle(memory, transition)            # who is paid what
+
+Learning, evaluation, the PettingZoo view and the renderer all play this loop; none has one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..envs.core import Game, episode_keys, where
+from .core import Decisions, Ledger, Mechanism, Transition
+
+Principal = Callable[[Game, Any], Decisions]  # (game, state) -> decisions, with no memory of its own
+
+
+class Seen(NamedTuple):
+    """What the agents know when they act."""
+
+    observations: np.ndarray  # (B, N, *observation)
+    terms: np.ndarray  # (B, N, K) float32
+
+
+class Episodes(NamedTuple):
+    """Finished episodes, in the order in which they ended; `E` of them."""
+
+    steps: np.ndarray  # (E,) int64 environment steps of the phase when the episode ended, itself included
+    key: np.ndarray  # (E,) uint64: with the policies, it gives the episode again
+    length: np.ndarray  # (E,) int32
+    returns: np.ndarray  # (E, N) from the environment alone
+    payments: np.ndarray  # (E, N) from the principal
+    transfers: np.ndarray  # (E, N) net, received minus given
+    transfer_volume: np.ndarray  # (E,) gross
+    shaping: np.ndarray  # (E, N)
+    compliance: np.ndarray  # (E,) share of actions that followed the recommendation; nan where there is none
+
+    def __add__(self, other: Episodes) -> Episodes:  # type: ignore[override]
+        return Episodes(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+
+    def select(self, chosen: np.ndarray) -> Episodes:
+        """Those where `chosen` (E,)."""
+        return Episodes(*(column[chosen] for column in self))
+
+
+class Step(NamedTuple):
+    """One step of the loop, before any reset."""
+
+    transition: Transition
+    ledger: Ledger
+    earned: np.ndarray  # (B, N) what each agent learns from: the environment's reward and the mechanism's income
+    complied: np.ndarray | None  # (B, N) bool
+    seen: Seen  # what the agents would see at next_state
+    ended: np.ndarray  # (B,) terminated or truncated: the loop has put a new episode in its place
+    episodes: Episodes | None  # those that ended
+
+
+class Loop:
+    """`B` environments of a game under a mechanism, each replaced by a new episode when it ends.
+
+    Episode `n` of environment `b` has the key `episode_keys(seed, stream, b, n)`, so what happens in it depends on
+    the seed, the stream and the actions alone. `first` numbers the environments from there, for parallel runners.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        mechanism: Mechanism,
+        B: int,
+        *,
+        seed: int,
+        stream: int = 0,
+        principal: Principal | None = None,
+        first: int = 0,
+    ) -> None:
+        self.game, self.mechanism, self.B = game, mechanism, B
+        self.N = len(game.agents)
+        self.principal = principal
+        self.seed, self.stream = seed, stream
+        self.environment = first + np.arange(B)
+        self.restart()
+
+    def restart(self) -> None:
+        """Every environment at the start of its first episode."""
+        self.episode = np.zeros(self.B, np.int64)
+        self.steps = 0
+        self.keys = self._keys()
+        self.t = np.zeros(self.B, np.int32)
+        self.state = self.game.reset(self.keys)
+        self.memory = self.mechanism.start(self.keys)
+        self._tally = _Tally.zeros(self.B, self.N)
+        self.terms, self.memory, self.seen = self._offer(self.state, self.memory)
+
+    def step(self, actions: np.ndarray) -> Step:
+        """Play `actions` (B, N) in every environment."""
+        state, terms = self.state, self.terms
+        next_state, events = self.game.step(state, actions)
+        rewards = self.game.rewards(events)
+        self.t = self.t + 1
+        self.steps += self.B
+        terminated = self.game.terminated(next_state)
+        at_horizon = self.t >= self.game.horizon
+        if not self.game.truncates:
+            terminated = terminated | at_horizon
+        truncated = at_horizon & ~terminated
+        transition = Transition(state, terms, actions, events, rewards, next_state, terminated, truncated)
+        ledger, memory = self.mechanism.settle(self.memory, transition)
+        complied = self.mechanism.complied(terms, actions)
+        self._tally.add(rewards, ledger, complied)
+        ended = terminated | truncated
+        self.state, self.memory = next_state, memory
+        self.terms, self.memory, self.seen = self._offer(self.state, self.memory)
+        seen, episodes = self.seen, None
+        if ended.any():
+            episodes = self._tally.close(ended, self.steps, self.keys, self.t)
+            self._renew(ended)
+        return Step(transition, ledger, rewards + ledger.income(), complied, seen, ended, episodes)
+
+    def _renew(self, ended: np.ndarray) -> None:
+        """Put new episodes where one `ended`; their terms are offered anew, the others' stand."""
+        self.episode = self.episode + ended
+        self.keys = np.where(ended, self._keys(), self.keys)
+        self.t = np.where(ended, 0, self.t).astype(np.int32)
+        self.state = where(ended, self.game.reset(self.keys), self.state)
+        memory = where(ended, self.mechanism.start(self.keys), self.memory)
+        terms, memory, seen = self._offer(self.state, memory)
+        self.terms = where(ended, terms, self.terms)
+        self.memory = where(ended, memory, self.memory)
+        self.seen = where(ended, seen, self.seen)
+
+    def _offer(self, state: Any, memory: Any) -> tuple[Any, Any, Seen]:
+        decisions = self.principal(self.game, state) if self.principal else None
+        terms, memory = self.mechanism.offer(memory, state, decisions)
+        return terms, memory, Seen(self.game.observe(state), self.mechanism.view(terms, self.B))
+
+    def _keys(self) -> np.ndarray:
+        return episode_keys(self.seed, self.stream, self.environment, self.episode)
+
+
+class _Tally(NamedTuple):
+    """Sums over the running episodes."""
+
+    returns: np.ndarray
+    payments: np.ndarray
+    transfers: np.ndarray
+    volume: np.ndarray
+    shaping: np.ndarray
+    followed: np.ndarray  # nan where nothing is recommended
+
+    @classmethod
+    def zeros(cls, B: int, N: int) -> _Tally:
+        return cls(*(np.zeros((B, N)) for _ in range(3)), np.zeros(B), np.zeros((B, N)), np.zeros(B))
+
+    def add(self, rewards: np.ndarray, ledger: Ledger, complied: np.ndarray | None) -> None:
+        self.returns[:] += rewards
+        self.payments[:] += ledger.payments
+        self.transfers[:] += ledger.received()
+        self.volume[:] += ledger.transfers.sum(axis=(1, 2))
+        self.shaping[:] += ledger.shaping
+        self.followed[:] += np.nan if complied is None else complied.mean(axis=1)
+
+    def close(self, ended: np.ndarray, steps: int, keys: np.ndarray, length: np.ndarray) -> Episodes:
+        count = int(ended.sum())
+        episodes = Episodes(
+            np.full(count, steps, np.int64), keys[ended], length[ended],
+            self.returns[ended], self.payments[ended], self.transfers[ended], self.volume[ended],
+            self.shaping[ended], self.followed[ended] / length[ended],
+        )  # fmt: skip
+        for total in self:
+            total[ended] = 0.0
+        return episodes

@@ -1,0 +1,171 @@
+"""The learned principal of Ivanov et al. 2024, Algorithm 3: its loss, its payments, and what is kept of it.
+
+The agents' values Q((s, f_-i), a) are learned without payments, for every pattern f of who follows the principal's
+recommendations; the principal's values q(s, a_i) are summed over the agents (VDN, Sunehag et al. 2018). Subscripts
+`_t` and `_tp1` are the state of a transition and the next one; `n` transitions, `N` agents, `A` actions.
+
+What the paper leaves open, and what is done here:
+- Payments in the principal's target come from the averaged network, the agent's best action from the online one:
+  max_a Q - Q(a_i) over noisy values is biased upwards, and choosing with one network and pricing with the other
+  (van Hasselt et al. 2016) halves the bias. A price below zero is zero: limited liability.
+- The principal learns from every transition, whoever followed: q(s, a) asks what recommending `a` is worth if it is
+  followed, and that is what was played.
+- The horizon truncates: targets bootstrap through it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import huber_loss
+
+from ..envs.config import configuration
+from ..envs.core import Game, uniform_array
+from .core import Decisions
+from .networks import QNetwork
+from .recommendation import RecommendationContract
+
+FOLLOW_SLOT = 1_000  # of the draws of step 0, above those of any game: who follows in an episode
+
+
+class Values(NamedTuple):
+    """Action values (n, N, A) at a batch of transitions."""
+
+    agents_t: torch.Tensor  # Q((s_t, f_-i), .), online
+    agents_tp1: torch.Tensor  # Q((s_t+1, f_-i), .), online
+    agents_tp1_target: torch.Tensor
+    followers_t: torch.Tensor  # Q((s_t, 1), .), online: everyone else follows
+    followers_t_target: torch.Tensor
+    principal_t: torch.Tensor  # q(s_t, .), online
+    principal_tp1: torch.Tensor
+    principal_tp1_target: torch.Tensor
+
+
+class Transitions(NamedTuple):
+    """What happened."""
+
+    actions_t: torch.Tensor  # (n, N)
+    rewards_t: torch.Tensor  # (n, N) from the environment alone
+    terminated_t: torch.Tensor  # (n,) float
+
+
+class Losses(NamedTuple):
+    """Means over the batch, and the error of each transition (n,) for the replay's priorities."""
+
+    agents: torch.Tensor
+    principal: torch.Tensor
+    errors: torch.Tensor
+
+
+def least_payments(q_online: torch.Tensor, q_price: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+    """b_i(s, a_i) = max_a Q((s, 1), a) - Q((s, 1), a_i), at least 0: (n, N).
+
+    The least payment on `actions` that makes them best responses while the others follow. The best action is taken
+    from `q_online`, both prices from `q_price`, each (n, N, A).
+    """
+    best = taken(q_price, q_online.argmax(dim=-1))
+    return (best - taken(q_price, actions)).clamp(min=0.0)
+
+
+def taken(q: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+    """The values (n, N) of `actions` (n, N) among `q` (n, N, A)."""
+    return q.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+
+
+def losses(values: Values, batch: Transitions, *, discount: float, alpha: float) -> Losses:
+    """Algorithm 3's two regressions, with double Q-learning and Huber loss.
+
+    y_a = r_i + discount Q'((s', f_-i), argmax_a' Q((s', f_-i), a'))
+    y_p = sum_i [ r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
+    """
+    discount_t = discount * (1.0 - batch.terminated_t)
+    with torch.no_grad():
+        agents_tp1 = taken(values.agents_tp1_target, values.agents_tp1.argmax(dim=-1))
+        y_agents = batch.rewards_t + discount_t.unsqueeze(-1) * agents_tp1
+        payments_t = least_payments(values.followers_t, values.followers_t_target, batch.actions_t)
+        principal_tp1 = taken(values.principal_tp1_target, values.principal_tp1.argmax(dim=-1)).sum(dim=-1)
+        y_principal = (batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1
+    agents_t = taken(values.agents_t, batch.actions_t)
+    principal_t = taken(values.principal_t, batch.actions_t).sum(dim=-1)
+    errors = (agents_t - y_agents).abs().mean(dim=-1) + (principal_t - y_principal).abs()
+    return Losses(huber_loss(agents_t, y_agents), huber_loss(principal_t, y_principal), errors.detach())
+
+
+@configuration
+class FollowedContract(RecommendationContract):
+    """The recommendation contract of training: in each episode, agent i follows with probability `follow` (f_i = 1).
+
+    Its memory is f, (B, N) bool, drawn from the episode's key.
+    """
+
+    follow: float = 0.5
+
+    def start(self, keys: np.ndarray) -> np.ndarray:
+        slots = FOLLOW_SLOT + np.arange(len(self.game.agents))
+        return uniform_array(keys[:, None], 0, slots[None, :]) < self.follow
+
+
+def others(follows: np.ndarray) -> np.ndarray:
+    """f_-i of every agent: (B, N, N - 1) from f (B, N)."""
+    N = follows.shape[1]
+    return np.stack([np.delete(follows, i, axis=1) for i in range(N)], axis=1)
+
+
+class TrainedPrincipal:
+    """A frozen principal: recommends argmax_a q(s, a_i), and promises the least payment that makes it worthwhile.
+
+    A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge`
+    is added, so that following is better and not merely as good. Elsewhere nothing is promised.
+    """
+
+    def __init__(self, shape: dict[str, Any], *, nudge: float, due: float) -> None:
+        self.shape, self.nudge, self.due = shape, nudge, due
+        self.networks = principal_networks(**shape)
+
+    def __call__(self, game: Game, state: Any) -> Decisions:
+        observations = game.observe(state)
+        rows = torch.from_numpy(observations.reshape(*observations.shape[:2], -1).astype(np.float32))
+        with torch.no_grad():
+            recommended = joint(self.networks["principal"], rows).argmax(dim=-1)
+            followers = joint(self.networks["agents"], all_follow(rows))
+            least = least_payments(followers, followers, recommended).numpy()
+        promised = np.where(least > self.due, least + self.nudge, 0.0).astype(np.float32)
+        return Decisions(recommended.numpy(), promised)
+
+    def save(self, prefix: Path) -> None:
+        """Write `prefix`.safetensors and `prefix`.json."""
+        save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
+        about = {"shape": self.shape, "nudge": self.nudge, "due": self.due}
+        prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
+
+    @classmethod
+    def load(cls, prefix: Path) -> TrainedPrincipal:
+        """The principal that `save` wrote. Nothing in its files is run."""
+        about = json.loads(prefix.with_suffix(".json").read_text())
+        principal = cls(about["shape"], nudge=about["nudge"], due=about["due"])
+        principal.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+        return principal
+
+
+def principal_networks(players: int, **shape: Any) -> torch.nn.ModuleDict:
+    """`principal`, q(s, .) as agent i sees s, and `agents`, Q((s, f_-i), .); each is shared by all `players`."""
+    return torch.nn.ModuleDict(
+        {"principal": QNetwork(beside=0, **shape), "agents": QNetwork(beside=players - 1, **shape)}
+    )
+
+
+def joint(network: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    """The values (n, N, A) of joint rows (n, N, D)."""
+    n, N, D = rows.shape
+    return network(rows.reshape(n * N, D)).reshape(n, N, -1)  # type: ignore[no-any-return]
+
+
+def all_follow(rows: torch.Tensor) -> torch.Tensor:
+    """Rows (n, N, D) with f_-i = 1 beside them: (n, N, D + N - 1)."""
+    n, N, _ = rows.shape
+    return torch.cat([rows, torch.ones(n, N, N - 1)], dim=-1)

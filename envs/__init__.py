@@ -1,0 +1,41 @@
+"""The dilemmas: rules as pure functions over arrays, one file each, and this registry of them.
+
+Adding a game is one file with a configuration class and its presets, and one line in `FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .config import UsageError, configure, nearest
+from .core import Game
+
+FAMILIES: dict[str, str] = {
+    # family: module:class, imported only when a game of the family is made
+    "coin_game": "coin_game:CoinGame",
+}
+
+
+def family(name: str) -> type[Any]:
+    """The class of a family of games; its `presets` map each preset to its rules."""
+    if name not in FAMILIES:
+        raise UsageError(nearest("game family", name, FAMILIES))
+    module, cls = FAMILIES[name].split(":")
+    return getattr(import_module(f".{module}", __package__), cls)  # type: ignore[no-any-return]
+
+
+def games() -> list[str]:
+    """Every game id, `family/preset`."""
+    return [f"{name}/{preset}" for name in FAMILIES for preset in family(name).presets]
+
+
+def make(id: str, **rules: Any) -> Game:
+    """The game `id` (`coin_game/ivanov-7x7`), with `rules` changed from its preset.
+
+    Raises UsageError for an unknown id, an unknown rule, or a value that the rule does not allow.
+    """
+    name, _, preset = id.partition("/")
+    if name not in FAMILIES or preset not in family(name).presets:
+        raise UsageError(nearest("game", id, games()))
+    return configure(family(name), {**family(name).presets[preset], **rules}, what=f"game {id}")  # type: ignore[no-any-return]

@@ -1,0 +1,616 @@
+"""The Coin Game: every coin is worth picking, and everyone is better off if each leaves the others' coins alone.
+
+Agents walk on a grid on which coins appear, each in one agent's colour. Whoever picks a coin gains; where the coin
+was another's, its owner gains less than it would have, or even loses.
+
+    . . . b      r, b   the agents red (0) and blue (1)
+    . R . .      R, B   a coin of red, of blue
+    r . . .      Here red may take its own coin in two moves, blue may take it in three.
+
+Lerer and Peysakhovich 2017 (arXiv:1707.01068) introduced the game; the presets follow the papers that changed it.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+import gymnasium as gym
+import numpy as np
+from numba import njit
+from pydantic import Field, model_validator
+
+from .config import UsageError, configuration
+from .core import Scene, Sprite, uniform
+
+ACTIONS = ("right", "left", "down", "up", "stay")
+MOVES = np.array([[0, 1], [0, -1], [1, 0], [-1, 0], [0, 0]])  # row, column of each action
+COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "cyan", "pink")
+
+WINNER, CELL, COLOUR = 0, 1, 2  # a step's slots of each coin: who picks it, where and in which colour the next appears
+SLOTS = 3
+
+UNIFORM, BOTH, FIRST = 0, 1, 2  # codes of `tie`
+FREE, ANY, ELSEWHERE = 0, 1, 2  # codes of `new_coin`
+LARGEST_TABLE = 10_000_000  # states or starts
+
+
+class State(NamedTuple):
+    """`B` running episodes."""
+
+    key: np.ndarray  # (B,) uint64
+    t: np.ndarray  # (B,) int32 steps played
+    agents: np.ndarray  # (B, N, 2) int8 row, column
+    coins: np.ndarray  # (B, C, 2) int8 row, column; C is 1, or N where every agent has a coin
+    owners: np.ndarray  # (B, C) int8 the agent whose colour the coin bears
+
+
+class Events(NamedTuple):
+    """What happened in one step."""
+
+    picked: np.ndarray  # (B, N, N) bool: agent i (axis 1) picked a coin of agent j (axis 2)
+    left: np.ndarray  # (B, N, N) bool: i could have moved onto a coin of j, and did not
+    paid: np.ndarray  # (B,) bool: whether this step's coins are paid for
+
+
+class _Rules(NamedTuple):
+    """The rules as the kernels read them."""
+
+    grid_size: int
+    actions: int
+    torus: bool
+    apart: bool
+    tie: int  # UNIFORM, BOTH, FIRST
+    first_coin: int  # FREE, ANY
+    new_coin: int  # FREE, ANY, ELSEWHERE
+    colours: int  # how many colours the next coin's is drawn from; 1 where it is not drawn
+
+
+@configuration
+class CoinGame:
+    """`N` agents on a `G x G` grid, and one coin, or one coin for each.
+
+    In each step all agents move at once. Every agent that then stands on a coin's cell has arrived there; the rule
+    `tie` says which of those that arrived pick the coin. So an agent that stays, or bumps into a wall, on the cell of
+    a coin that has appeared under it picks that coin, as in the public code of Pax, JaxMARL and MATE. A picked coin is
+    replaced by a new one, placed after all agents have moved. Actions are numbered as in LOLA in every preset.
+
+    - observation: uint8 planes of 0 and 1, (4, G, G): itself, all others, its own coin, the others' coins.
+      With `observation="absolute"` (2N, G, G): every agent's place, then the coin of every agent.
+    - events: who picked whose coin, and who left whose coin that was within its reach.
+    - reward: `own_coin` or `others_coin` for a coin picked, and `owner_payoff` to the owner for each other that picks
+      it.
+    - end: none; the horizon cuts the episode (`truncates`).
+
+    The papers leave open, and here it is so: with more than two agents colours take turns in the agents' order; coins
+    do not keep apart from each other (only `coins="one-each"` has several); in `ivanov-*` colours alternate as in
+    RLlib's game, on which that paper builds, and a coin has a single winner, since the dilemma vanishes if both are
+    paid. Sources: Ivanov et al. 2024 (arXiv:2407.18074); LOLA, Foerster et al. 2018 (arXiv:1709.04326); M-FOS, Lu et
+    al. 2022 (arXiv:2205.01447); MATE, Phan et al. 2022; the Coin Game of RLlib's examples.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "ivanov-7x7": {"grid_size": 7, "horizon": 50},
+        "ivanov-3x3": {"grid_size": 3, "horizon": 20},
+        "rllib-3x3": {"grid_size": 3, "horizon": 20, "others_coin": 1.0, "owner_payoff": -2.0, "tie": "both"},
+        "lola-3x3": {
+            "grid_size": 3, "horizon": 150, "others_coin": 1.0, "owner_payoff": -2.0, "tie": "first",
+            "observation": "absolute",
+        },
+        "mfos-3x3": {
+            "grid_size": 3, "horizon": 16, "others_coin": 1.0, "owner_payoff": -2.0, "tie": "both",
+            "coins": "one-each", "new_coin": "any", "start_apart": False, "stay": True, "last_step_pays": False,
+        },
+        "mate-2": {
+            "grid_size": 3, "horizon": 150, "others_coin": 1.0, "owner_payoff": -2.0, "tie": "both",
+            "edges": "walls", "next_colour": "uniform", "new_coin": "elsewhere",
+        },
+    }  # fmt: skip
+    version: ClassVar[int] = 1
+
+    grid_size: int = Field(default=7, ge=2, le=100)
+    """Rows and columns of the grid."""
+    horizon: int = Field(default=50, ge=1)
+    """Steps of an episode."""
+    truncates: bool = True
+    """Whether the horizon cuts the episode (learners bootstrap) or ends it."""
+    players: int = Field(default=2, ge=2, le=100)
+    """Number of agents, each with a colour of its own."""
+    own_coin: float = Field(default=1.0, allow_inf_nan=False)
+    """Reward for picking a coin of one's own colour."""
+    others_coin: float = Field(default=0.2, allow_inf_nan=False)
+    """Reward for picking a coin of another's colour."""
+    owner_payoff: float = Field(default=0.0, allow_inf_nan=False)
+    """Reward of a coin's owner for each other agent that picks it; negative for a loss."""
+    coins: Literal["one", "one-each"] = "one"
+    """How many coins lie on the grid: one, or one of each colour."""
+    next_colour: Literal["alternate", "uniform"] = "alternate"
+    """Colour of the next coin where there is one: the next agent's in turn, or any, drawn uniformly."""
+    tie: Literal["uniform", "both", "first"] = "uniform"
+    """Who picks a coin on which several arrive: one of them, drawn uniformly; all of them; the first agent."""
+    new_coin: Literal["free", "any", "elsewhere"] = "free"
+    """Where a new coin appears, uniformly: where no agent stands; anywhere; anywhere but on the picked coin's cell."""
+    start_apart: bool = True
+    """Whether the agents start on different cells, or anywhere."""
+    edges: Literal["torus", "walls"] = "torus"
+    """Whether a move off the grid comes in on the other side, or is not made."""
+    stay: bool = False
+    """Whether agents may also stay where they are."""
+    last_step_pays: bool = True
+    """Whether coins picked in the last step of the horizon are paid for."""
+    observation: Literal["planes", "egocentric", "absolute"] = "planes"
+    """From the agent's own point of view; the same with the torus rolled so that it stands at the centre; the same
+    planes for all."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        cells = self.grid_size**2
+        if self.players >= cells:
+            raise ValueError(
+                f"{self.players} players leave no cell of a {self.grid_size} x {self.grid_size} grid free for a coin; "
+                f"ask for at most {cells - 1} players, or for a larger grid_size"
+            )
+        if self.observation == "egocentric" and self.edges == "walls":
+            raise ValueError(
+                "observation 'egocentric' rolls a torus and edges are 'walls'; "
+                "ask for observation 'planes' or 'absolute', or for edges 'torus'"
+            )
+        return self
+
+    # What there is
+
+    @cached_property
+    def agents(self) -> tuple[str, ...]:
+        return tuple(COLOURS[i] if i < len(COLOURS) else f"agent_{i}" for i in range(self.players))
+
+    @cached_property
+    def action_names(self) -> tuple[str, ...]:
+        return ACTIONS if self.stay else ACTIONS[:4]
+
+    @cached_property
+    def observation_space(self) -> gym.spaces.Box:
+        planes = 2 * self.players if self.observation == "absolute" else 4
+        return gym.spaces.Box(0, 1, (planes, self.grid_size, self.grid_size), np.uint8)
+
+    @property
+    def verifiable(self) -> tuple[str, ...]:
+        return ("picked", "left")
+
+    # The rules
+
+    def reset(self, keys: np.ndarray) -> State:
+        """New episodes: see `begin`."""
+        return self.begin(keys, _draws(keys, np.zeros(keys.shape, np.int32), self._start_slots))
+
+    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
+        """New episodes for `keys` (B,), their chance given: `draws` (B, S) in [0, 1).
+
+        Slots: the cell of each agent, then the cell of each coin, then the colour of the coin where there is one.
+        """
+        agents, coins, owners = _begin(self._rules, self.players, self._coins, draws)
+        return State(keys, np.zeros(keys.shape, np.int32), agents, coins, owners)
+
+    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
+        """One step of every environment; `actions` (B, N).
+
+        Raises UsageError where an action is none of `action_names`.
+        """
+        return self.play(state, actions, _draws(state.key, state.t + 1, SLOTS * self._coins))
+
+    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
+        """`step` with its chance given: `draws` (B, S) in [0, 1), slots WINNER, CELL and COLOUR of each coin."""
+        actions, draws = self._checked(state, actions), np.ascontiguousarray(draws, np.float64)
+        agents, coins, owners, picked, left = _play(
+            self._rules, state.agents, state.coins, state.owners, actions, draws
+        )
+        t = state.t + 1
+        paid = (t < self.horizon) | self.last_step_pays
+        return State(state.key, t, agents, coins, owners), Events(picked, left, paid)
+
+    def rewards(self, events: Events) -> np.ndarray:
+        return _rewards(self.own_coin, self.others_coin, self.owner_payoff, events.picked, events.paid)
+
+    def principal_reward(self, events: Events) -> np.ndarray:
+        """(B,) float32: welfare, the sum of the agents' rewards."""
+        return self.rewards(events).sum(axis=1)
+
+    def terminated(self, state: State) -> np.ndarray:
+        return np.zeros(state.t.shape, np.bool_)
+
+    # What is seen
+
+    def observe(self, state: State) -> np.ndarray:
+        if self.observation == "absolute":
+            return np.repeat(self.world(state)[:, None], self.players, axis=1)
+        centred = self.observation == "egocentric"
+        return _observe(self.grid_size, centred, state.agents, state.coins, state.owners)
+
+    def world(self, state: State) -> np.ndarray:
+        """(B, 2N, G, G) uint8: the place of each agent, then the coin of each agent."""
+        return _world(self.grid_size, state.agents, state.coins, state.owners)
+
+    def scene(self, state: State, events: Events | None, index: int) -> Scene:
+        """The grid, the coins, the agents, and a caption that says who picked what."""
+        coins = zip(state.coins[index].tolist(), state.owners[index].tolist(), strict=True)
+        agents = enumerate(state.agents[index].tolist())
+        sprites = [Sprite("coin", row, column, owner) for (row, column), owner in coins]
+        sprites += [Sprite("agent", row, column, i) for i, (row, column) in agents]
+        picks = np.argwhere(events.picked[index]).tolist() if events else []
+        told = [f"{self.agents[i]} picks {'own' if i == j else self.agents[j]} coin" for i, j in picks]
+        return Scene(
+            self.grid_size,
+            self.grid_size,
+            ("." * self.grid_size,) * self.grid_size,
+            tuple(sprites),
+            "; ".join([f"step {state.t[index]}", *told]),
+        )
+
+    # The table of the exact solver
+
+    @cached_property
+    def states(self) -> int:
+        """How many states there are but for translations of the torus.
+
+        Raises UsageError where they are too many for a table, or where rewards depend on the time.
+        """
+        if not self.last_step_pays:
+            raise UsageError("a game whose last step pays nothing has no table of states; set last_step_pays=true")
+        return self._listed("states", self._owners * self.grid_size ** (2 * self._places))
+
+    def index(self, state: State) -> np.ndarray:
+        """(B,) int64 in [0, `states`): equal for states that a translation of the torus maps onto each other.
+
+        For two agents and one coin it counts (owner, blue - red, coin - red), the last one fastest. Walls leave
+        nothing to translate: there it counts (owner, red, blue, coin).
+        """
+        places = np.concatenate([state.agents, state.coins], axis=1).astype(np.int64)
+        if self.edges == "torus":
+            places = (places[:, 1:] - places[:, :1]) % self.grid_size
+        index = state.owners[:, 0].astype(np.int64) if self.coins == "one" else np.zeros(len(places), np.int64)
+        for row, column in places.transpose(1, 2, 0):
+            index = (index * self.grid_size + row) * self.grid_size + column
+        return index
+
+    def representatives(self) -> State:
+        """A state for every index, in order; on a torus agent 0 stands at (0, 0)."""
+        G, B, index = self.grid_size, self.states, np.arange(self.states)
+        places = np.zeros((B, self.players + self._coins, 2), np.int8)
+        for place in reversed(range(places.shape[1] - self._places, places.shape[1])):
+            index, places[:, place, 0], places[:, place, 1] = index // G**2, index // G % G, index % G
+        owners = index[:, None] if self.coins == "one" else np.tile(np.arange(self.players), (B, 1))
+        agents, coins = np.split(places, [self.players], axis=1)
+        keys, t = np.zeros(B, np.uint64), np.zeros(B, np.int32)
+        return State(keys, t, agents.copy(), coins.copy(), owners.astype(np.int8))
+
+    def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All that chance may do in a step: draws (B, K, S) for `play` and their probabilities (B, K).
+
+        Every distinguishable outcome is listed once; rows with fewer than K of them end with probability 0.
+        """
+        actions = self._checked(state, actions)
+        return _enumerate(_choices(self._rules, state.agents, state.coins, actions))
+
+    def starts(self) -> tuple[np.ndarray, np.ndarray]:
+        """All that chance may do at the start: draws (K, S) for `begin` and their probabilities (K,).
+
+        Raises UsageError where that is too much to list.
+        """
+        self._listed("starts", math.prod(self._start_choices))
+        draws, probabilities = _enumerate(np.array([self._start_choices]))
+        return draws[0], probabilities[0]
+
+    # What follows from the rules
+
+    @cached_property
+    def _rules(self) -> _Rules:
+        return _Rules(
+            grid_size=self.grid_size,
+            actions=len(self.action_names),
+            torus=self.edges == "torus",
+            apart=self.start_apart,
+            tie={"uniform": UNIFORM, "both": BOTH, "first": FIRST}[self.tie],
+            first_coin=ANY if self.new_coin == "any" else FREE,
+            new_coin={"free": FREE, "any": ANY, "elsewhere": ELSEWHERE}[self.new_coin],
+            colours=self.players if self.coins == "one" and self.next_colour == "uniform" else 1,
+        )
+
+    @cached_property
+    def _coins(self) -> int:
+        return 1 if self.coins == "one" else self.players
+
+    @cached_property
+    def _owners(self) -> int:
+        """How many ways there are for the coins' colours."""
+        return self.players if self.coins == "one" else 1
+
+    @cached_property
+    def _places(self) -> int:
+        """How many places a state has, relative to agent 0 on a torus."""
+        return self.players + self._coins - (self.edges == "torus")
+
+    @cached_property
+    def _start_slots(self) -> int:
+        return self.players + self._coins + 1
+
+    @cached_property
+    def _start_choices(self) -> list[int]:
+        """How many equally likely alternatives each slot of `begin` has."""
+        cells, N = self.grid_size**2, self.players
+        agents = [cells - i if self.start_apart else cells for i in range(N)]
+        coins = [cells if self.new_coin == "any" else cells - N] * self._coins
+        return [*agents, *coins, self._owners]
+
+    def _listed(self, what: str, count: int) -> int:
+        """`count`, or UsageError where that is too many to list."""
+        if count > LARGEST_TABLE:
+            raise UsageError(
+                f"{count:,} {what} are too many for a table, {LARGEST_TABLE:,} are allowed; "
+                f"ask for a smaller grid_size than {self.grid_size} or fewer players than {self.players}"
+            )
+        return count
+
+    def _checked(self, state: State, actions: np.ndarray) -> np.ndarray:
+        """`actions` as the kernels take them. Raises UsageError where one is none of `action_names`."""
+        count = len(self.action_names)
+        shape = state.agents.shape[:2]
+        if actions.shape != shape or actions.dtype.kind not in "iu":
+            raise UsageError(
+                f"actions are {actions.dtype} of shape {actions.shape}; integers of shape {shape} are needed"
+            )
+        actions = np.ascontiguousarray(actions, np.int64)
+        if not _legal(actions, count):
+            raise UsageError(
+                f"actions from {actions.min()} to {actions.max()} were played; "
+                f"0 to {count - 1} are allowed ({', '.join(self.action_names)})"
+            )
+        return actions
+
+
+# The kernels: one environment at a time
+
+
+@njit(cache=True)
+def _draws(key: np.ndarray, t: np.ndarray, slots: int) -> np.ndarray:
+    """(B, slots) the uniform draws of step `t` (B,) of the episodes `key` (B,)."""
+    draws = np.empty((len(key), slots))
+    for b in range(len(key)):
+        for slot in range(slots):
+            draws[b, slot] = uniform(key[b], t[b], slot)
+    return draws
+
+
+@njit(cache=True)
+def _begin(rules: _Rules, N: int, C: int, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places of the agents (B, N, 2) and the coins (B, C, 2), and the coins' owners (B, C), at the start."""
+    G, B = rules.grid_size, len(draws)
+    agents = np.empty((B, N, 2), np.int8)
+    coins = np.empty((B, C, 2), np.int8)
+    owners = np.empty((B, C), np.int8)
+    for b in range(B):
+        for i in range(N):
+            blocked = _blocked(FREE if rules.apart else ANY, G, agents[b, :i], 0)
+            cell = _choose(blocked, draws[b, i])
+            agents[b, i, 0], agents[b, i, 1] = cell // G, cell % G
+        for c in range(C):
+            cell = _choose(_blocked(rules.first_coin, G, agents[b], 0), draws[b, N + c])
+            coins[b, c, 0], coins[b, c, 1] = cell // G, cell % G
+            owners[b, c] = c if C > 1 else int(draws[b, N + C] * N)
+    return agents, coins, owners
+
+
+@njit(cache=True)
+def _play(
+    rules: _Rules,
+    agents: np.ndarray,
+    coins: np.ndarray,
+    owners: np.ndarray,
+    actions: np.ndarray,
+    draws: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """One step: the new agents, coins and owners, and who picked and who left whose coin (B, N, N)."""
+    (B, N, _), C = agents.shape, coins.shape[1]
+    moved, coins, owners = _move(rules, agents, actions), coins.copy(), owners.copy()
+    picked = np.zeros((B, N, N), np.bool_)
+    left = np.zeros((B, N, N), np.bool_)
+    for b in range(B):
+        for c in range(C):
+            owner = owners[b, c]
+            arrived = 0
+            for i in range(N):
+                if _same(moved[b, i], coins[b, c]):
+                    arrived += 1
+                elif _in_reach(rules, agents[b, i], coins[b, c]):
+                    left[b, i, owner] = True
+            if arrived:
+                winner = _winner(rules.tie, arrived, draws[b, SLOTS * c + WINNER])
+                _pick(moved[b], coins[b, c], winner, picked[b, :, owner])
+                _renew(rules, moved[b], coins[b, c], draws[b, SLOTS * c + CELL])
+                if C == 1:
+                    owners[b, c] = _next_owner(rules.colours, owner, N, draws[b, SLOTS * c + COLOUR])
+    return moved, coins, owners, picked, left
+
+
+@njit(cache=True)
+def _move(rules: _Rules, agents: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    moved = np.empty_like(agents)
+    for b in range(agents.shape[0]):
+        for i in range(agents.shape[1]):
+            moved[b, i, 0], moved[b, i, 1] = _destination(rules, agents[b, i], actions[b, i])
+    return moved
+
+
+@njit(cache=True)
+def _destination(rules: _Rules, place: np.ndarray, action: int) -> tuple[int, int]:
+    """Where `action` leads from `place`: around the torus, or not through a wall."""
+    G = rules.grid_size
+    row, column = place[0] + MOVES[action, 0], place[1] + MOVES[action, 1]
+    if rules.torus:
+        return (row + G) % G, (column + G) % G
+    return min(max(row, 0), G - 1), min(max(column, 0), G - 1)
+
+
+@njit(cache=True)
+def _in_reach(rules: _Rules, place: np.ndarray, coin: np.ndarray) -> bool:
+    """Whether some action leads from `place` to the coin's cell."""
+    for action in range(rules.actions):
+        row, column = _destination(rules, place, action)
+        if row == coin[0] and column == coin[1]:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return one[0] == other[0] and one[1] == other[1]
+
+
+@njit(cache=True)
+def _winner(tie: int, arrived: int, draw: float) -> int:
+    """Which of those that arrived picks the coin; -1 for all of them."""
+    if tie == BOTH:
+        return -1
+    if tie == FIRST:
+        return 0
+    return int(draw * arrived)
+
+
+@njit(cache=True)
+def _pick(agents: np.ndarray, coin: np.ndarray, winner: int, picked: np.ndarray) -> None:
+    """Note in `picked` (N,) who of those that arrived picks the coin."""
+    arrived = 0
+    for i in range(len(agents)):
+        if _same(agents[i], coin):
+            if winner in (-1, arrived):
+                picked[i] = True
+            arrived += 1
+
+
+@njit(cache=True)
+def _renew(rules: _Rules, agents: np.ndarray, coin: np.ndarray, draw: float) -> None:
+    """Put a new coin in the place of the picked one."""
+    G = rules.grid_size
+    cell = _choose(_blocked(rules.new_coin, G, agents, coin[0] * G + coin[1]), draw)
+    coin[0], coin[1] = cell // G, cell % G
+
+
+@njit(cache=True)
+def _next_owner(colours: int, owner: int, N: int, draw: float) -> int:
+    return int(draw * colours) if colours > 1 else (owner + 1) % N
+
+
+@njit(cache=True)
+def _blocked(rule: int, G: int, agents: np.ndarray, old_cell: int) -> np.ndarray:
+    """(G * G,) bool: the cells that the rule FREE, ANY or ELSEWHERE forbids."""
+    blocked = np.zeros(G * G, np.bool_)
+    if rule == FREE:
+        for i in range(len(agents)):
+            blocked[agents[i, 0] * G + agents[i, 1]] = True
+    if rule == ELSEWHERE:
+        blocked[old_cell] = True
+    return blocked
+
+
+@njit(cache=True)
+def _choose(blocked: np.ndarray, draw: float) -> int:
+    """A cell that is not blocked, uniformly."""
+    before = int(draw * (len(blocked) - blocked.sum()))
+    for cell in range(len(blocked)):
+        if not blocked[cell]:
+            if before == 0:
+                return cell
+            before -= 1
+    return -1
+
+
+@njit(cache=True)
+def _rewards(own: float, others: float, owner: float, picked: np.ndarray, paid: np.ndarray) -> np.ndarray:
+    """(B, N) float32."""
+    B, N, _ = picked.shape
+    rewards = np.zeros((B, N), np.float32)
+    for b in range(B):
+        for i in range(N):
+            for j in range(N):
+                if picked[b, i, j] and paid[b]:
+                    rewards[b, i] += own if i == j else others
+                    rewards[b, j] += 0.0 if i == j else owner
+    return rewards
+
+
+@njit(cache=True)
+def _observe(G: int, centred: bool, agents: np.ndarray, coins: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """(B, N, 4, G, G): itself, all others, its own coin, the others' coins."""
+    (B, N, _), C = agents.shape, coins.shape[1]
+    planes = np.zeros((B, N, 4, G, G), np.uint8)
+    for b in range(B):
+        for i in range(N):
+            down = G // 2 - agents[b, i, 0] + G if centred else 0
+            right = G // 2 - agents[b, i, 1] + G if centred else 0
+            for j in range(N):
+                row, column = (agents[b, j, 0] + down) % G, (agents[b, j, 1] + right) % G
+                planes[b, i, 0 if j == i else 1, row, column] = 1
+            for c in range(C):
+                row, column = (coins[b, c, 0] + down) % G, (coins[b, c, 1] + right) % G
+                planes[b, i, 2 if owners[b, c] == i else 3, row, column] = 1
+    return planes
+
+
+@njit(cache=True)
+def _world(G: int, agents: np.ndarray, coins: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    (B, N, _), C = agents.shape, coins.shape[1]
+    planes = np.zeros((B, 2 * N, G, G), np.uint8)
+    for b in range(B):
+        for i in range(N):
+            planes[b, i, agents[b, i, 0], agents[b, i, 1]] = 1
+        for c in range(C):
+            planes[b, N + owners[b, c], coins[b, c, 0], coins[b, c, 1]] = 1
+    return planes
+
+
+@njit(cache=True)
+def _legal(actions: np.ndarray, count: int) -> bool:
+    for b in range(actions.shape[0]):
+        for i in range(actions.shape[1]):
+            if actions[b, i] < 0 or actions[b, i] >= count:
+                return False
+    return True
+
+
+@njit(cache=True)
+def _choices(rules: _Rules, agents: np.ndarray, coins: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """(B, S) how many equally likely alternatives each slot of a step has; 1 where nothing is drawn."""
+    (B, N, _), C, G = agents.shape, coins.shape[1], rules.grid_size
+    moved = _move(rules, agents, actions)
+    choices = np.ones((B, SLOTS * C), np.int64)
+    for b in range(B):
+        for c in range(C):
+            arrived = 0
+            for i in range(N):
+                arrived += _same(moved[b, i], coins[b, c])
+            if arrived:
+                blocked = _blocked(rules.new_coin, G, moved[b], coins[b, c, 0] * G + coins[b, c, 1])
+                choices[b, SLOTS * c + WINNER] = arrived if rules.tie == UNIFORM else 1
+                choices[b, SLOTS * c + CELL] = len(blocked) - blocked.sum()
+                choices[b, SLOTS * c + COLOUR] = rules.colours
+    return choices
+
+
+@njit(cache=True)
+def _enumerate(choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every combination of the alternatives `choices` (B, S): draws (B, K, S) that lead there, probabilities (B, K)."""
+    B, S = choices.shape
+    counts = np.ones(B, np.int64)
+    for b in range(B):
+        for slot in range(S):
+            counts[b] *= choices[b, slot]
+    K = counts.max()
+    draws = np.zeros((B, K, S))
+    probabilities = np.zeros((B, K))
+    for b in range(B):
+        for k in range(counts[b]):
+            rest = k
+            for slot in range(S):
+                draws[b, k, slot] = (rest % choices[b, slot] + 0.5) / choices[b, slot]
+                rest //= choices[b, slot]
+            probabilities[b, k] = 1 / counts[b]
+    return draws, probabilities

@@ -1,0 +1,137 @@
+"""What every game is: pure functions over `B` environments held in arrays, and where its randomness comes from.
+
+Axes everywhere: `B` parallel environments, `N` agents, leading, in that order.
+
+Randomness lives in the state. Each environment carries its own `key`; every draw is `uniform(key, t, slot)` from one
+counter-based generator, so a trajectory depends on its key and actions alone, never on how many environments run
+beside it, and the fast rules, their slow twin in the tests and the tables of the solver consume the same draws.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+
+import gymnasium as gym
+import numba
+import numpy as np
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's increment (Steele, Lea and Flood 2014)
+MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+MIX_2 = np.uint64(0x94D049BB133111EB)
+STEP = np.uint64(0xD1342543DE82EF95)  # an odd constant that spreads the step over all 64 bits
+UNIT = 2.0**-53
+
+State = TypeVar("State", bound=Any)
+Events = TypeVar("Events", bound=Any)
+
+
+@numba.njit(inline="always")
+def mix(x: np.uint64) -> np.uint64:
+    """SplitMix64's finaliser: every input bit flips every output bit with probability about one half."""
+    x = (x ^ (x >> np.uint64(30))) * MIX_1
+    x = (x ^ (x >> np.uint64(27))) * MIX_2
+    return x ^ (x >> np.uint64(31))
+
+
+@numba.njit(inline="always")
+def uniform(key: np.uint64, t: int, slot: int) -> float:
+    """The draw `slot` of step `t` (0 is the reset) of the episode `key`: a float64 in [0, 1)."""
+    return (mix(mix(key + STEP * np.uint64(t)) + GOLDEN * np.uint64(slot + 1)) >> np.uint64(11)) * UNIT
+
+
+def uniform_array(key: np.ndarray, t: np.ndarray | int, slot: np.ndarray | int) -> np.ndarray:
+    """`uniform` of arrays that broadcast together: float64 in [0, 1)."""
+    with np.errstate(over="ignore"):
+        stepped = mix.py_func(key + STEP * np.asarray(t, np.uint64))
+        drawn = mix.py_func(stepped + GOLDEN * (np.asarray(slot, np.uint64) + np.uint64(1)))
+    return (drawn >> np.uint64(11)) * UNIT  # type: ignore[no-any-return]
+
+
+def episode_keys(seed: int, stream: int, environments: np.ndarray, episodes: np.ndarray) -> np.ndarray:
+    """A key for each (environment, episode) of a stream of a run: uint64, the shape of `environments`.
+
+    Streams keep the phases of a run apart: evaluation never sees a key that training saw.
+    """
+    with np.errstate(over="ignore"):
+        key = mix.py_func(np.full(environments.shape, seed, np.uint64) * GOLDEN + np.uint64(stream + 1))
+        key = mix.py_func(key + environments.astype(np.uint64) * STEP)
+        return mix.py_func(key + episodes.astype(np.uint64) * GOLDEN)  # type: ignore[no-any-return]
+
+
+class Sprite(NamedTuple):
+    """One thing on the board: what it is, where it stands, whose colour it bears."""
+
+    kind: str  # "agent", "coin", ...
+    row: float
+    column: float
+    colour: int  # index of the agent whose colour it bears; -1 for none
+    label: str = ""
+
+
+class Scene(NamedTuple):
+    """What a renderer draws of one environment; it knows nothing of pixels."""
+
+    rows: int
+    columns: int
+    ground: tuple[str, ...]  # one string a row, one character a cell
+    sprites: tuple[Sprite, ...]
+    caption: str
+
+
+class Game(Protocol[State, Events]):
+    """A social dilemma as pure functions over arrays. Implementations are frozen configurations."""
+
+    presets: ClassVar[dict[str, dict[str, Any]]]  # preset: the rules it changes
+    version: ClassVar[int]  # rises when behaviour changes, never for speed
+    horizon: int
+    truncates: bool  # whether the horizon cuts the episode (learners bootstrap) or ends it
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """The N agents' names."""
+
+    @property
+    def observation_space(self) -> gym.spaces.Box:
+        """Of one agent."""
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Of one agent: action `a` is called `action_names[a]`."""
+
+    @property
+    def verifiable(self) -> tuple[str, ...]:
+        """The events that a contract may pay on."""
+
+    def reset(self, keys: np.ndarray) -> State:
+        """New episodes, one for each key (B,) uint64."""
+
+    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
+        """One step of every environment; `actions` (B, N). Neither argument is changed."""
+
+    def rewards(self, events: Events) -> np.ndarray:
+        """(B, N) float32, from the environment alone."""
+
+    def principal_reward(self, events: Events) -> np.ndarray:
+        """(B,) float32: what the principal values before it pays; welfare unless the game says otherwise."""
+
+    def observe(self, state: State) -> np.ndarray:
+        """(B, N, *observation_space.shape)."""
+
+    def world(self, state: State) -> np.ndarray:
+        """(B, ...): all there is to see, for a principal."""
+
+    def terminated(self, state: State) -> np.ndarray:
+        """(B,) bool: the natural end. The horizon is the loop's business."""
+
+    def scene(self, state: State, events: Events | None, index: int) -> Scene:
+        """What a renderer draws of environment `index`."""
+
+
+def where(condition: np.ndarray, new: State, old: State) -> State:
+    """`new` where `condition` (B,), else `old`, for every array of two states or memories of the same type."""
+    if isinstance(old, np.ndarray):
+        return np.where(condition.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
+    if isinstance(old, tuple):
+        parts = [where(condition, n, o) for n, o in zip(new, old, strict=True)]
+        return type(old)(*parts) if hasattr(old, "_fields") else type(old)(parts)
+    return old

@@ -1,0 +1,3 @@
+"""The version of the package, read by setup.cfg without importing the rest."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,158 @@
+"""Deep Q-learning of the agents: RLlib's DQN loss, fed from arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.algorithms.dqn import DQN, DQNConfig
+from ray.rllib.algorithms.dqn.dqn_learner import QF_NEXT_PREDS, QF_PREDS, QF_TARGET_NEXT_PREDS
+from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.learner.torch.torch_learner import TorchLearner
+from ray.rllib.core.learner.utils import make_target_network
+from ray.rllib.core.rl_module.apis import QNetAPI, TargetNetworkAPI
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from ray.rllib.utils.metrics import TD_ERROR_KEY
+
+from ..contracts.networks import QNetwork
+from .engine import ArrayAlgorithm, minibatch_batch
+from .learner import AveragedTargets, MinibatchLearner
+from .replay import Replay
+from .runner import Rollout
+from .settings import DQNSettings
+
+
+class QModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
+    """A Q-network and its average, over flat rows."""
+
+    def setup(self) -> None:
+        self.net = QNetwork(**self.model_config["network"])
+        self.explore = self.model_config["explore"]  # progress -> epsilon, as (start, end, until)
+
+    def make_target_networks(self) -> None:
+        self.target = make_target_network(self.net)
+
+    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
+        return [(self.net, self.target)]
+
+    def get_non_inference_attributes(self) -> list[str]:
+        return ["target"]
+
+    def compute_q_values(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {QF_PREDS: self.net(batch[Columns.OBS])}
+
+    def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {QF_PREDS: self.target(batch[Columns.OBS])}
+
+    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        greedy = self.net(batch[Columns.OBS]).argmax(dim=-1)
+        return {Columns.ACTIONS: explore(greedy, self.action_space.n, self.explore, batch["progress"])}
+
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        both = self.net(torch.cat([batch[Columns.OBS], batch[Columns.NEXT_OBS]]))
+        now, after = both.chunk(2)
+        with torch.no_grad():
+            target = self.target(batch[Columns.NEXT_OBS])
+        return {QF_PREDS: now, QF_NEXT_PREDS: after, QF_TARGET_NEXT_PREDS: target}
+
+
+def explore(greedy: torch.Tensor, actions: int, plan: tuple[float, float, float], progress: float) -> torch.Tensor:
+    """Epsilon-greedy actions; epsilon falls linearly from start to end until a share of the budget is played."""
+    start, end, until = plan
+    epsilon = start + (end - start) * min(1.0, progress / until)
+    random = torch.randint(actions, greedy.shape)
+    return torch.where(torch.rand(greedy.shape) < epsilon, random, greedy)
+
+
+class ArrayDQNLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
+    """RLlib's DQN loss."""
+
+    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        """Step the learning rate; the targets were averaged at every gradient step."""
+        TorchLearner.after_gradient_based_update(self, timesteps=timesteps)
+
+
+class ArrayDQN(ArrayAlgorithm, DQN):
+    """DQN over the rollouts of array runners."""
+
+    def setup(self, config: Any) -> None:
+        super().setup(config)
+        plan = self.config.learner_config_dict
+        self.replay = Replay(plan["replay"], plan["priority"], np.random.default_rng(self.config.seed))
+
+    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
+        plan, task = self.config.learner_config_dict, self.task
+        for rollout in rollouts:
+            self.replay.add(_transitions(rollout))
+        if self.steps < plan["warm_up"]:
+            return {}
+        drawn = self.replay.draw(plan["minibatches"] * plan["batch"])
+        columns = _columns(self.replay.rows(drawn))
+        batches = {name: _of(columns, players) for name, players in task.players.items()}
+        results = self.update(minibatch_batch(batches, len(drawn)))
+        if plan["priority"]:
+            self.replay.reprioritise(drawn, self._errors(results, len(drawn)))
+        return {
+            f"{name}/{key}": float(results[0][name][key].peek()) for name in task.players for key in ("qf_loss", "qf_mean")
+        }
+
+    def _errors(self, results: list[Any], count: int) -> np.ndarray:
+        """The TD errors (count,) of the drawn rows, the mean over agents."""
+        per_module = []
+        for name, players in self.task.players.items():
+            errors = np.concatenate([np.asarray(result[name][TD_ERROR_KEY].peek()).ravel() for result in results])
+            per_module.append(errors.reshape(count, len(players)).mean(axis=1))
+        return np.mean(per_module, axis=0)  # type: ignore[no-any-return]
+
+
+def _transitions(rollout: Rollout) -> dict[str, np.ndarray]:
+    """Joint rows (T * B, N, ...) of a rollout."""
+    columns = {
+        "observations": rollout.observations, "terms": rollout.terms, "actions": rollout.actions,
+        "rewards": rollout.earned.astype(np.float32), "terminated": rollout.terminated,
+        "next_observations": rollout.next_observations, "next_terms": rollout.next_terms,
+    }  # fmt: skip
+    T, B = rollout.ended.shape
+    return {name: column.reshape(T * B, *column.shape[2:]) for name, column in columns.items()}
+
+
+def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """RLlib's columns, (n, N, ...), of sampled joint rows."""
+    n, N = sampled["actions"].shape
+    flat = {
+        name: np.concatenate([sampled[name].reshape(n, N, -1), sampled[terms]], axis=-1, dtype=np.float32)
+        for name, terms in (("observations", "terms"), ("next_observations", "next_terms"))
+    }
+    return {
+        Columns.OBS: flat["observations"],
+        Columns.NEXT_OBS: flat["next_observations"],
+        Columns.ACTIONS: sampled["actions"].astype(np.int64),
+        Columns.REWARDS: sampled["rewards"],
+        Columns.TERMINATEDS: np.repeat(sampled["terminated"][:, None], N, axis=1),
+        "weights": np.ones((n, N), np.float32),
+        "n_step": np.ones((n, N), np.float32),
+    }
+
+
+def _of(columns: dict[str, np.ndarray], players: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The rows of some agents, (n * players, ...), an environment step's rows side by side."""
+    return {name: column[:, players].reshape(-1, *column.shape[2:]) for name, column in columns.items()}
+
+
+def dqn_config(settings: DQNSettings) -> DQNConfig:
+    """What RLlib is told; `engine.configured` adds the task."""
+    return (
+        DQNConfig(algo_class=ArrayDQN)
+        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
+        .learners(learner_class=ArrayDQNLearner)
+        .training(
+            gamma=settings.discount, tau=settings.tau, double_q=True, num_atoms=1, n_step=1,
+            td_error_loss_fn="huber", grad_clip=10.0, grad_clip_by="global_norm",
+            learner_config_dict={
+                "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
+                "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
+            },
+        )
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""What our RLlib Algorithms share: sample arrays, learn from them, send the weights out again."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
+from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
+from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
+
+from ..contracts.loop import Episodes
+from .runner import ArrayEnvRunner, Rollout, Task
+
+
+class Resources(NamedTuple):
+    """What a run may use beside the process it runs in."""
+
+    runners: int = 0  # remote EnvRunners; with 0 the environments are played in this process
+    learners: int = 0  # remote Learners; with 0 the gradients are computed in this process
+    gpu: bool = False  # whether each Learner has a GPU
+
+
+class ArrayAlgorithm(Algorithm):
+    """One training step: a rollout of every runner, `learn` from them, weights to the runners.
+
+    `learn` is a subclass's. Finished episodes are kept until `drain()`; their mean welfare is also logged, for Tune.
+    """
+
+    task: Task
+
+    @classmethod
+    def get_default_config(cls) -> AlgorithmConfig:
+        return AlgorithmConfig(algo_class=cls)
+
+    def setup(self, config: Any) -> None:
+        super().setup(config)
+        self.task = self.config.env_config["task"]
+        self.steps = 0
+        self.training: dict[str, float] = {}
+        self._episodes: Episodes | None = None
+
+    def _create_local_replay_buffer_if_necessary(self, config: Any) -> None:
+        """RLlib's buffers hold episode objects; an algorithm that replays has arrays of its own."""
+
+    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
+        """Update the modules from rollouts; returns what the curves show."""
+        raise NotImplementedError
+
+    def training_step(self) -> None:
+        remote = self.env_runner_group.num_remote_env_runners() > 0
+        rollouts: list[Rollout] = self.env_runner_group.foreach_env_runner(_sample, local_env_runner=not remote)
+        for rollout in rollouts:
+            self.steps += rollout.ended.size
+            if rollout.episodes is not None:
+                self._keep(rollout.episodes)
+        self.metrics.log_value((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), self.steps, reduce="max")
+        self.training = self.learn(rollouts)
+        if self.training:
+            self._send_weights(remote)
+
+    def update(self, batch: MultiAgentBatch) -> list[Any]:
+        """One call of the learners: many gradient steps."""
+        return self.learner_group.update(  # type: ignore[no-any-return]
+            batch=batch, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps}
+        )
+
+    def drain(self) -> Episodes | None:
+        """The episodes that finished since the last call."""
+        episodes, self._episodes = self._episodes, None
+        return episodes
+
+    def weights(self) -> dict[str, Any]:
+        """The modules' states: module id: name: array. Averaged targets included."""
+        state = self.learner_group.get_state(components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}")
+        return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]  # type: ignore[no-any-return]
+
+    def _keep(self, episodes: Episodes) -> None:
+        episodes = episodes._replace(steps=np.full_like(episodes.steps, self.steps))
+        self._episodes = episodes if self._episodes is None else self._episodes + episodes
+        self.metrics.log_value((ENV_RUNNER_RESULTS, "welfare"), float(episodes.returns.sum(axis=1).mean()), window=20)
+
+    def _send_weights(self, remote: bool) -> None:
+        if remote or self.learner_group.is_remote:
+            self.env_runner_group.sync_weights(
+                from_worker_or_learner_group=self.learner_group, inference_only=True, timeout_seconds=None
+            )
+            return
+        learner = self.learner_group._learner.module  # one process: a copy, not a message
+        for name in learner.keys():
+            self.env_runner.module[name].load_state_dict(learner[name].state_dict(), strict=False)
+
+
+def _sample(runner: ArrayEnvRunner) -> Rollout:
+    return runner.sample()
+
+
+def minibatch_batch(columns: dict[str, dict[str, np.ndarray]], steps: int) -> MultiAgentBatch:
+    """RLlib's batch of module id: column: (n, ...), which holds `steps` environment steps."""
+    return MultiAgentBatch({name: SampleBatch(part) for name, part in columns.items()}, steps)
+
+
+def configured(
+    config: AlgorithmConfig,
+    task: Task,
+    module_class: type,
+    model_config: dict[str, Any],
+    lr: tuple[float, float],
+    *,
+    seed: int,
+    resources: Resources,
+    runner_class: type[ArrayEnvRunner] = ArrayEnvRunner,
+) -> AlgorithmConfig:
+    """`config` for a task: array runners, a module for each of its players, the rate falling from `lr[0]` to `lr[1]`."""
+    spec = RLModuleSpec(module_class=module_class, model_config=model_config)
+    config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
+    return (
+        config.environment(env=None, env_config={"task": task})
+        .framework("torch")
+        .env_runners(env_runner_cls=runner_class, num_env_runners=resources.runners)
+        .learners(num_learners=resources.learners, num_gpus_per_learner=int(resources.gpu))
+        .multi_agent(policies=set(task.players), policy_mapping_fn=lambda agent, *_: agent)
+        .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs={name: spec for name in task.players}))
+        .training(lr=[[0, lr[0]], [task.steps, lr[1]]])
+        .reporting(min_time_s_per_iteration=None, min_sample_timesteps_per_iteration=0)
+        .debugging(seed=seed, log_level="ERROR")
+    )

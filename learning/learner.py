@@ -1,0 +1,56 @@
+"""What our RLlib Learners share: several gradient steps in one call, and averaged target networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from ray.rllib.core.learner.torch.torch_learner import TorchLearner
+from ray.rllib.core.rl_module.apis import TargetNetworkAPI
+
+Batch = dict[str, dict[str, torch.Tensor]]  # module id: column: (n, ...)
+
+
+class MinibatchLearner(TorchLearner):
+    """Cuts the batch of one `update` call into minibatches itself.
+
+    RLlib's own iterator slices and concatenates Python objects for every minibatch, and cycles each module until the
+    largest has done its epochs. Here `learner_config_dict` says `minibatches` and `epochs`: the rows of every module
+    are cut alike, in tensors, so one call of a few milliseconds of overhead holds many gradient steps. With several
+    epochs the rows are shuffled, alike for all modules of a batch of the same length.
+    """
+
+    def _update(self, batch: Batch, **kwargs: Any) -> tuple[Any, Any, Any]:
+        plan = self.config.learner_config_dict
+        for _ in range(plan["epochs"]):
+            order = _orders(batch) if plan["epochs"] > 1 else {}
+            for part in range(plan["minibatches"]):
+                result = super()._update(_part(batch, order, part, plan["minibatches"]), **kwargs)
+        return result  # type: ignore[no-any-return]
+
+
+class AveragedTargets(TorchLearner):
+    """Target networks follow the online ones by `tau` after every gradient step (Polyak averaging)."""
+
+    def apply_gradients(self, gradients_dict: Any) -> None:
+        super().apply_gradients(gradients_dict)
+        for module_id in self.module.keys():
+            module = self.module[module_id].unwrapped()
+            if isinstance(module, TargetNetworkAPI):
+                for online, target in module.get_target_network_pairs():
+                    torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), self.config.tau)
+
+
+def _orders(batch: Batch) -> dict[int, torch.Tensor]:
+    lengths = {len(next(iter(columns.values()))) for columns in batch.values()}
+    return {length: torch.randperm(length) for length in sorted(lengths)}
+
+
+def _part(batch: Batch, orders: dict[int, torch.Tensor], part: int, parts: int) -> Batch:
+    minibatch: Batch = {}
+    for module_id, columns in batch.items():
+        length = len(next(iter(columns.values())))
+        cut = slice(part * length // parts, (part + 1) * length // parts)
+        chosen = orders[length][cut] if orders else cut
+        minibatch[module_id] = {name: column[chosen] for name, column in columns.items()}
+    return minibatch

@@ -1,0 +1,130 @@
+"""The phases of a run: a principal learns, fresh agents learn under it, and what they learned is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import torch
+
+from ..contracts.core import Mechanism
+from ..contracts.loop import Episodes, Loop, Principal
+from ..contracts.principal_dqn import FollowedContract, TrainedPrincipal
+from ..envs.core import Game
+from .dqn import QModule, dqn_config
+from .engine import ArrayAlgorithm, Resources, configured
+from .policy import Policy
+from .ppo import ActorCriticModule, ValuedRunner, ppo_config
+from .principal import MODULE, PrincipalModule, PrincipalRunner, principal_config
+from .runner import EVALUATE, TRAIN, VALIDATE, Task
+from .settings import DQNSettings, PPOSettings, PrincipalSettings
+
+
+class Update(NamedTuple):
+    """What happened since the last update of a phase."""
+
+    steps: int  # environment steps of the phase so far
+    total: int  # its budget
+    episodes: Episodes | None  # those that finished
+    training: dict[str, float]  # losses
+
+
+class Phase:
+    """A phase of learning: iterate over it to its end, then take its `result()`. Use it in a `with` statement."""
+
+    def __init__(self, algorithm: ArrayAlgorithm, total: int, result: Callable[[ArrayAlgorithm], Any]) -> None:
+        self.algorithm, self.total, self._result = algorithm, total, result
+
+    def __iter__(self) -> Iterator[Update]:
+        while self.algorithm.steps < self.total:
+            self.algorithm.train()
+            yield Update(self.algorithm.steps, self.total, self.algorithm.drain(), self.algorithm.training)
+
+    def result(self) -> Any:
+        return self._result(self.algorithm)
+
+    def __enter__(self) -> Phase:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.algorithm.stop()
+
+
+def train_agents(
+    game: Game, mechanism: Mechanism, principal: Principal | None, settings: DQNSettings | PPOSettings,
+    *, seed: int, steps: int, resources: Resources = Resources(),
+) -> Phase:  # fmt: skip
+    """Fresh agents learn for `steps` environment steps under a mechanism; the result is their `Policy`."""
+    network = {
+        "planes": tuple(game.observation_space.shape), "beside": mechanism.terms_size,
+        "actions": len(game.action_names), "encoder": settings.encoder, "hidden": settings.hidden,
+    }  # fmt: skip
+    players = _players(game, settings.policies)
+    task = Task(game, mechanism, principal, players, VALIDATE, steps)
+    rates = (settings.lr, settings.lr_final)
+    kind = "q" if isinstance(settings, DQNSettings) else "actor-critic"
+    if isinstance(settings, DQNSettings):
+        network["dueling"] = True
+        plan = (settings.epsilon, settings.epsilon_final, settings.explore_until)
+        model = {"network": network, "explore": plan}
+        config = configured(dqn_config(settings), task, QModule, model, rates, seed=seed, resources=resources)
+    else:
+        config = configured(
+            ppo_config(settings), task, ActorCriticModule, {"network": network}, rates,
+            seed=seed, resources=resources, runner_class=ValuedRunner,
+        )  # fmt: skip
+    return Phase(config.build_algo(), steps, lambda algorithm: _policy(algorithm, kind, players, network))
+
+
+def train_principal(game: Game, settings: PrincipalSettings, *, seed: int, resources: Resources = Resources()) -> Phase:
+    """A principal learns by Algorithm 3; the result is a `TrainedPrincipal`."""
+    shape = {
+        "players": len(game.agents), "planes": tuple(game.observation_space.shape), "actions": len(game.action_names),
+        "encoder": settings.encoder, "hidden": settings.hidden, "dueling": True,
+    }  # fmt: skip
+    contract = FollowedContract(game=game, follow=settings.follow)
+    task = Task(game, contract, None, {MODULE: tuple(range(len(game.agents)))}, TRAIN, settings.steps)
+    config = configured(
+        principal_config(settings), task, PrincipalModule, {"shape": shape}, (settings.lr, settings.lr_final),
+        seed=seed, resources=resources, runner_class=PrincipalRunner,
+    )  # fmt: skip
+    return Phase(config.build_algo(), settings.steps, lambda algorithm: _principal(algorithm, shape, settings))
+
+
+def evaluate(
+    game: Game, mechanism: Mechanism, principal: Principal | None, policy: Policy, *, seed: int, episodes: int = 1024
+) -> Episodes:
+    """Greedy play of `episodes` episodes on keys that no training saw."""
+    loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal)
+    finished: Episodes | None = None
+    while not (loop.episode > 0).all():
+        step = loop.step(policy(loop.seen))
+        if step.episodes is not None:  # an environment counts with its first episode only: long ones weigh the same
+            first = step.episodes.select(loop.episode[step.ended] == 1)
+            finished = first if finished is None else finished + first
+    assert finished is not None
+    return finished
+
+
+def _players(game: Game, policies: str) -> dict[str, tuple[int, ...]]:
+    if policies == "shared":
+        return {"agents": tuple(range(len(game.agents)))}
+    return {name: (index,) for index, name in enumerate(game.agents)}
+
+
+def _principal(algorithm: ArrayAlgorithm, shape: dict[str, Any], settings: PrincipalSettings) -> TrainedPrincipal:
+    """The averaged networks, which are steadier than the last ones."""
+    principal = TrainedPrincipal(shape, nudge=settings.nudge, due=settings.due)
+    state = algorithm.weights()[MODULE]
+    kept = {key.removeprefix("target."): torch.as_tensor(v) for key, v in state.items() if key.startswith("target.")}
+    principal.networks.load_state_dict(kept)
+    return principal
+
+
+def _policy(algorithm: ArrayAlgorithm, kind: str, players: dict[str, tuple[int, ...]], network: dict[str, Any]) -> Policy:
+    policy = Policy(kind, players, network)
+    for name, state in algorithm.weights().items():
+        kept = {key.removeprefix("net."): torch.as_tensor(value) for key, value in state.items() if key.startswith("net.")}
+        policy.networks[name].load_state_dict(kept)
+    return policy

@@ -1,0 +1,50 @@
+"""A trained policy of the agents: acts without RLlib, and is kept as tensors with JSON beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from ..contracts.loop import Seen
+from ..contracts.networks import ActorCritic, QNetwork
+from .rows import rows
+
+NETWORKS: dict[str, type[QNetwork] | type[ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
+
+
+class Policy:
+    """Greedy play of every agent, each by the network of the module that plays it."""
+
+    def __init__(self, kind: str, players: dict[str, tuple[int, ...]], network: dict[str, Any]) -> None:
+        self.kind, self.players, self.network = kind, players, network
+        self.networks = torch.nn.ModuleDict({name: NETWORKS[kind](**network) for name in players})
+
+    def __call__(self, seen: Seen) -> np.ndarray:
+        """The agents' greedy actions (B, N)."""
+        flat = rows(seen)
+        actions = np.empty(flat.shape[:2], np.int64)
+        with torch.no_grad():
+            for name, players in self.players.items():
+                part = torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))
+                actions[:, players] = self.networks[name](part).argmax(dim=-1).numpy().reshape(len(flat), -1)
+        return actions
+
+    def save(self, prefix: Path) -> None:
+        """Write `prefix`.safetensors and `prefix`.json."""
+        save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
+        about = {"kind": self.kind, "players": self.players, "network": self.network}
+        prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
+
+    @classmethod
+    def load(cls, prefix: Path) -> Policy:
+        """The policy that `save` wrote. Nothing in its files is run."""
+        about = json.loads(prefix.with_suffix(".json").read_text())
+        players = {name: tuple(indices) for name, indices in about["players"].items()}
+        policy = cls(about["kind"], players, about["network"])
+        policy.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+        return policy

@@ -1,0 +1,148 @@
+"""Proximal policy optimisation of the agents: RLlib's PPO loss, fed from arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.algorithms.ppo import PPO, PPOConfig
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis import ValueFunctionAPI
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from ray.rllib.evaluation.postprocessing import Postprocessing
+
+from ..contracts.loop import Seen
+from ..contracts.networks import ActorCritic
+from .engine import ArrayAlgorithm, minibatch_batch
+from .learner import MinibatchLearner
+from .rows import rows
+from .runner import ArrayEnvRunner, Rollout
+from .settings import PPOSettings
+
+
+class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
+    """An actor and a critic over flat rows."""
+
+    def setup(self) -> None:
+        self.net = ActorCritic(**self.model_config["network"])
+
+    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
+        return self.net.values(batch[Columns.OBS])
+
+    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        logits = self.net.logits(batch[Columns.OBS])
+        distribution = torch.distributions.Categorical(logits=logits, validate_args=False)
+        actions = distribution.sample()
+        return {
+            Columns.ACTIONS: actions,
+            Columns.ACTION_LOGP: distribution.log_prob(actions),
+            Columns.ACTION_DIST_INPUTS: logits,
+            Columns.VF_PREDS: self.net.values(batch[Columns.OBS]),
+        }
+
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {Columns.ACTION_DIST_INPUTS: self.net.logits(batch[Columns.OBS])}
+
+
+class ValuedRunner(ArrayEnvRunner):
+    """Adds to a rollout the values (T, B, N) of what followed each step, before any reset."""
+
+    def _play(self, T: int) -> Rollout:
+        rollout = super()._play(T)
+        values = rollout.extras[Columns.VF_PREDS]
+        following = np.concatenate([values[1:], self._values(self.loop.seen)[None]])
+        if rollout.ended.any():
+            last = Seen(rollout.next_observations[rollout.ended], rollout.next_terms[rollout.ended])
+            following[rollout.ended] = self._values(last)
+        rollout.extras["next_values"] = following
+        return rollout
+
+    def _values(self, seen: Seen) -> np.ndarray:
+        flat = rows(seen)
+        values = np.empty(flat.shape[:2], np.float32)
+        for name, players in self.task.players.items():
+            batch = {Columns.OBS: torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))}
+            with torch.no_grad():
+                values[:, players] = self.module[name].compute_values(batch).numpy().reshape(len(flat), -1)
+        return values
+
+
+def advantages(
+    rewards: np.ndarray, values: np.ndarray, next_values: np.ndarray,
+    terminated: np.ndarray, ended: np.ndarray, discount: float, gae_lambda: float,
+) -> np.ndarray:  # fmt: skip
+    """Generalised advantage estimates (T, B, N); `terminated` and `ended` are (T, B).
+
+    delta_t = r_t + discount (1 - terminated_t) V(s_t+1) - V(s_t);
+    A_t = delta_t + discount lambda (1 - ended_t) A_t+1 (Schulman et al. 2016, equation 16). A truncated step
+    bootstraps from the value of the state it was cut at, a terminated one from nothing.
+    """
+    delta_t = rewards + discount * ~terminated[..., None] * next_values - values
+    advantage = np.zeros_like(delta_t)
+    following = np.zeros_like(delta_t[0])
+    for t in reversed(range(len(delta_t))):
+        following = delta_t[t] + discount * gae_lambda * ~ended[t][..., None] * following
+        advantage[t] = following
+    return advantage
+
+
+class ArrayPPOLearner(MinibatchLearner, PPOTorchLearner):
+    """RLlib's PPO loss."""
+
+
+class ArrayPPO(ArrayAlgorithm, PPO):
+    """PPO over the rollouts of array runners."""
+
+    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
+        parts = [self._columns(rollout) for rollout in rollouts]
+        columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        batches = {}
+        for name, players in self.task.players.items():
+            batch = {key: column[:, players].reshape(-1, *column.shape[2:]) for key, column in columns.items()}
+            advantage = batch[Postprocessing.ADVANTAGES]
+            batch[Postprocessing.ADVANTAGES] = (advantage - advantage.mean()) / max(1e-4, advantage.std())
+            batches[name] = batch
+        results = self.update(minibatch_batch(batches, len(columns[Columns.ACTIONS])))
+        return {
+            f"{name}/{key}": float(results[0][name][key].peek())
+            for name in self.task.players
+            for key in ("policy_loss", "vf_loss", "entropy")
+        }
+
+    def _columns(self, rollout: Rollout) -> dict[str, np.ndarray]:
+        """RLlib's columns, (T * B, N, ...)."""
+        values, next_values = rollout.extras[Columns.VF_PREDS], rollout.extras["next_values"]
+        rewards = rollout.earned.astype(np.float32)
+        advantage = advantages(
+            rewards, values, next_values, rollout.terminated, rollout.ended, self.config.gamma, self.config.lambda_
+        )
+        T, B, N = rollout.actions.shape
+        flat = np.concatenate(
+            [rollout.observations.reshape(T, B, N, -1), rollout.terms], axis=-1, dtype=np.float32
+        )
+        columns = {
+            Columns.OBS: flat,
+            Columns.ACTIONS: rollout.actions,
+            Columns.ACTION_LOGP: rollout.extras[Columns.ACTION_LOGP],
+            Columns.ACTION_DIST_INPUTS: rollout.extras[Columns.ACTION_DIST_INPUTS],
+            Postprocessing.ADVANTAGES: advantage,
+            Postprocessing.VALUE_TARGETS: advantage + values,
+        }
+        return {key: column.reshape(T * B, *column.shape[2:]) for key, column in columns.items()}
+
+
+def ppo_config(settings: PPOSettings) -> PPOConfig:
+    """What RLlib is told; `engine.configured` adds the task."""
+    return (
+        PPOConfig(algo_class=ArrayPPO)
+        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
+        .learners(learner_class=ArrayPPOLearner)
+        .training(
+            gamma=settings.discount, lambda_=settings.gae_lambda, clip_param=settings.clip,
+            entropy_coeff=settings.entropy, vf_loss_coeff=0.5, vf_clip_param=float("inf"), use_kl_loss=False,
+            grad_clip=0.5, grad_clip_by="global_norm",
+            learner_config_dict={"minibatches": settings.minibatches, "epochs": settings.epochs},
+        )
+    )  # fmt: skip

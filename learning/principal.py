@@ -1,0 +1,211 @@
+"""Algorithm 3 as an RLlib DQN: one module over joint rows, its runner, its learner. The loss stands in contracts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from ray.rllib.algorithms.dqn import DQN, DQNConfig
+from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.learner.torch.torch_learner import TorchLearner
+from ray.rllib.core.learner.utils import make_target_network
+from ray.rllib.core.rl_module.apis import QNetAPI, TargetNetworkAPI
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from ray.rllib.env import INPUT_ENV_SPACES
+from ray.rllib.utils.metrics import TD_ERROR_KEY
+
+from ..contracts.core import Decisions
+from ..contracts.loop import Seen
+from ..contracts.principal_dqn import (
+    Transitions,
+    Values,
+    all_follow,
+    joint,
+    least_payments,
+    losses,
+    others,
+    principal_networks,
+)
+from ..envs.core import Game
+from .dqn import explore
+from .engine import ArrayAlgorithm, minibatch_batch
+from .learner import AveragedTargets, MinibatchLearner
+from .replay import Replay
+from .runner import ArrayEnvRunner, Rollout
+from .settings import PrincipalSettings
+
+MODULE = "principal"
+FOLLOWS = "follows"
+
+
+class PrincipalModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
+    """The principal's and the agents' networks over joint rows (n, N, D), and their averages."""
+
+    def setup(self) -> None:
+        self.networks = principal_networks(**self.model_config["shape"])
+
+    def make_target_networks(self) -> None:
+        self.target = make_target_network(self.networks)
+
+    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
+        return [(self.networks, self.target)]
+
+    def get_non_inference_attributes(self) -> list[str]:
+        return ["target"]
+
+    def compute_q_values(self, batch: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError("the learner reads all of Algorithm 3's values from forward_train")
+
+    def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError("the learner reads all of Algorithm 3's values from forward_train")
+
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        rows_t, rows_tp1 = batch[Columns.OBS], batch[Columns.NEXT_OBS]
+        agents_t = torch.cat([rows_t, batch[FOLLOWS]], dim=-1)
+        with torch.no_grad():
+            agents_tp1 = torch.cat([rows_tp1, batch[FOLLOWS]], dim=-1)
+            no_gradient = torch.cat([agents_tp1, all_follow(rows_t)])
+            next_online, followers = joint(self.networks["agents"], no_gradient).chunk(2)
+            next_target, followers_target = joint(self.target["agents"], no_gradient).chunk(2)
+            principal_tp1 = joint(self.networks["principal"], rows_tp1)
+            principal_tp1_target = joint(self.target["principal"], rows_tp1)
+        return Values(
+            joint(self.networks["agents"], agents_t), next_online, next_target, followers, followers_target,
+            joint(self.networks["principal"], rows_t), principal_tp1, principal_tp1_target,
+        )._asdict()  # fmt: skip
+
+
+class PrincipalRunner(ArrayEnvRunner):
+    """Plays the principal and its model of the agents: who follows does as recommended, the others as they like."""
+
+    def make_env(self) -> None:
+        """The loop asks the module for decisions, so it is made when the module is."""
+
+    def make_module(self) -> None:
+        super().make_module()
+        self.plan = self.config.learner_config_dict["explore"]
+        self.task = self.task._replace(principal=self._decide)
+        super().make_env()
+
+    def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
+        game = self.task.game
+        N = len(game.agents)
+        space = gym.spaces.Box(-np.inf, np.inf, (N, int(np.prod(game.observation_space.shape))), np.float32)
+        actions = gym.spaces.MultiDiscrete([len(game.action_names)] * N)
+        return {name: (space, actions) for name in (INPUT_ENV_SPACES, MODULE)}
+
+    def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        follows = self.loop.memory
+        rows = _joint_rows(seen.observations)
+        beside = torch.from_numpy(others(follows).astype(np.float32))
+        with torch.no_grad():
+            own = joint(self._networks["agents"], torch.cat([rows, beside], dim=-1)).argmax(dim=-1)
+        own = explore(own, len(self.task.game.action_names), self.plan, self.progress)
+        actions = np.where(follows, self.loop.terms.recommended, own.numpy())
+        return actions, {FOLLOWS: follows}
+
+    def _decide(self, game: Game, state: Any) -> Decisions:
+        """Recommendations, exploring, and the least payments by the online network."""
+        rows = _joint_rows(game.observe(state))
+        with torch.no_grad():
+            recommended = joint(self._networks["principal"], rows).argmax(dim=-1)
+            recommended = explore(recommended, len(game.action_names), self.plan, self.progress)
+            followers = joint(self._networks["agents"], all_follow(rows))
+            promised = least_payments(followers, followers, recommended)
+        return Decisions(recommended.numpy(), promised.numpy())
+
+    @property
+    def _networks(self) -> Any:
+        return self.module[MODULE].networks
+
+    @property
+    def progress(self) -> float:
+        return super().progress if hasattr(self, "loop") else 0.0
+
+
+class PrincipalLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
+    """The two losses of Algorithm 3."""
+
+    def compute_loss_for_module(
+        self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        values = Values(**{name: fwd_out[name] for name in Values._fields})
+        happened = Transitions(batch[Columns.ACTIONS], batch[Columns.REWARDS], batch[Columns.TERMINATEDS])
+        alpha = self.config.learner_config_dict["alpha"]
+        agents, principal, errors = losses(values, happened, discount=config.gamma, alpha=alpha)
+        self.metrics.log_value((module_id, TD_ERROR_KEY), errors, reduce="item_series")
+        self.metrics.log_dict({"agents_loss": agents, "principal_loss": principal}, key=module_id, window=1)
+        return agents + principal
+
+    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        """Step the learning rate; the targets were averaged at every gradient step."""
+        TorchLearner.after_gradient_based_update(self, timesteps=timesteps)
+
+
+class PrincipalDQN(ArrayAlgorithm, DQN):
+    """Deep Q-learning of a principal and of its model of the agents."""
+
+    def setup(self, config: Any) -> None:
+        super().setup(config)
+        plan = self.config.learner_config_dict
+        self.replay = Replay(plan["replay"], plan["priority"], np.random.default_rng(self.config.seed))
+
+    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
+        plan = self.config.learner_config_dict
+        for rollout in rollouts:
+            self.replay.add(self._transitions(rollout))
+        if self.steps < plan["warm_up"]:
+            return {}
+        drawn = self.replay.draw(plan["minibatches"] * plan["batch"])
+        results = self.update(minibatch_batch({MODULE: _columns(self.replay.rows(drawn))}, len(drawn)))
+        errors = np.concatenate([np.asarray(result[MODULE][TD_ERROR_KEY].peek()).ravel() for result in results])
+        self.replay.reprioritise(drawn, errors)
+        return {key: float(results[0][MODULE][key].peek()) for key in ("agents_loss", "principal_loss")}
+
+    def _transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
+        """Joint rows (T * B, N, ...), rewards from the environment alone."""
+        columns = {
+            "observations": rollout.observations, "next_observations": rollout.next_observations,
+            "actions": rollout.actions, "rewards": rollout.rewards.astype(np.float32),
+            "terminated": rollout.terminated, FOLLOWS: rollout.extras[FOLLOWS],
+        }  # fmt: skip
+        T, B = rollout.ended.shape
+        return {name: column.reshape(T * B, *column.shape[2:]) for name, column in columns.items()}
+
+
+def _joint_rows(observations: np.ndarray) -> torch.Tensor:
+    """Observations (n, N, ...) as joint rows (n, N, D)."""
+    return torch.from_numpy(observations.reshape(*observations.shape[:2], -1).astype(np.float32))
+
+
+def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    n, N = sampled["actions"].shape
+    return {
+        Columns.OBS: sampled["observations"].reshape(n, N, -1).astype(np.float32),
+        Columns.NEXT_OBS: sampled["next_observations"].reshape(n, N, -1).astype(np.float32),
+        Columns.ACTIONS: sampled["actions"].astype(np.int64),
+        Columns.REWARDS: sampled["rewards"],
+        Columns.TERMINATEDS: sampled["terminated"].astype(np.float32),
+        FOLLOWS: others(sampled[FOLLOWS]).astype(np.float32),
+    }
+
+
+def principal_config(settings: PrincipalSettings) -> DQNConfig:
+    """What RLlib is told; `engine.configured` adds the task."""
+    return (
+        DQNConfig(algo_class=PrincipalDQN)
+        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
+        .learners(learner_class=PrincipalLearner)
+        .training(
+            gamma=settings.discount, tau=settings.tau, grad_clip=10.0, grad_clip_by="global_norm",
+            learner_config_dict={
+                "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
+                "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
+                "alpha": settings.alpha,
+                "explore": (settings.epsilon, settings.epsilon_final, settings.explore_until),
+            },
+        )
+    )  # fmt: skip

@@ -1,0 +1,20 @@
+"""What an agent sees, as the flat row that every network reads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..contracts.loop import Seen
+from ..contracts.core import Mechanism
+from ..envs.core import Game
+
+
+def rows(seen: Seen) -> np.ndarray:
+    """Flat rows (B, N, D) float32: the observation's planes, then the terms."""
+    planes = seen.observations.reshape(*seen.observations.shape[:2], -1)
+    return np.concatenate([planes, seen.terms], axis=-1, dtype=np.float32)
+
+
+def width(game: Game, mechanism: Mechanism) -> int:
+    """D: the length of a row."""
+    return int(np.prod(game.observation_space.shape)) + mechanism.terms_size

@@ -1,0 +1,132 @@
+"""An RLlib EnvRunner that plays the loop over `B` environments and returns arrays instead of episode objects."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+from ray.rllib.core import COMPONENT_RL_MODULE, Columns
+from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
+from ray.rllib.env import INPUT_ENV_SPACES
+from ray.rllib.env.env_runner import EnvRunner
+
+from ..contracts.core import Mechanism
+from ..contracts.loop import Episodes, Loop, Principal, Seen
+from ..envs.core import Game
+from .rows import rows, width
+
+TRAIN, VALIDATE, EVALUATE = range(3)  # streams of keys: no phase sees another's episodes
+
+
+class Task(NamedTuple):
+    """What is played: the part of an algorithm's configuration that RLlib carries as `env_config`."""
+
+    game: Game
+    mechanism: Mechanism
+    principal: Principal | None
+    players: dict[str, tuple[int, ...]]  # module id: the agents that it plays
+    stream: int
+    steps: int  # the budget in environment steps, over which schedules run
+
+
+class Rollout(NamedTuple):
+    """`T` steps of `B` environments. What the modules said about their actions lies in `extras`, (T, B, N, ...)."""
+
+    observations: np.ndarray  # (T, B, N, *observation)
+    terms: np.ndarray  # (T, B, N, K)
+    actions: np.ndarray  # (T, B, N)
+    rewards: np.ndarray  # (T, B, N) the environment's alone
+    earned: np.ndarray  # (T, B, N) with the mechanism's income: what the agents learn from
+    next_observations: np.ndarray  # (T, B, N, *observation) before any reset
+    next_terms: np.ndarray  # (T, B, N, K)
+    terminated: np.ndarray  # (T, B)
+    ended: np.ndarray  # (T, B) terminated or truncated
+    extras: dict[str, np.ndarray]
+    episodes: Episodes | None
+
+
+class ArrayEnvRunner(EnvRunner):
+    """Plays `rollout_fragment_length` steps of `num_envs_per_env_runner` environments at each `sample()`."""
+
+    def __init__(self, *, config: Any, **kwargs: Any) -> None:
+        super().__init__(config=config, **kwargs)
+        self.task: Task = self.config.env_config["task"]
+        self.T, self.B = self.config.get_rollout_fragment_length(), self.config.num_envs_per_env_runner
+        self.make_env()
+        self.make_module()
+
+    def make_env(self) -> None:
+        index = max(self.worker_index or 0, 1) - 1  # runner 0 is the local one, which plays alone
+        self.loop = Loop(
+            self.task.game, self.task.mechanism, self.B,
+            seed=self.config.seed or 0, stream=self.task.stream,
+            principal=self.task.principal, first=index * self.B,
+        )  # fmt: skip
+
+    def make_module(self) -> None:
+        spec = self.config.get_multi_rl_module_spec(spaces=self.get_spaces(), inference_only=True)
+        self.module: MultiRLModule = spec.build()
+
+    def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
+        space = gym.spaces.Box(-np.inf, np.inf, (width(self.task.game, self.task.mechanism),), np.float32)
+        actions = gym.spaces.Discrete(len(self.task.game.action_names))
+        return {name: (space, actions) for name in (INPUT_ENV_SPACES, *self.task.players)}
+
+    def sample(self, **kwargs: Any) -> Rollout:
+        """(T, B) steps; a new episode begins wherever one ended."""
+        return self._play(self.T)
+
+    def _play(self, T: int) -> Rollout:
+        columns: list[tuple[np.ndarray, ...]] = []
+        extras: list[dict[str, np.ndarray]] = []
+        finished: Episodes | None = None
+        for _ in range(T):
+            seen = self.loop.seen
+            actions, extra = self.act(seen)
+            step = self.loop.step(actions)
+            columns.append(
+                (
+                    seen.observations, seen.terms, actions, step.transition.rewards, step.earned,
+                    *step.seen, step.transition.terminated, step.ended,
+                )  # fmt: skip
+            )
+            extras.append(extra)
+            if step.episodes is not None:
+                finished = step.episodes if finished is None else finished + step.episodes
+        stacked = [np.stack(column) for column in zip(*columns, strict=True)]
+        return Rollout(*stacked, {k: np.stack([e[k] for e in extras]) for k in extras[0]}, finished)
+
+    def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The modules' actions (B, N), exploring, and what else they say of them, each (B, N, ...)."""
+        flat = rows(seen)
+        B, N, D = flat.shape
+        said: dict[str, np.ndarray] = {}
+        for name, players in self.task.players.items():
+            batch = {Columns.OBS: torch.from_numpy(flat[:, players].reshape(-1, D)), "progress": self.progress}
+            with torch.no_grad():
+                outputs = self.module[name].forward_exploration(batch)
+            for key, value in outputs.items():
+                part = value.numpy()
+                whole = said.setdefault(key, np.empty((B, N, *part.shape[1:]), part.dtype))
+                whole[:, players] = part.reshape(B, len(players), *part.shape[1:])
+        return said.pop(Columns.ACTIONS), said
+
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is played, in [0, 1]."""
+        return min(1.0, self.loop.steps * max(1, self.num_workers) / self.task.steps)
+
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return {COMPONENT_RL_MODULE: self.module.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        if COMPONENT_RL_MODULE in state:
+            self.module.set_state(state[COMPONENT_RL_MODULE])
+
+    def get_metrics(self) -> dict[str, Any]:
+        return self.metrics.reduce()  # type: ignore[no-any-return]
+
+    def assert_healthy(self) -> None:
+        assert self.module is not None

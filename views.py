@@ -1,0 +1,79 @@
+"""Games by their ids, as others see them: PettingZoo environments, which PettingZoo's own `make` finds too."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pettingzoo import AECEnv, aec_registry, parallel_registry, register
+
+from .baselines import make_mechanism
+from .contracts.core import Mechanism
+from .contracts.loop import Principal
+from .contracts.parallel import ParallelView, in_turns, view
+from .envs import family, games, make
+from .envs.config import UsageError
+from .envs.core import Game
+
+
+def parallel_env(
+    game: str | Game,
+    mechanism: str | Mechanism | None = None,
+    principal: Principal | Literal["agent"] | None = None,
+    render_mode: str | None = None,
+    *,
+    alpha: float = 0.1,
+    **rules: Any,
+) -> ParallelView:
+    """A PettingZoo environment in which all agents act at once.
+
+    `game` is an id, with `rules` changed from its preset, or a Game. `mechanism` is an id (with its default
+    parameters) or a Mechanism of that very game; none leaves the agents selfish. A mechanism that needs a principal
+    takes a function `(game, state) -> Decisions`, or `"agent"`: then the principal is an agent too, and earns
+    `game.principal_reward / alpha - payments` (see `PrincipalView` for the order of moves).
+
+    Raises UsageError for what does not exist or does not fit.
+    """
+    name = f"{game}-v{family(game.partition('/')[0]).version}" if isinstance(game, str) else type(game).__name__
+    played = _game(game, rules)
+    return view(played, _mechanism(played, mechanism), principal, render_mode, alpha=alpha, name=name)
+
+
+def env(
+    game: str | Game,
+    mechanism: str | Mechanism | None = None,
+    principal: Principal | Literal["agent"] | None = None,
+    render_mode: str | None = None,
+    *,
+    alpha: float = 0.1,
+    **rules: Any,
+) -> AECEnv:
+    """`parallel_env` in turns, as a PettingZoo `AECEnv`; a principal that is an agent acts first."""
+    return in_turns(parallel_env(game, mechanism, principal, render_mode, alpha=alpha, **rules))
+
+
+def register_games() -> None:
+    """Let PettingZoo's `make("parallel" or "aec", "coin_game/ivanov-7x7-v1")` find every game of the registry."""
+    for id in games():
+        versioned = f"{id}-v{family(id.partition('/')[0]).version}"
+        if versioned not in parallel_registry:
+            register("parallel", versioned, f"{__name__}:parallel_env", kwargs={"game": id})
+        if versioned not in aec_registry:
+            register("aec", versioned, f"{__name__}:env", kwargs={"game": id})
+
+
+def _game(game: str | Game, rules: dict[str, Any]) -> Game:
+    if isinstance(game, str):
+        return make(game, **rules)
+    if rules:
+        raise UsageError(f"{', '.join(rules)} came with a Game that is made already; give its id, or make it with them")
+    return game
+
+
+def _mechanism(game: Game, mechanism: str | Mechanism | None) -> Mechanism:
+    if mechanism is None:
+        return Mechanism(game=game)
+    if isinstance(mechanism, str):
+        return make_mechanism(mechanism, game)
+    if mechanism.game != game:
+        raise UsageError(f"the mechanism is for {mechanism.game}, and the game is {game}; make both for the same game")
+    return mechanism
