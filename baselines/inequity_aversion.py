@@ -22,7 +22,7 @@ class InequityAversion(Mechanism):
         e_t = discount * smoothing * e_{t-1} + r_t        (e = 0 before an episode's first step)
 
     Both terms are subtracted: having less than another hurts, and so does having more. `memory` is `e` (B, N).
-    Hughes et al. 2018, "Inequity aversion improves cooperation in intertemporal social dilemmas", equations 3 and 4.
+    Hughes et al. 2018, "Inequity aversion improves cooperation in intertemporal social dilemmas".
     """
 
     envy: Weight = 5.0
@@ -35,7 +35,7 @@ class InequityAversion(Mechanism):
     """gamma, per step."""
 
     smoothing: Rate = 0.975
-    """lambda: what a step leaves, beside the discount, of the rewards smoothed so far."""
+    """lambda: what a step leaves, beside the discount, of the rewards smoothed so far. The default is ours."""
 
     def start(self, keys: np.ndarray) -> np.ndarray:
         return np.zeros((len(keys), len(self.game.agents)), np.float32)

@@ -100,9 +100,15 @@ def run(
 )
 def compare(
     paths: Annotated[list[Path], typer.Argument(metavar="DIR|TABLE...", help="Run folders and CSV tables.")],
-    format: Annotated[Format, typer.Option("--format", help="csv keeps every seed and can be compared again.")] = Format.TABLE,
-    against: Annotated[str, typer.Option(help="The mechanism that differences are taken to, seed by seed.")] = "selfish",
-    out: Annotated[Path | None, typer.Option(help="A file to write to; how it was made goes beside it, as JSON.")] = None,
+    format: Annotated[
+        Format, typer.Option("--format", help="csv keeps every seed and can be compared again.")
+    ] = Format.TABLE,
+    against: Annotated[
+        str | None, typer.Option(help="The mechanism differences are taken to; selfish unless given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A file to write to; how it was made goes beside it, as JSON.")
+    ] = None,
 ) -> None:
     """Compare evaluated runs: welfare, payments and who pays, beside exact and published numbers.
 
@@ -145,7 +151,9 @@ def solve(
     game: Annotated[str, typer.Argument(metavar="GAME", help="A game small enough for a table of its states.")],
     settings: Settings = None,
     alpha: Annotated[float, typer.Option(help="The principal maximises welfare / alpha - payments.")] = 0.1,
-    discount: Annotated[float | None, typer.Option(help="Solve the stationary game; the finite horizon without.")] = None,
+    discount: Annotated[
+        float | None, typer.Option(help="Solve the stationary game; the finite horizon without.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything that was found.")] = False,
 ) -> None:
     """Compute a game's exact equilibria: the optimum, what selfishness gives, what a principal pays."""

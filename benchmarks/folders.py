@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..envs.config import UsageError
-from ..envs.version import VERSION
+from .provenance import now
 
-MARKER = "paymaster.json"  # says that a folder of results is ours
+MARKER = "paymaster.jsonl"  # says that a folder of results is ours: a line for each command that wrote to it
 RUN = "run.json"  # a run's folder holds one
 PARTIAL = ".partial-"
 
@@ -23,19 +23,23 @@ def check(out: Path) -> None:
     """Raise UsageError unless results may be written to `out`: a folder of ours, an empty one, or a new one."""
     if out.is_dir():
         if not (out / MARKER).is_file() and any(out.iterdir()):
-            raise UsageError(f"{out} holds files that Paymaster did not write: choose another --out, or an empty folder")
+            raise UsageError(
+                f"{out} holds files that Paymaster did not write: choose another --out, or an empty folder"
+            )
         nearest = out
     elif out.exists() or out.is_symlink():
         raise UsageError(f"{out} is not a folder: choose another --out")
     else:
         nearest = next(parent for parent in (out.absolute(), *out.absolute().parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageError(f"{out} cannot be written: {nearest} is not a folder that may be written to; choose another --out")
+        raise UsageError(
+            f"{out} cannot be written: {nearest} is not a folder that may be written to; choose another --out"
+        )
 
 
 @contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Make `out` ours, and clear what a killed process left half-written once no other process writes there.
+def claimed(out: Path, command: str) -> Iterator[None]:
+    """Make `out` ours, note the `command`, and clear what a killed process left, unless another writes there now.
 
     Raises UsageError where `check` does, or the system refuses.
     """
@@ -46,12 +50,11 @@ def claimed(out: Path) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}; choose another --out") from None
     with marker:
-        if not os.fstat(marker.fileno()).st_size:
-            marker.write(json.dumps({"content": "runs of Paymaster", "version": VERSION}) + "\n")
-            marker.flush()
+        marker.write(json.dumps({"command": command, "date": now()}) + "\n")
+        marker.flush()
         if _alone(marker.fileno()):
             for left in out.rglob(f"{PARTIAL}*"):
-                shutil.rmtree(left)
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
         fcntl.flock(marker, fcntl.LOCK_SH)
         yield
 
@@ -68,6 +71,30 @@ def whole(folder: Path) -> Iterator[Path]:
             partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file to write to, which takes the place of `path` at the end: whole, or on an error not at all.
+
+    Raises UsageError where the system refuses.
+    """
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def commands(out: Path) -> list[dict[str, str]]:
+    """The commands that wrote to a folder of ours, with their dates; none for any other folder."""
+    try:
+        return [json.loads(line) for line in (out / MARKER).read_text().splitlines()]
+    except (OSError, ValueError):
+        return []
 
 
 def runs(path: Path) -> list[Path]:

@@ -21,6 +21,6 @@ def equality(returns: np.ndarray) -> np.ndarray:
     return 1.0 - np.divide(apart, 2 * returns.shape[-1] * total, out=undefined, where=np.asarray(total) > 0)
 
 
-def utility(welfare: np.ndarray, payment: np.ndarray, alpha: float = 0.1) -> np.ndarray:
-    """`W / alpha - P`: what the principal of Ivanov et al. 2024 maximises; their alpha is 0.1."""
-    return np.asarray(welfare) / alpha - np.asarray(payment)
+def utility(welfare: float, payment: float, alpha: float) -> float:
+    """`W / alpha - P`: what the principal of Ivanov et al. 2024 maximises, with alpha = 0.1."""
+    return welfare / alpha - payment

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +22,12 @@ ROOT = Path(__file__).resolve().parent.parent
 def provenance() -> dict[str, Any]:
     """Versions, commit, machine and the time in UTC, JSON-ready."""
     return {"versions": versions(), "commit": commit(), "machine": machine(), "date": now()}
+
+
+def command() -> str:
+    """The command line of this process, to be typed again."""
+    program, *arguments = sys.argv
+    return shlex.join([Path(program).name, *arguments])
 
 
 def now() -> str:

@@ -47,7 +47,9 @@ class Record:
 
     def save(self, folder: Path) -> None:
         """Write episodes.parquet and training.parquet."""
-        tables = [episode_table(self.resolved, phase, self.finished(phase)) for phase in PHASES if phase in self.episodes]
+        tables = [
+            episode_table(self.resolved, phase, self.finished(phase)) for phase in PHASES if phase in self.episodes
+        ]
         pq.write_table(pa.concat_tables(tables), folder / EPISODES, compression="zstd")
         schema = pa.schema({"phase": pa.string(), "steps": pa.int64(), "name": pa.string(), "value": pa.float64()})
         pq.write_table(pa.Table.from_pylist(self.training, schema=schema), folder / TRAINING, compression="zstd")

@@ -13,6 +13,7 @@ from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal
 from ..envs.config import UsageError
 from ..envs.core import Game, Scene
+from ..envs.render import recommended
 
 REPLAY = "replay.npz"
 
@@ -31,13 +32,15 @@ class Replay(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A moment of an episode: what to draw, and what to write beside it."""
+    """A moment of an episode: what to draw, and what to write below it."""
 
     scene: Scene
-    lines: tuple[str, ...]
+    line: str
 
 
-def play(game: Game, mechanism: Mechanism, principal: Principal | None, policy: Any, *, seed: int, stream: int) -> Replay:
+def play(
+    game: Game, mechanism: Mechanism, principal: Principal | None, policy: Any, *, seed: int, stream: int
+) -> Replay:
     """The first episode of environment 0 of a stream of keys, played by `policy(seen)`.
 
     With the stream of the phase evaluate it is one of the evaluated episodes.
@@ -69,26 +72,31 @@ def load_replay(folder: Path) -> Replay:
 
 
 def frames(game: Game, replay: Replay) -> Iterator[Frame]:
-    """The episode again, from its start to its end: `T + 1` frames.
+    """The episode again, from its start to its end: `T + 1` frames, with arrows for what is recommended next.
 
     Raises UsageError where the game's rules no longer give the rewards that were recorded.
     """
-    state, paid, welfare = game.reset(replay.key), 0.0, 0.0
-    yield Frame(game.scene(state, None, 0), _lines(game, replay, 0, welfare, paid))
-    for t, actions in enumerate(replay.actions):
+    state = game.reset(replay.key)
+    yield Frame(_advised(game, replay, game.scene(state, None, 0), 0), _earned(replay, 0))
+    for t, actions in enumerate(replay.actions, 1):
         state, events = game.step(state, actions[None])
-        if not np.allclose(game.rewards(events)[0], replay.rewards[t]):
-            raise UsageError(f"step {t + 1} of the replay gives other rewards than were recorded: the rules have changed")
-        welfare, paid = welfare + float(replay.rewards[t].sum()), paid + float(replay.payments[t].sum())
-        yield Frame(game.scene(state, events, 0), _lines(game, replay, t + 1, welfare, paid))
+        if not np.allclose(game.rewards(events)[0], replay.rewards[t - 1]):
+            raise UsageError(
+                f"step {t} of the replay earns other rewards than were recorded: the game's rules have changed"
+            )
+        yield Frame(_advised(game, replay, game.scene(state, events, 0), t), _earned(replay, t))
 
 
-def _lines(game: Game, replay: Replay, t: int, welfare: float, paid: float) -> tuple[str, ...]:
-    """Welfare and payment so far, and what each agent is recommended next."""
-    lines = [f"welfare {welfare:.1f}   paid {paid:.2f}"]
-    if t < len(replay.actions):
-        for i, agent in enumerate(game.agents):
-            advised = replay.recommended[t, i]
-            if advised >= 0:
-                lines.append(f"{agent}: {game.action_names[advised]} for {replay.promised[t, i]:.2f}")
-    return tuple(lines)
+def _advised(game: Game, replay: Replay, scene: Scene, t: int) -> Scene:
+    if t == len(replay.recommended) or (replay.recommended[t] < 0).any():
+        return scene
+    return recommended(scene, [game.action_names[action] for action in replay.recommended[t]])
+
+
+def _earned(replay: Replay, t: int) -> str:
+    line = f"welfare {replay.rewards[:t].sum():.1f}"
+    if replay.payments.any() or (replay.recommended >= 0).any():
+        line += f", paid {replay.payments[:t].sum():.2f}"
+    if replay.transfers.any():
+        line += f", net transfers {', '.join(f'{net:+.2f}' for net in replay.transfers[:t].sum(axis=0))}"
+    return line

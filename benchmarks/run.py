@@ -11,13 +11,15 @@ from ..contracts.core import Mechanism
 from ..contracts.loop import Episodes, Principal
 from . import folders
 from .overrides import override
-from .provenance import provenance
+from .provenance import command, provenance
 from .record import Record, read_about, read_episodes, write_about
 from .replay import Replay, play, save_replay
 from .spec import (
+    DEFAULT_STEPS,
     Resolved,
     RunSpec,
     algorithm_settings,
+    explicit,
     mechanism_of,
     parameters_of,
     principal_settings,
@@ -60,7 +62,7 @@ class Loaded(NamedTuple):
 
 
 def run(
-    game: str, *, mechanism: str = "selfish", algorithm: str = "dqn", seed: int = 0, steps: int = 200_000,
+    game: str, *, mechanism: str = "selfish", algorithm: str = "dqn", seed: int = 0, steps: int = DEFAULT_STEPS,
     out: str | Path = "runs/single", **settings: Any,
 ) -> Result:  # fmt: skip
     """Make one run, or find it already made.
@@ -70,7 +72,7 @@ def run(
     """
     spec = RunSpec(game=game, mechanism=mechanism, algorithm=algorithm, seed=seed, steps=steps)
     resolved = resolve(override([spec], settings)[0])
-    with folders.claimed(Path(out)):
+    with folders.claimed(Path(out), command()):
         for _ in perform(resolved.spec, Path(out)):
             pass
     return result(Path(out) / resolved.folder)
@@ -126,7 +128,7 @@ def given_mechanism(resolved: Resolved, out: Path) -> Mechanism:
 
 def load_principal(resolved: Resolved, out: Path) -> Any:
     """The trained principal of a finished run in `out`: its own, or the one that it took from another."""
-    from ..learning.principal import TrainedPrincipal
+    from ..contracts.principal_dqn import TrainedPrincipal
 
     source = resolved.spec.principal_from or resolved.spec
     return TrainedPrincipal.load(out / resolve(source).folder / PRINCIPAL)
@@ -140,7 +142,9 @@ def _principal(resolved: Resolved, mechanism: Mechanism, out: Path, record: Reco
     if resolved.spec.principal_from is not None:
         return load_principal(resolved, out)
     settings = principal_settings(resolved.spec)
-    return (yield from _phase("train", phases.train_principal(resolved.game, settings, seed=resolved.spec.seed), record))
+    return (
+        yield from _phase("train", phases.train_principal(resolved.game, settings, seed=resolved.spec.seed), record)
+    )
 
 
 def _agents(resolved: Resolved, mechanism: Mechanism, principal: Any, record: Record) -> Generator[Progress, None, Any]:
@@ -166,7 +170,9 @@ def _phase(name: str, phase: Any, record: Record) -> Generator[Progress, None, A
     return learned
 
 
-def _evaluated(resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any, record: Record) -> Generator[Progress, None, Episodes]:
+def _evaluated(
+    resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any, record: Record
+) -> Generator[Progress, None, Episodes]:
     from ..learning import phases
 
     began, spec = time.perf_counter(), resolved.spec
@@ -179,22 +185,27 @@ def _evaluated(resolved: Resolved, mechanism: Mechanism, principal: Any, policy:
 
 
 def _replay(resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any) -> Replay:
-    from ..learning.runner import EVALUATE
+    from ..learning import phases
 
-    return play(resolved.game, mechanism, principal, policy, seed=resolved.spec.seed, stream=EVALUATE)
+    return play(resolved.game, mechanism, principal, policy, seed=resolved.spec.seed, stream=phases.EVALUATE)
 
 
-def _about(resolved: Resolved, mechanism: Mechanism, record: Record, started: dict[str, Any], episodes: Episodes) -> Any:
+def _about(
+    resolved: Resolved, mechanism: Mechanism, record: Record, started: dict[str, Any], episodes: Episodes
+) -> Any:
     return {
         "run": resolved.folder,
         "finished": True,
         "name": resolved.name,
         "variant": resolved.variant,
-        "spec": resolved.spec.model_dump(mode="json", by_alias=True),
+        "spec": explicit(resolved.spec).model_dump(mode="json", by_alias=True),
         "resolved": {**resolved.values, "given": parameters_of(mechanism), "agents": list(resolved.game.agents)},
         "steps": record.steps,
         "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
-        "evaluated": {"welfare": float(episodes.returns.sum(axis=1).mean()), "payment": float(episodes.payments.sum(axis=1).mean())},
+        "evaluated": {
+            "welfare": float(episodes.returns.sum(axis=1).mean()),
+            "payment": float(episodes.payments.sum(axis=1).mean()),
+        },
         **started,
     }
 

@@ -29,7 +29,7 @@ class Job(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What happened to a job: it started, progressed, finished, was lost with its worker (and is tried again), failed."""
+    """What happened to a job; one that was lost with its worker is tried again."""
 
     kind: str  # "started", "progressed", "finished", "lost", "failed"
     job: Job
@@ -82,7 +82,7 @@ def connected(workers: int | None, address: str | None, *, count: int) -> Iterat
     workers than cores, and where no cluster answers.
     """
     if address is None:
-        wanted = check_workers(min(cores(), count) if workers is None else workers, cores())
+        wanted = min(check_workers(cores() if workers is None else workers, cores()), max(count, 1))
         if wanted == 1:
             yield 1
             return
@@ -94,7 +94,7 @@ def connected(workers: int | None, address: str | None, *, count: int) -> Iterat
         _connect(address, None if address else wanted)
     try:
         available = int(ray.cluster_resources().get("CPU", 0))
-        yield check_workers(min(available, count) if workers is None else workers, available)
+        yield check_workers(min(available, max(count, 1)) if workers is None else workers, available)
     finally:
         if ours:
             ray.shutdown()
@@ -132,7 +132,8 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
     import ray
 
     task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_alone_on_a_core)
-    waiting, running = deque(jobs), {}
+    waiting = deque(jobs)
+    running: dict[Any, Job] = {}
     finished, failed, tries = set[str](), set[str](), dict[str, int]()
     while waiting or running:
         for job in list(waiting):

@@ -17,6 +17,7 @@ from ..envs import make
 from ..envs.config import UsageError, configure, nearest, plain
 from ..envs.core import Game
 
+DEFAULT_STEPS = 200_000  # environment steps in which agents learn, where a single run names no budget
 PROBE = 0.5  # stands for a share that another run has yet to give, while the parameters around it are checked
 
 
@@ -83,9 +84,10 @@ def read_spec(values: Any, *, what: str) -> RunSpec:
 
 def faults(error: ValidationError) -> str:
     """Every fault of a file's content, as where it is, what is allowed and the value got."""
+    where = [".".join(str(part) for part in fault["loc"]) or "top level" for fault in error.errors()]
     return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'top level'}: {fault['msg'].lower()} (got {short(fault['input'])})"
-        for fault in error.errors()
+        f"{place}: {fault['msg'].lower()} (got {short(fault['input'])})"
+        for place, fault in zip(where, error.errors(), strict=True)
     )
 
 
@@ -113,8 +115,29 @@ def resolve(spec: RunSpec) -> Resolved:
         "episodes": spec.episodes,
     }
     variant = digest(values)
-    folder = f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/s{spec.seed}-{digest([variant, spec.seed])}"
-    return Resolved(spec, game, {**values, "seed": spec.seed}, _name(mechanism, spec.mechanism, parameters), variant, folder)
+    folder = (
+        f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/s{spec.seed}-{digest([variant, spec.seed])}"
+    )
+    return Resolved(
+        spec, game, {**values, "seed": spec.seed}, _name(mechanism, spec.mechanism, parameters), variant, folder
+    )
+
+
+def explicit(spec: RunSpec) -> RunSpec:
+    """The same run with every default written out, so that it stays the same when defaults change."""
+    resolved = resolve(spec)
+    parameters = {**resolved.values["parameters"]}
+    for name, value in references(spec).items():
+        parameters[name] = value.model_copy(update={"source": explicit(value.source)})
+    return spec.model_copy(
+        update={
+            "rules": resolved.values["rules"],
+            "parameters": parameters,
+            "settings": resolved.values["settings"],
+            "principal": {} if spec.principal_from else resolved.values["principal"] or {},
+            "principal_from": explicit(spec.principal_from) if spec.principal_from else None,
+        }
+    )
 
 
 def references(spec: RunSpec) -> dict[str, Reference]:
@@ -186,7 +209,9 @@ def _principal_values(spec: RunSpec, mechanism: Mechanism) -> Any:
     _same_seed(spec, spec.principal_from)
     source = resolve(spec.principal_from)
     if not isinstance(source.values["principal"], dict) or "from" in source.values["principal"]:
-        raise UsageError(f"{source.name}/{spec.principal_from.algorithm} trains no principal that could be taken from it")
+        raise UsageError(
+            f"{source.name}/{spec.principal_from.algorithm} trains no principal that could be taken from it"
+        )
     return {"from": f"{source.name}/{spec.principal_from.algorithm}", "variant": source.variant}
 
 
@@ -200,6 +225,7 @@ def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any]) -> str:
     changed = {
         name: value["from"] if isinstance(value, dict) and "from" in value else value
         for name, value in parameters.items()
-        if fields[name].is_required() or value != to_jsonable_python(fields[name].get_default(call_default_factory=True))
+        if fields[name].is_required()
+        or value != to_jsonable_python(fields[name].get_default(call_default_factory=True))
     }
     return " ".join([id, *(f"{name}={value}" for name, value in changed.items())])

@@ -28,11 +28,11 @@ class Entry(Model):
     id: str = ""
     """Names the entry; mechanism/algorithm unless given."""
     mechanism: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field({})
     algorithm: str = "dqn"
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field({})
     """Of the algorithm, over the suite's for it."""
-    principal: dict[str, Any] = {}
+    principal: dict[str, Any] = Field({})
     """Of the principal's training, over the suite's."""
     principal_from: str = ""
     """The id of the entry whose trained principal is taken."""
@@ -47,15 +47,15 @@ class Suite(Model):
 
     description: str = ""
     game: str
-    rules: dict[str, Any] = {}
+    rules: dict[str, Any] = Field({})
     steps: int = Field(ge=1)
     """Environment steps in which fresh agents learn under each mechanism: equal for all."""
     episodes: int = Field(1024, ge=1)
     seeds: int = Field(5, ge=1)
     """How many: 0, 1, ..."""
-    settings: dict[str, dict[str, Any]] = {}
+    settings: dict[str, dict[str, Any]] = Field({})
     """For each algorithm, where its settings differ from the defaults."""
-    principal: dict[str, Any] = {}
+    principal: dict[str, Any] = Field({})
     """Where the settings of a principal's training differ from the defaults."""
     runs: tuple[Entry, ...] = Field(min_length=1)
 
@@ -88,7 +88,7 @@ def load_suite(name: str) -> Suite:
 
 
 def expand(suite: Suite, *, seeds: int | None = None, first: int = 0) -> list[RunSpec]:
-    """The suite's runs, seed by seed, each with those it depends on inside. Raises UsageError for a broken reference."""
+    """The suite's runs, seed by seed, each with those it depends on. Raises UsageError for a broken reference."""
     count = suite.seeds if seeds is None else seeds
     if count < 1:
         raise UsageError(f"the number of seeds must be at least 1 (got {count})")

@@ -8,7 +8,8 @@ pays the least that makes its recommendation a best response, to the others' rec
 every action of theirs, and maximises `welfare / alpha - payments` (Ivanov et al. 2024, with observable actions).
 
 Each is solved over the finite horizon by backward induction, undiscounted, or with a discount for the stationary
-game that never ends; both are evaluated over the undiscounted horizon.
+game that never ends (`stationary` says what is done where the rule does not settle); both are evaluated over the
+undiscounted horizon.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from ..envs import FAMILIES, family, make
 from ..envs.config import UsageError, nearest, plain
 from ..envs.core import Game
 from .evaluation import deviation_gains, evaluate_policy
-from .stage_games import COOPERATIVE, DOMINANT, HIGHEST, LOWEST, PRINCIPAL, Stage, follow, sweep
+from .stage_games import COOPERATIVE, DOMINANT, HIGHEST, LOWEST, PRINCIPAL, sweep
+from .stationary import stationary
 from .tabulate import Table, tabulate
 
 RULES = {
@@ -32,9 +34,6 @@ RULES = {
     "principal": PRINCIPAL,
     "dominant": DOMINANT,
 }
-CONVERGED = 1e-12  # a stationary solution has converged when no value moves by more, relative to 1 + its size
-FOLLOW = 40  # steps that a stationary policy is followed between two choices of it
-CHOICES = 2000  # after which a stationary solution that still changes is given up, its residual reported
 
 
 class Solution(NamedTuple):
@@ -57,9 +56,7 @@ class Solution(NamedTuple):
         return float(self.payments.sum())
 
 
-def solve(
-    table: Table, rule: str, horizon: int, *, discount: float | None = None, alpha: float = 0.1
-) -> Solution:
+def solve(table: Table, rule: str, horizon: int, *, discount: float | None = None, alpha: float = 0.1) -> Solution:
     """The solution of `table` by one of the `RULES`.
 
     Finite without a `discount`, stationary with one in (0, 1). `alpha` is what a unit of payment is worth to the
@@ -70,7 +67,7 @@ def solve(
         actions, promised, unresolved = _backward_induction(table, RULES[rule], horizon, alpha)
         residual = 0.0
     else:
-        stage, residual = _value_iteration(table, RULES[rule], discount, alpha)
+        stage, residual = stationary(table, RULES[rule], discount, alpha)
         actions, promised, unresolved = table.actions[stage.joint], stage.promised, int(stage.unresolved.sum())
     worth = evaluate_policy(table, actions, promised, horizon)
     gains = deviation_gains(table, actions, promised, horizon, discount=discount)
@@ -120,19 +117,6 @@ def _backward_induction(table: Table, rule: int, horizon: int, alpha: float) -> 
         actions[t], promised[t] = table.actions[stage.joint], stage.promised
         unresolved += int(stage.unresolved.sum())
     return actions, promised, unresolved
-
-
-def _value_iteration(table: Table, rule: int, discount: float, alpha: float) -> tuple[Stage, float]:
-    """The stationary choice and its residual. Between two choices the last one is followed, which is cheap."""
-    S, _, N = table.rewards.shape
-    values = np.zeros((S, N + 1))
-    for _ in range(CHOICES):
-        stage = sweep(table, values, rule=rule, alpha=alpha, discount=discount)
-        residual = float(np.abs(stage.values - values).max() / (1.0 + np.abs(values).max()))
-        if residual <= CONVERGED:
-            break
-        values = follow(table, stage, stage.values, alpha=alpha, discount=discount, steps=FOLLOW)
-    return stage, residual
 
 
 def _check(rule: str, horizon: int, discount: float | None, alpha: float) -> None:

@@ -6,18 +6,20 @@ the table's starts and outcomes; nothing is sampled.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
 from ..envs.config import UsageError
+from ..envs.core import Game
 from .loop import Principal
-from .tabulate import Table, Tabular
+from .stage_games import TIE
+from .tabulate import Table, tabular
 
-BLOCK = 100  # steps between two looks at convergence
+HOLD = 50  # steps that a stationary reply is held between two improvements of it
 CLOSE = 1e-12  # a stationary value has converged when it moves by less, relative to 1 + its size
-LONGEST = 1_000_000  # steps after which it is given up
+LONGEST = 2_000  # improvements after which that is given up
 
 
 class Evaluation(NamedTuple):
@@ -42,16 +44,18 @@ class Audit(NamedTuple):
     gains: np.ndarray  # (N,) by the best policy of one's own while the others follow; zero in equilibrium
 
 
-def principal_table(principal: Principal, game: Tabular) -> tuple[np.ndarray, np.ndarray]:
+def principal_table(principal: Principal, game: Game) -> tuple[np.ndarray, np.ndarray]:
     """What `principal` decides in every state of the table: recommended (S, N) int, promised (S, N) float64."""
-    decisions = principal(game, game.representatives())
+    decisions = principal(game, tabular(game).representatives())
     return np.asarray(decisions.recommended), np.asarray(decisions.promised, np.float64)
 
 
 def evaluate_policy(table: Table, actions: np.ndarray, promised: np.ndarray, horizon: int) -> Evaluation:
     """Play `actions` over an undiscounted episode, each agent paid what is `promised` at every step."""
     joint, due = _over_time(table, actions, promised)
-    return Evaluation(*_forward(*table[:1], *table[2:6], joint, due, horizon))
+    return Evaluation(
+        *_forward(table.rewards, table.offsets, table.successors, table.probabilities, table.start, joint, due, horizon)
+    )
 
 
 def audit(
@@ -76,44 +80,76 @@ def deviation_gains(
     joint, due = _over_time(table, actions, promised)
     if discount is not None and len(joint) > 1:
         raise UsageError("a policy that depends on the step has no discounted value: leave the discount out")
-    gains = [
-        table.start @ (_value(table, joint, due, i, horizon, discount, True)
-                       - _value(table, joint, due, i, horizon, discount, False))
-        for i in range(actions.shape[-1])
-    ]  # fmt: skip
-    return np.maximum(gains, 0.0)
+    gains = np.empty(actions.shape[-1])
+    for i in range(len(gains)):
+        if discount is None:
+            best, kept = (_finite(table, joint, due, i, horizon, reply) for reply in (True, False))
+        else:
+            kept, _ = stationary_reply(table, joint[0], due[0], i, discount, improve=False)
+            best, _ = stationary_reply(table, joint[0], due[0], i, discount, values=kept)
+        gains[i] = max(0.0, table.start @ (best - kept))
+    return gains
+
+
+def stationary_reply(
+    table: Table,
+    joint: np.ndarray,
+    due: np.ndarray,
+    agent: int,
+    discount: float,
+    *,
+    values: np.ndarray | None = None,
+    improve: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """An agent's value (S,) of its best reply to `joint` (S,), and the joint actions (S,) with that reply in it.
+
+    It is paid `due[:, agent]` where it keeps to `joint`, and keeps to it where that is as good. Without `improve`, the
+    value of keeping to it everywhere. `values` is a first guess. Policy iteration, evaluated by successive steps.
+    """
+    values = np.zeros(table.states) if values is None else values
+    for _ in range(LONGEST):
+        better, reply = _step_back(table, joint, due, agent, values, discount, improve)
+        moved = np.abs(better - values).max()
+        values = better
+        if moved <= CLOSE * (1.0 + np.abs(values).max()):
+            break
+        values = _hold(
+            table.rewards, table.offsets, table.successors, table.probabilities,
+            reply, np.where(reply == joint, due[:, agent], 0.0), agent, values, discount, HOLD,
+        )  # fmt: skip
+    return values, reply
+
+
+def _finite(table: Table, joint: np.ndarray, due: np.ndarray, agent: int, horizon: int, improve: bool) -> np.ndarray:
+    """(S,): an agent's undiscounted value of its best reply, or of following, at the first of `horizon` steps."""
+    values = np.zeros(table.states)
+    for t in reversed(range(horizon)):
+        now = min(t, len(joint) - 1)
+        values, _ = _step_back(table, joint[now], due[now], agent, values, 1.0, improve)
+    return values
 
 
 def _over_time(table: Table, actions: np.ndarray, promised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The policy as (T, S) joint actions and (T, S, N) payments; T is 1 where it is stationary."""
     shape = (table.states, table.rewards.shape[2])
-    if actions.shape[-2:] != shape or promised.shape != actions.shape:
+    if actions.ndim not in (2, 3) or actions.shape[-2:] != shape or promised.shape != actions.shape:
         raise UsageError(
-            f"a policy of this table is {shape} or (T, {shape[0]}, {shape[1]}), got {actions.shape} and {promised.shape}"
+            f"a policy of this table has the shape {shape}, or (T, *{shape}) where it depends on the step; "
+            f"got actions {actions.shape} and payments {promised.shape}"
         )
     joint, due = table.joint(actions), promised.astype(np.float64)
     return (joint, due) if actions.ndim == 3 else (joint[None], due[None])
 
 
-def _value(
-    table: Table, joint: np.ndarray, due: np.ndarray, agent: int, horizon: int, discount: float | None, reply: bool
-) -> np.ndarray:
-    """(S,): agent `agent`'s value of following, or of its best reply."""
-    A, N = table.action_count, table.rewards.shape[2]
-    place = table.actions[:, agent].copy(), A ** (N - 1 - agent), A, agent
-
-    def back(values: np.ndarray, steps: int) -> np.ndarray:
-        gamma = 1.0 if discount is None else discount
-        return _backward(*table[:1], *table[2:5], joint, due, *place, values, gamma, steps, reply)  # type: ignore[no-any-return]
-
-    values = np.zeros(table.states)
-    if discount is None:
-        return back(values, horizon)
-    for _ in range(LONGEST // BLOCK):
-        earlier, values = values, back(values, BLOCK)
-        if np.abs(values - earlier).max() <= CLOSE * (1.0 + np.abs(values).max()):
-            break
-    return values
+def _step_back(
+    table: Table, joint: np.ndarray, due: np.ndarray, agent: int, values: np.ndarray, discount: float, improve: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """An agent's values one step earlier, and the joint actions that give them."""
+    stride = table.action_count ** (table.rewards.shape[2] - 1 - agent)
+    return _reply(  # type: ignore[no-any-return]
+        table.rewards, table.offsets, table.successors, table.probabilities, table.actions, table.action_count,
+        stride, joint, due, agent, values, discount, improve,
+    )  # fmt: skip
 
 
 @numba.njit(cache=True)
@@ -137,8 +173,9 @@ def _forward(
         for s in range(S):
             if share[s] > 0.0:
                 j = joint[now, s]
-                returns += share[s] * rewards[s, j]
-                payments += share[s] * due[now, s]
+                for i in range(N):
+                    returns[i] += share[s] * rewards[s, j, i]
+                    payments[i] += share[s] * due[now, s, i]
                 for e in range(offsets[s * J + j], offsets[s * J + j + 1]):
                     following[successors[e]] += share[s] * probabilities[e]
         share = following
@@ -146,44 +183,58 @@ def _forward(
 
 
 @numba.njit(cache=True)
-def _backward(
+def _reply(
+    rewards: np.ndarray,
+    offsets: np.ndarray,
+    successors: np.ndarray,
+    probabilities: np.ndarray,
+    actions: np.ndarray,
+    A: int,
+    stride: int,
+    joint: np.ndarray,
+    due: np.ndarray,
+    agent: int,
+    values: np.ndarray,
+    discount: float,
+    improve: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each state's best own action, the others keeping to `joint`; one more of it adds `stride` to a joint action."""
+    S, J, _ = rewards.shape
+    new, reply = np.empty(S), np.empty(S, np.int64)
+    for s in range(S):
+        new[s], reply[s] = -np.inf, joint[s]
+        base = joint[s] - actions[joint[s], agent] * stride
+        for a in range(-1, A if improve else 0):
+            j = joint[s] if a < 0 else base + a * stride
+            value = rewards[s, j, agent] + (due[s, agent] if j == joint[s] else 0.0)
+            for e in range(offsets[s * J + j], offsets[s * J + j + 1]):
+                value += discount * probabilities[e] * values[successors[e]]
+            if value > new[s] + TIE * (1.0 + abs(value)):
+                new[s], reply[s] = value, j
+    return new, reply
+
+
+@numba.njit(cache=True)
+def _hold(
     rewards: np.ndarray,
     offsets: np.ndarray,
     successors: np.ndarray,
     probabilities: np.ndarray,
     joint: np.ndarray,
-    due: np.ndarray,
-    own: np.ndarray,
-    stride: int,
-    A: int,
+    paid: np.ndarray,
     agent: int,
     values: np.ndarray,
     discount: float,
     steps: int,
-    reply: bool,
 ) -> np.ndarray:
-    """One agent's values `steps` steps earlier: following, or best replying to the others, who follow.
-
-    `own[j]` is the agent's action in the joint action j, `stride` what one more of it adds to j.
-    """
+    """One agent's values after `steps` more steps of `joint` (S,) at the pay `paid` (S,)."""
     S, J, _ = rewards.shape
-    for t in range(steps - 1, -1, -1):
-        now = min(t, joint.shape[0] - 1)
+    for _ in range(steps):
         new = np.empty(S)
         for s in range(S):
-            following = own[joint[now, s]]
-            base = joint[now, s] - following * stride
-            best = -np.inf
-            for a in range(A):
-                if a != following and not reply:
-                    continue
-                row = s * J + base + a * stride
-                value = rewards[s, base + a * stride, agent]
-                if a == following:
-                    value += due[now, s, agent]
-                for e in range(offsets[row], offsets[row + 1]):
-                    value += discount * probabilities[e] * values[successors[e]]
-                best = max(best, value)
-            new[s] = best
+            j = joint[s]
+            new[s] = rewards[s, j, agent] + paid[s]
+            for e in range(offsets[s * J + j], offsets[s * J + j + 1]):
+                new[s] += discount * probabilities[e] * values[successors[e]]
         values = new
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -11,12 +12,14 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
+from ..envs import render
 from ..envs.config import UsageError
-from ..envs.core import Game
+from ..envs.core import Game, Scene
 from .core import Decisions, Mechanism
 from .loop import Loop, Principal, Seen, Step
 
 PRINCIPAL = "principal"
+FPS = 4  # steps shown in a second by the window of "human"
 RENDER_MODES = ("human", "rgb_array", "ansi")
 
 Observations = dict[str, Any]
@@ -84,7 +87,8 @@ class ParallelView(ParallelEnv):
     ) -> None:
         self.game, self.mechanism, self.principal = game, mechanism, principal
         self.render_mode = render_mode
-        self.metadata = {"name": name, "render_modes": list(RENDER_MODES), "is_parallelizable": True, "render_fps": 4}
+        self.name = name
+        self.metadata = {"name": name, "render_modes": list(RENDER_MODES), "is_parallelizable": True, "render_fps": FPS}
         self.possible_agents = list(game.agents)
         self.agents: list[str] = []
         self.state_space = _world_space(game)
@@ -97,7 +101,7 @@ class ParallelView(ParallelEnv):
         self._seed: int | None = None
         self._episode = 0
         self._loop: Loop | None = None
-        self._window: Any = None
+        self._window: render.Window | None = None
 
     def observation_space(self, agent: str) -> gym.Space[Any]:
         """The space of what `agent` observes; the same object every time."""
@@ -128,10 +132,11 @@ class ParallelView(ParallelEnv):
         for agent in actions:
             if agent not in self.agents:
                 raise UsageError(f"an action came for {agent!r}; those that act are {', '.join(self.agents)}")
-        for agent in self._due():
+        due = self._due()
+        for agent in due:
             if agent not in actions:
-                raise UsageError(f"no action came for {agent!r}; {', '.join(self._due())} must act")
-        results = self._advance(loop, actions)
+                raise UsageError(f"no action came for {agent!r}; {', '.join(due)} must act")
+        results = self._advance(loop, {agent: self._legal(agent, actions[agent]) for agent in due})
         self._show()
         return results
 
@@ -145,6 +150,9 @@ class ParallelView(ParallelEnv):
         self._running()
         if self.render_mode is None:
             raise UsageError(f"render_mode is None; to render, make the view with one of {', '.join(RENDER_MODES)}")
+        if self.render_mode == "human":
+            return None
+        return render.text(self._scene()) if self.render_mode == "ansi" else render.picture(self._scene())
 
     def close(self) -> None:
         """Close the window, if there is one."""
@@ -162,7 +170,7 @@ class ParallelView(ParallelEnv):
         return self.agents
 
     def _advance(self, loop: Loop, actions: dict[str, Any]) -> Results:
-        step = loop.step(np.array([[self._legal(agent, actions[agent]) for agent in self.game.agents]]))
+        step = loop.step(np.array([[actions[agent] for agent in self.game.agents]]))
         moved = step.transition
         self._state, self._events = moved.next_state, moved.events
         terminations = dict.fromkeys(self.agents, bool(moved.terminated[0]))
@@ -205,14 +213,27 @@ class ParallelView(ParallelEnv):
             raise UsageError("there is no episode yet; call reset() first")
         return self._loop
 
-    def _legal(self, agent: str, action: Any) -> int:
+    def _legal(self, agent: str, action: Any) -> Any:
+        """The action as the loop takes it. Raises UsageError where it is not allowed."""
         if not self._action_spaces[agent].contains(action):
             names = ", ".join(f"{number} ({name})" for number, name in enumerate(self.game.action_names))
             raise UsageError(f"the action of {agent} is {action!r}; allowed: {names}")
         return int(action)
 
+    def _scene(self) -> Scene:
+        """What there is to see now; while the episode runs, with the action that is recommended to each agent."""
+        scene = self.game.scene(self._state, self._events, 0)
+        terms = self._running().terms
+        if self.agents and isinstance(terms, Decisions):
+            return render.recommended(scene, [self.game.action_names[action] for action in terms.recommended[0]])
+        return scene
+
     def _show(self) -> None:
-        """Draw the window of "human"."""
+        """Show the window of "human", long enough to be seen."""
+        if self.render_mode == "human":
+            self._window = self._window or render.Window(self.name)
+            self._window.show(render.picture(self._scene()))
+            time.sleep(1 / FPS)
 
 
 class PrincipalView(ParallelView):
@@ -259,10 +280,13 @@ class PrincipalView(ParallelView):
             self._promised = False
             return super()._advance(loop, actions)
         assert isinstance(loop, _AskedLoop)
-        loop.promise(_decided(self.game, actions[PRINCIPAL]))
+        loop.promise(actions[PRINCIPAL])
         self._promised = True
         still = dict.fromkeys(self.agents, False)
         return self._observations(loop.seen), dict.fromkeys(self.agents, 0.0), still, dict(still), self._infos(None)
+
+    def _legal(self, agent: str, action: Any) -> Any:
+        return _decided(self.game, action) if agent == PRINCIPAL else super()._legal(agent, action)
 
     def _observations(self, seen: Seen) -> Observations:
         return {PRINCIPAL: self.game.world(self._state)[0], **super()._observations(seen)}
@@ -301,9 +325,9 @@ class _PrincipalFirst(parallel_to_aec_wrapper):
         if agent != PRINCIPAL or self.terminations[agent] or self.truncations[agent]:
             super().step(action)
             return
-        observations = self.env.step({PRINCIPAL: action})[0]
+        observations, _, _, _, infos = self.env.step({PRINCIPAL: action})
         super().step(action)
-        self._observations = observations
+        self._observations, self.infos = observations, infos
 
 
 def _decided(game: Game, action: Any) -> Decisions:

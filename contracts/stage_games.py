@@ -29,17 +29,30 @@ class Stage(NamedTuple):
     values: np.ndarray  # (S, N + 1) the agents', payments included, and the chooser's
     joint: np.ndarray  # (S,) int64 the joint action chosen
     promised: np.ndarray  # (S, N) paid to each agent that does its part; zero without a principal
+    tempting: np.ndarray  # (S, N, 2) int64: agent i is paid q[tempting[s, i, 0], i] - q[tempting[s, i, 1], i]
     unresolved: np.ndarray  # (S,) bool: HIGHEST or LOWEST found no pure equilibrium
 
 
-def sweep(table: Table, values: np.ndarray, *, rule: int, alpha: float, discount: float) -> Stage:
-    """Solve the stage game of every state by `rule`, given the `values` (S, N + 1) of what follows."""
-    return Stage(*_sweep(*table[:5], table.actions, table.action_count, values, rule, alpha, discount))
+def sweep(
+    table: Table,
+    values: np.ndarray,
+    *,
+    rule: int,
+    alpha: float,
+    discount: float,
+    before: np.ndarray | None = None,
+) -> Stage:
+    """Solve the stage game of every state by `rule`, given the `values` (S, N + 1) of what follows.
+
+    Of equal choices the one made `before` (S,) is taken, else the first.
+    """
+    prior = np.full(table.states, -1) if before is None else before
+    return Stage(*_sweep(*table[:5], table.actions, table.action_count, values, rule, alpha, discount, prior))
 
 
 def follow(table: Table, stage: Stage, values: np.ndarray, *, alpha: float, discount: float, steps: int) -> np.ndarray:
-    """The `values` (S, N + 1) after `steps` more steps under the stage's joint actions and payments."""
-    return _follow(*table[:5], stage.joint, stage.promised, values, alpha, discount, steps)  # type: ignore[no-any-return]
+    """The `values` (S, N + 1) after `steps` more sweeps that choose, and are tempted, as in `stage`."""
+    return _follow(*table[:5], stage.joint, stage.tempting, values, alpha, discount, steps)  # type: ignore[no-any-return]
 
 
 @numba.njit(cache=True)
@@ -55,103 +68,126 @@ def _sweep(
     rule: int,
     alpha: float,
     discount: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    before: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     S, J, N = rewards.shape
     new = np.empty((S, N + 1))
     joint = np.empty(S, np.int64)
     promised = np.zeros((S, N))
+    tempting = np.empty((S, N, 2), np.int64)
     unresolved = np.zeros(S, np.bool_)
     q = np.empty((J, N + 1))
-    regret = np.empty((J, N))
+    due = np.empty((J, N))
+    up, down = np.empty((J, N), np.int64), np.empty((J, N), np.int64)
     for s in range(S):
-        for j in range(J):
-            q[j, :N] = rewards[s, j]
-            q[j, N] = objective[s, j] / alpha
-            for e in range(offsets[s * J + j], offsets[s * J + j + 1]):
-                for i in range(N + 1):
-                    q[j, i] += discount * probabilities[e] * values[successors[e], i]
+        _expect(rewards[s], objective[s], offsets, successors, probabilities, s * J, values, alpha, discount, q)
         if rule == COOPERATIVE:
-            j = _most_total(q)
+            due[:] = 0.0
         else:
-            _regrets(q, actions, A, regret)
-            if rule == HIGHEST or rule == LOWEST:
-                j, unresolved[s] = _selfish(q, regret, 1.0 if rule == HIGHEST else -1.0)
-            else:
-                if rule == DOMINANT:
-                    _largest_over_others(regret, actions, A)
-                j = _cheapest(q, regret)
-                promised[s] = regret[j]
-        joint[s] = j
+            _regrets(q, actions, A, due, up, down)
+        if rule == DOMINANT:
+            _largest_over_others(actions, A, due, up, down)
+        j, resolved = _choose(q, due, rule, before[s])
+        joint[s], unresolved[s] = j, not resolved
         new[s] = q[j]
         for i in range(N):
-            new[s, i] += promised[s, i]
-            new[s, N] -= promised[s, i]
-    return new, joint, promised, unresolved
+            tempting[s, i] = j
+            if rule == PRINCIPAL or rule == DOMINANT:
+                promised[s, i] = due[j, i]
+                tempting[s, i, 0], tempting[s, i, 1] = up[j, i], down[j, i]
+                new[s, i] += due[j, i]
+                new[s, N] -= due[j, i]
+    return new, joint, promised, tempting, unresolved
+
+
+@numba.njit(inline="always")
+def _expect(
+    rewards: np.ndarray,
+    objective: np.ndarray,
+    offsets: np.ndarray,
+    successors: np.ndarray,
+    probabilities: np.ndarray,
+    row: int,
+    values: np.ndarray,
+    alpha: float,
+    discount: float,
+    q: np.ndarray,
+) -> None:
+    """Fill in q (J, N + 1) of one state, whose rows start at `row`."""
+    J, N = rewards.shape
+    for j in range(J):
+        for i in range(N):
+            q[j, i] = rewards[j, i]
+        q[j, N] = objective[j] / alpha
+        for e in range(offsets[row + j], offsets[row + j + 1]):
+            weight, following = discount * probabilities[e], successors[e]
+            for i in range(N + 1):
+                q[j, i] += weight * values[following, i]
 
 
 @numba.njit(cache=True)
-def _regrets(q: np.ndarray, actions: np.ndarray, A: int, regret: np.ndarray) -> None:
-    """regret[j, i] = max_a q[(a, j_-i), i] - q[j, i], exactly zero where that is a tie."""
+def _regrets(q: np.ndarray, actions: np.ndarray, A: int, due: np.ndarray, up: np.ndarray, down: np.ndarray) -> None:
+    """due[j, i] = max_a q[(a, j_-i), i] - q[j, i], zero where that is a tie; `up` and `down` are the two rows."""
     J, N = actions.shape
     stride = J
     for i in range(N):
         stride //= A
         for j in range(J):
             base = j - actions[j, i] * stride
-            best = q[base, i]
+            best = base
             for a in range(1, A):
-                best = max(best, q[base + a * stride, i])
-            gain = best - q[j, i]
-            regret[j, i] = gain if gain > TIE * (1.0 + abs(best)) else 0.0
+                if q[base + a * stride, i] > q[best, i]:
+                    best = base + a * stride
+            gain = q[best, i] - q[j, i]
+            tied = gain <= TIE * (1.0 + abs(q[best, i]))
+            due[j, i] = 0.0 if tied else gain
+            up[j, i], down[j, i] = j if tied else best, j
 
 
 @numba.njit(cache=True)
-def _largest_over_others(regret: np.ndarray, actions: np.ndarray, A: int) -> None:
-    """Raise each agent's regret of an action to its largest over all actions of the others."""
+def _largest_over_others(actions: np.ndarray, A: int, due: np.ndarray, up: np.ndarray, down: np.ndarray) -> None:
+    """Raise what each agent is due for an action to its largest over all actions of the others."""
     J, N = actions.shape
+    worst = np.empty(A, np.int64)
     for i in range(N):
-        worst = np.zeros(A)
+        worst[:] = -1
         for j in range(J):
-            worst[actions[j, i]] = max(worst[actions[j, i]], regret[j, i])
+            a = actions[j, i]
+            if worst[a] < 0 or due[j, i] > due[worst[a], i]:
+                worst[a] = j
         for j in range(J):
-            regret[j, i] = worst[actions[j, i]]
+            at = worst[actions[j, i]]
+            due[j, i], up[j, i], down[j, i] = due[at, i], up[at, i], down[at, i]
 
 
 @numba.njit(cache=True)
-def _most_total(q: np.ndarray) -> int:
-    """The joint action of highest total value of the agents."""
-    best, chosen = -np.inf, 0
-    for j in range(q.shape[0]):
-        total = q[j, :-1].sum()
-        if total > best + TIE * (1.0 + abs(total)):
-            best, chosen = total, j
-    return chosen
-
-
-@numba.njit(cache=True)
-def _selfish(q: np.ndarray, regret: np.ndarray, sign: float) -> tuple[int, bool]:
-    """The joint action without regret of highest total value times `sign`; else the smallest largest regret."""
-    best, chosen, found = -np.inf, 0, False
+def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int, bool]:
+    """The joint action that `rule` takes, and whether it is a solution of the stage game."""
+    J, N = due.shape
+    selfish = rule == HIGHEST or rule == LOWEST
+    best, chosen = -np.inf, -1
     least, calmest = np.inf, 0
-    for j in range(q.shape[0]):
-        largest = regret[j].max()
-        if largest < least - TIE * (1.0 + abs(largest)):
-            least, calmest = largest, j
-        total = sign * q[j, :-1].sum()
-        if largest == 0.0 and total > best + TIE * (1.0 + abs(total)):
-            best, chosen, found = total, j, True
-    return (chosen, False) if found else (calmest, True)
-
-
-@numba.njit(cache=True)
-def _cheapest(q: np.ndarray, due: np.ndarray) -> int:
-    """The joint action of highest value to the principal after it has paid what is `due`."""
-    best, chosen = -np.inf, 0
-    for j in range(q.shape[0]):
-        utility = q[j, -1] - due[j].sum()
-        if utility > best + TIE * (1.0 + abs(utility)):
-            best, chosen = utility, j
-    return chosen
+    for k in range(-1, J):
+        j = k if k >= 0 else before
+        if j < 0:
+            continue
+        worth, largest = 0.0, 0.0
+        if rule == PRINCIPAL or rule == DOMINANT:
+            worth = q[j, N]
+        for i in range(N):
+            largest = max(largest, due[j, i])
+            if rule == PRINCIPAL or rule == DOMINANT:
+                worth -= due[j, i]
+            elif rule == LOWEST:
+                worth -= q[j, i]
+            else:
+                worth += q[j, i]
+        if selfish and largest > 0.0:
+            if largest < least - TIE * (1.0 + largest):
+                least, calmest = largest, j
+        elif worth > best + TIE * (1.0 + abs(worth)):
+            best, chosen = worth, j
+    return (chosen, True) if chosen >= 0 else (calmest, False)
 
 
 @numba.njit(cache=True)
@@ -162,7 +198,7 @@ def _follow(
     successors: np.ndarray,
     probabilities: np.ndarray,
     joint: np.ndarray,
-    promised: np.ndarray,
+    tempting: np.ndarray,
     values: np.ndarray,
     alpha: float,
     discount: float,
@@ -173,10 +209,22 @@ def _follow(
         new = np.empty((S, N + 1))
         for s in range(S):
             j = joint[s]
-            new[s, :N] = rewards[s, j] + promised[s]
-            new[s, N] = objective[s, j] / alpha - promised[s].sum()
+            for i in range(N):
+                new[s, i] = rewards[s, j, i]
+            new[s, N] = objective[s, j] / alpha
             for e in range(offsets[s * J + j], offsets[s * J + j + 1]):
+                weight, following = discount * probabilities[e], successors[e]
                 for i in range(N + 1):
-                    new[s, i] += discount * probabilities[e] * values[successors[e], i]
+                    new[s, i] += weight * values[following, i]
+            for i in range(N):
+                up, down = tempting[s, i]
+                if up != down:
+                    due = 0.0
+                    for sign, k in ((1.0, up), (-1.0, down)):
+                        due += sign * rewards[s, k, i]
+                        for e in range(offsets[s * J + k], offsets[s * J + k + 1]):
+                            due += sign * discount * probabilities[e] * values[successors[e], i]
+                    new[s, i] += due
+                    new[s, N] -= due
         values = new
     return values

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -80,25 +80,33 @@ class Table(NamedTuple):
         return actions.astype(np.int64) @ powers  # type: ignore[no-any-return]
 
 
-def tabulate(game: Tabular, *, memory: int | None = None) -> Table:
+def tabular(game: Game) -> Tabular:
+    """`game` as one that can be tabulated. Raises UsageError where it cannot."""
+    if not hasattr(game, "outcomes"):
+        raise UsageError(
+            f"{type(game).__name__} cannot be solved exactly, since it does not list the outcomes of a step; "
+            "ask for a game that does, as the Coin Game"
+        )
+    return cast(Tabular, game)
+
+
+def tabulate(game: Game, *, memory: int | None = None) -> Table:
     """The table of `game`, which may take up to `memory` bytes (what is free now, if None).
 
     Raises UsageError for a game that cannot be tabulated, or that is too large, saying what would fit.
     """
-    if not hasattr(game, "outcomes"):
-        raise UsageError(f"{type(game).__name__} cannot be solved exactly: it does not list the outcomes of a step")
+    game = tabular(game)
     budget = free_memory() if memory is None else memory
-    actions = joint_actions(len(game.action_names), len(game.agents))
-    fits(game.states, len(actions), len(game.agents), budget)
-    parts = []
+    S, N, A = game.states, len(game.agents), len(game.action_names)
+    J = A**N
+    fits(S, J, N, budget)
+    actions = joint_actions(A, N)
+    parts, size = [], 0
     for part, done in _parts(game, actions):
         parts.append(part)
-        size = sum(array.nbytes for piece in parts for array in piece)
-        fits(game.states, len(actions), len(game.agents), budget, needed=size / done)
-    rewards, objective, counts, successors, probabilities = (
-        np.concatenate(pieces) for pieces in zip(*parts, strict=True)
-    )
-    S, J, N = game.states, len(actions), len(game.agents)
+        size += sum(array.nbytes for array in part)
+        fits(S, J, N, budget, needed=size / done)
+    rewards, objective, counts, successors, probabilities = (np.concatenate(p) for p in zip(*parts, strict=True))
     offsets = np.concatenate([[0], np.cumsum(counts)])
     return Table(
         rewards.reshape(S, J, N), objective.reshape(S, J), offsets, successors, probabilities, _start(game), actions
@@ -159,7 +167,7 @@ def _parts(game: Tabular, actions: np.ndarray) -> Iterator[tuple[_Part, float]]:
 
 def _part(game: Tabular, state: Any, actions: np.ndarray, draws: np.ndarray, probabilities: np.ndarray) -> _Part:
     """Play every row (state, actions) on each of its draws; equal successors become one."""
-    rows, K = probabilities.shape
+    rows = len(probabilities)
     row, draw = np.nonzero(probabilities > 0.0)
     chance = probabilities[row, draw].astype(np.float64)
     following, events = game.play(_take(state, row), actions[row], draws[row, draw])

@@ -86,8 +86,11 @@ class CoinGame:
     The papers leave open, and here it is so: with more than two agents colours take turns in the agents' order; coins
     do not keep apart from each other (only `coins="one-each"` has several); in `ivanov-*` colours alternate as in
     RLlib's game, on which that paper builds, and a coin has a single winner, since the dilemma vanishes if both are
-    paid. Sources: Ivanov et al. 2024 (arXiv:2407.18074); LOLA, Foerster et al. 2018 (arXiv:1709.04326); M-FOS, Lu et
-    al. 2022 (arXiv:2205.01447); MATE, Phan et al. 2022; the Coin Game of RLlib's examples.
+    paid. The numbers of `ivanov-*` are relayed by a second source, those of the others were read in public code;
+    `mfos-3x3` has the horizon of Pax, where JaxMARL has 10.
+
+    Sources: Ivanov et al. 2024 (arXiv:2407.18074); LOLA, Foerster et al. 2018 (arXiv:1709.04326); M-FOS, Lu et al.
+    2022 (arXiv:2205.01447); MATE, Phan et al. 2022 (AAMAS); the Coin Game of RLlib's examples.
     """
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -181,6 +184,7 @@ class CoinGame:
 
     def reset(self, keys: np.ndarray) -> State:
         """New episodes: see `begin`."""
+        keys = np.ascontiguousarray(keys, np.uint64)
         return self.begin(keys, _draws(keys, np.zeros(keys.shape, np.int32), self._start_slots))
 
     def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
@@ -188,6 +192,7 @@ class CoinGame:
 
         Slots: the cell of each agent, then the cell of each coin, then the colour of the coin where there is one.
         """
+        keys = np.ascontiguousarray(keys, np.uint64)
         agents, coins, owners = _begin(self._rules, self.players, self._coins, draws)
         return State(keys, np.zeros(keys.shape, np.int32), agents, coins, owners)
 

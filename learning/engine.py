@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import ray
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
@@ -14,6 +15,7 @@ from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from ..contracts.loop import Episodes
+from ..envs.config import UsageError
 from .runner import ArrayEnvRunner, Rollout, Task
 
 
@@ -23,6 +25,17 @@ class Resources(NamedTuple):
     runners: int = 0  # remote EnvRunners; with 0 the environments are played in this process
     learners: int = 0  # remote Learners; with 0 the gradients are computed in this process
     gpu: bool = False  # whether each Learner has a GPU
+
+    def check(self) -> None:
+        """Start Ray if need be, and raise UsageError for more remote actors than it has cores: they would wait forever."""
+        if not ray.is_initialized():
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        cores = int(ray.cluster_resources().get("CPU", 0))
+        if self.runners + self.learners > cores:
+            raise UsageError(
+                f"{self.runners} remote runners and {self.learners} remote learners need as many cores, "
+                f"and Ray has {cores}: ask for {cores} or fewer in all"
+            )
 
 
 class ArrayAlgorithm(Algorithm):
@@ -116,6 +129,7 @@ def configured(
     runner_class: type[ArrayEnvRunner] = ArrayEnvRunner,
 ) -> AlgorithmConfig:
     """`config` for a task: array runners, a module for each of its players, the rate falling from `lr[0]` to `lr[1]`."""
+    resources.check()
     spec = RLModuleSpec(module_class=module_class, model_config=model_config)
     config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
     return (

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+import ray
 import torch
 from ray.rllib.core import COMPONENT_RL_MODULE, Columns
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
@@ -123,7 +124,8 @@ class ArrayEnvRunner(EnvRunner):
 
     def set_state(self, state: dict[str, Any]) -> None:
         if COMPONENT_RL_MODULE in state:
-            self.module.set_state(state[COMPONENT_RL_MODULE])
+            weights = state[COMPONENT_RL_MODULE]  # RLlib sends remote runners a reference at the start
+            self.module.set_state(ray.get(weights) if isinstance(weights, ray.ObjectRef) else weights)
 
     def get_metrics(self) -> dict[str, Any]:
         return self.metrics.reduce()  # type: ignore[no-any-return]

@@ -50,7 +50,9 @@ class StockEnv(MultiAgentEnv):
         self.view = view
         self.possible_agents = list(view.possible_agents)
         self.agents = list(view.possible_agents)
-        self.observation_spaces = {agent: _flat_space(view.observation_space(agent)) for agent in self.agents}
+        self.observation_spaces: dict[str, gym.Space[Any]] = {
+            agent: _flat_space(view.observation_space(agent)) for agent in self.agents
+        }
         self.action_spaces = {agent: view.action_space(agent) for agent in self.agents}
         self.observation_space = gym.spaces.Dict(self.observation_spaces)
         self.action_space = gym.spaces.Dict(self.action_spaces)
@@ -81,7 +83,7 @@ class StockEnv(MultiAgentEnv):
 
     def _flat(self, observations: dict[str, Any]) -> dict[str, np.ndarray]:
         return {
-            agent: gym.spaces.flatten(self.view.observation_space(agent), seen).astype(np.float32)
+            agent: np.asarray(gym.spaces.flatten(self.view.observation_space(agent), seen), np.float32)
             for agent, seen in observations.items()
         }
 

@@ -343,11 +343,11 @@ def test_every_place_and_colour_is_equally_likely_at_the_start(preset: str) -> N
 # Episodes
 
 
-def play_out(game: Any, keys: np.ndarray, steps: int, policy: int = 3) -> list[np.ndarray]:
+def play_out(game: Any, keys: np.ndarray, steps: int) -> list[np.ndarray]:
     """Every array of an episode in which actions depend on the state alone."""
     state, trace = game.reset(keys), []
     for _ in range(steps):
-        mixed = state.agents.sum(axis=2) * policy + state.coins.sum(axis=(1, 2))[:, None] + np.arange(game.players)
+        mixed = state.agents.sum(axis=2) * 3 + state.coins.sum(axis=(1, 2))[:, None] + np.arange(game.players)
         actions = (mixed + state.t[:, None]) % len(game.action_names)
         trace += [*state, game.observe(state), actions]
         state, events = game.step(state, actions)
@@ -371,6 +371,13 @@ def test_a_key_gives_the_same_episode_whatever_runs_beside_it(preset: str) -> No
 def test_keys_give_different_episodes() -> None:
     state, _ = walk(game_of("ivanov-7x7"), seed=0, B=40)[2:]
     assert len(np.unique(np.concatenate([state.agents, state.coins], axis=1), axis=0)) == 40
+
+
+def test_keys_may_be_integers_of_any_kind() -> None:
+    game = game_of("ivanov-3x3")
+    for one, two in zip(game.reset(np.arange(5)), game.reset(np.arange(5, dtype=np.uint64)), strict=True):
+        assert one.dtype == two.dtype
+        assert (one == two).all()
 
 
 def test_a_step_changes_neither_argument() -> None:

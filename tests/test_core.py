@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numba import njit
 from pydantic import Field, ValidationError
 
-from paymaster.envs import family, games, make
+from paymaster.envs import FAMILIES, family, games, make
 from paymaster.envs.config import UsageError, configuration, configure, nearest, plain
 from paymaster.envs.core import GOLDEN, episode_keys, mix, uniform, where
 
@@ -174,6 +174,13 @@ def test_every_game_can_be_made() -> None:
     assert "coin_game/ivanov-7x7" in games()
     for id in games():
         assert isinstance(make(id), family(id.partition("/")[0]))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_rule_of_every_game_has_its_help(name: str) -> None:
+    assert family(name).__doc__
+    for rule, field in family(name).__pydantic_fields__.items():
+        assert field.description, rule
 
 
 def test_a_rule_given_goes_over_the_presets() -> None:

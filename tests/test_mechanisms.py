@@ -188,7 +188,7 @@ def settle(mechanism: Mechanism, step: Transition, keys: np.ndarray) -> Ledger:
 def relabelled(step: Transition, order: np.ndarray) -> Transition:
     events = step.events._replace(picked=step.events.picked[:, order][:, :, order])
     decisions = Decisions(*(part[:, order] for part in step.terms))
-    return step._replace(rewards=step.earned[:, order], actions=step.actions[:, order], events=events, terms=decisions)
+    return step._replace(rewards=step.rewards[:, order], actions=step.actions[:, order], events=events, terms=decisions)
 
 
 @pytest.mark.parametrize("id", MECHANISMS)
@@ -196,7 +196,7 @@ def relabelled(step: Transition, order: np.ndarray) -> Transition:
 @given(drawn=steps())
 def test_money_keeps_its_kinds(id: str, drawn: tuple[Transition, np.ndarray, np.ndarray]) -> None:
     step, keys, order = drawn
-    B, N = step.earned.shape
+    B, N = step.rewards.shape
     mechanism = make_mechanism(id, make("coin_game/ivanov-7x7", players=N))
     settled = settle(mechanism, step, keys)
     assert settled.payments.shape == settled.shaping.shape == (B, N)

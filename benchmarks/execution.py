@@ -1,0 +1,102 @@
+"""`paymaster run`: from what was asked to runs, a table, curves and a replay."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from ..envs import FAMILIES, games
+from ..envs.config import UsageError, nearest
+from . import folders
+from .overrides import override, parse_settings
+from .provenance import command
+from .record import read_run_spec
+from .run import perform
+from .schedule import Job, connected, jobs, run_all
+from .spec import DEFAULT_STEPS, RunSpec
+from .suites import expand, load_suite, suites
+
+
+class Request(NamedTuple):
+    """What the command line asks for; None is left open."""
+
+    what: str  # a suite, a YAML file, a game or a run.json
+    out: Path | None
+    seeds: int | None
+    seed: int | None
+    workers: int | None
+    address: str | None
+    settings: list[str]
+    mechanism: str | None
+    algorithm: str | None
+
+
+def execute(request: Request) -> int:
+    """Make the runs and say what they came to; the exit code. Raises UsageError before anything is written."""
+    out = request.out or Path("runs") / _name(request.what)
+    wanted = jobs(override(specs(request), parse_settings(request.settings)))
+    folders.check(out)
+    console = Console(highlight=False)
+    todo = [job for job in wanted if not (out / job.id).exists()]
+    with (
+        connected(request.workers, request.address, count=len(todo)) as workers,
+        folders.claimed(out, command()),
+    ):
+        console.print(_plan(wanted, todo, out, workers), markup=False)
+        from .progress import show
+
+        failures = show(run_all(todo, out, perform, workers=workers), todo, out, console)
+    made = [job for job in wanted if (out / job.id).exists()]
+    if made:
+        from .report import report
+
+        report([out / job.id for job in made], out, console)
+    for event in failures:
+        print(f"paymaster: {event.job.name} failed: {event.error.splitlines()[-1]}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def specs(request: Request) -> list[RunSpec]:
+    """The runs asked for, before any --set."""
+    if request.seed is not None and request.seed < 0:
+        raise UsageError(f"--seed must be 0 or more (got {request.seed})")
+    if request.seeds is not None and request.seeds < 1:
+        raise UsageError(f"--seeds must be at least 1 (got {request.seeds})")
+    first, count = request.seed or 0, request.seeds
+    if "/" in request.what and request.what.partition("/")[0] in FAMILIES:
+        return [_single(request, seed) for seed in range(first, first + (count or 1))]
+    if request.mechanism or request.algorithm:
+        raise UsageError("--mechanism and --algorithm are for a single GAME; a suite names its own")
+    if request.what.endswith(".json"):
+        if count or request.seed is not None:
+            raise UsageError("a run.json is run again with its own seed: leave out --seed and --seeds")
+        return [read_run_spec(Path(request.what))]
+    if not request.what.endswith((".yaml", ".yml")) and request.what not in suites():
+        raise UsageError(nearest("suite or game", request.what, [*suites(), *games()]))
+    return expand(load_suite(request.what), seeds=count, first=first)
+
+
+def _single(request: Request, seed: int) -> RunSpec:
+    return RunSpec(
+        game=request.what,
+        mechanism=request.mechanism or "selfish",
+        algorithm=request.algorithm or "dqn",
+        steps=DEFAULT_STEPS,
+        seed=seed,
+    )
+
+
+def _name(what: str) -> str:
+    """The folder of the runs: a suite's name, or `single`."""
+    if what.endswith(".json") or ("/" in what and not what.endswith((".yaml", ".yml"))):
+        return "single"
+    return Path(what).stem
+
+
+def _plan(wanted: list[Job], todo: list[Job], out: Path, workers: int) -> str:
+    done = len(wanted) - len(todo)
+    already = f", {done} of them already made" if done else ""
+    return f"{len(wanted)} runs{already}, {workers} at a time, in {out}"

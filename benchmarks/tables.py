@@ -1,0 +1,175 @@
+"""Evaluated runs as rows: read from run folders and from CSV tables, and written to such tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Json, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ..envs.config import UsageError
+from .folders import RUN, runs
+from .record import read_about, read_episodes
+from .spec import faults
+
+PUBLISHED = Path(__file__).resolve().parent.parent / "results" / "published.csv"
+MEANS = ("welfare", "principal_payment", "transfer_volume", "equality", "compliance", "deviation_regret")
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Evaluated:
+    """The evaluation of one run, that is of one seed: means over its episodes. Empty where undefined or not known."""
+
+    game: str
+    game_version: int
+    rules: Json[dict[str, Any]] | dict[str, Any]
+    horizon: int
+    agents: int
+    mechanism: str
+    name: str  # the mechanism with its parameters
+    algorithm: str
+    variant: str  # the same for runs that differ in their seed alone
+    settings: Json[dict[str, Any]] | dict[str, Any]
+    seed: int
+    steps: int  # in which the agents learned
+    principal_steps: int  # in which the run's own principal learned before
+    seconds: float  # of all phases
+    episodes: int
+    welfare: float
+    principal_payment: float
+    payment_share: float | None  # of the means; None where the welfare is not positive
+    transfer_volume: float
+    equality: float | None
+    compliance: float | None
+    deviation_regret: float | None
+    run: str  # its folder, relative
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Published:
+    """A number that others published, under rules of theirs."""
+
+    game: str
+    rules: str
+    agents: str
+    mechanism: str
+    learner: str
+    metric: str
+    low: float
+    high: float  # as `low`, but where a range was given
+    source: str
+    known: str  # how we know: "read" in the paper or its code, "relayed" by another source
+
+
+def read(path: Path) -> tuple[list[tuple[str, Evaluated]], list[Published], list[str]]:
+    """Every row of a folder of runs or of a table with where it stands, and a sentence for each part that is damaged.
+
+    Raises UsageError where nothing of the kind is at `path`.
+    """
+    if path.is_dir():
+        return _read_folder(path)
+    if path.is_file() and path.suffix.lower() == ".csv":
+        try:
+            evaluated, published = _read_table(path)
+        except UsageError as error:
+            return [], [], [str(error)]
+        return [(str(path), row) for row in evaluated], published, []
+    raise UsageError(f"{path} is neither a folder of runs nor a table (.csv)")
+
+
+def of_run(folder: Path) -> Evaluated:
+    """The row of a run folder. Raises UsageError for a damaged one."""
+    about = read_about(folder / RUN)
+    try:
+        resolved = about["resolved"]
+        means = read_episodes(folder, "evaluate", list(MEANS)).astype("float64")
+        welfare, payment = means["welfare"].mean(), means["principal_payment"].mean()
+        if not len(means):
+            raise ValueError("it holds no evaluated episode")
+        values = {name: _number(means[name].mean()) for name in MEANS}
+        same = ("game", "game_version", "rules", "mechanism", "algorithm", "seed", "steps")
+        row: dict[str, Any] = {name: resolved[name] for name in same} | values
+        return Evaluated(
+            **row,
+            horizon=resolved["rules"]["horizon"],
+            agents=len(resolved["agents"]),
+            name=about["name"],
+            variant=about["variant"],
+            settings={key: resolved[key] for key in ("parameters", "settings", "principal", "episodes")},
+            principal_steps=about["steps"].get("train", 0),
+            seconds=round(sum(about["seconds"].values()), 1),
+            episodes=len(means),
+            payment_share=float(payment / welfare) if welfare > 0 else None,
+            run=about["run"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{folder} is damaged: {_told(error)}") from None
+
+
+def write(rows: Iterable[Evaluated]) -> str:
+    """The rows as CSV, which `read` reads again."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(Evaluated.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(getattr(row, name)) for name in Evaluated.__dataclass_fields__})
+    return text.getvalue()
+
+
+def _read_folder(path: Path) -> tuple[list[tuple[str, Evaluated]], list[Published], list[str]]:
+    folders = runs(path)
+    if not folders:
+        raise UsageError(f"{path} holds no finished run")
+    found, damaged = [], []
+    for folder in folders:
+        try:
+            row = of_run(folder)
+            found.append((str(folder).removesuffix(row.run).rstrip("/"), row))
+        except UsageError as error:
+            damaged.append(str(error))
+    return found, [], damaged
+
+
+def _read_table(path: Path) -> tuple[list[Evaluated], list[Published]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns, lines = set(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    for cls in (Evaluated, Published):
+        if columns == set(cls.__dataclass_fields__):
+            rows = list(_rows(path, cls, lines))
+            return (rows, []) if cls is Evaluated else ([], rows)
+    missing = ", ".join(sorted(set(Evaluated.__dataclass_fields__) - columns)) or "none"
+    raise UsageError(f"{path} is no table of ours: columns missing: {missing}")
+
+
+def _rows(path: Path, cls: Any, lines: list[dict[str, Any]]) -> Iterator[Any]:
+    adapter = TypeAdapter(cls)
+    optional = {name for name, field in cls.__dataclass_fields__.items() if "None" in str(field.type)}
+    for number, line in enumerate(lines, 2):
+        values = {name: None if name in optional and value == "" else value for name, value in line.items()}
+        try:
+            yield adapter.validate_python(values)
+        except ValidationError as error:
+            raise UsageError(f"{path} is damaged in line {number}: {faults(error)}") from None
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else float(value)
+
+
+def _told(error: Exception) -> str:
+    return faults(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"

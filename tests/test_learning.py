@@ -1,0 +1,148 @@
+"""Learning over arrays: returns and advantages by hand, rollouts, replay, and that it learns and repeats itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from paymaster import UsageError, make, make_mechanism
+from paymaster.contracts.loop import Episodes, Loop, Seen
+from paymaster.learning.phases import Resources, evaluate, train_agents, train_principal
+from paymaster.learning.policy import Policy
+from paymaster.learning.ppo import advantages
+from paymaster.learning.replay import Replay
+from paymaster.learning.settings import DQNSettings, PPOSettings, PrincipalSettings
+
+SMALL: dict[str, Any] = {"hidden": (16,), "environments": 8, "fragment": 8}
+DQN = DQNSettings(**SMALL, batch=16, warm_up=0, replay=1000)
+PPO = PPOSettings(**SMALL, minibatches=2, epochs=2)
+PRINCIPAL = PrincipalSettings(**SMALL, batch=16, warm_up=0, replay=1000, steps=640)
+
+
+def column(*values: float) -> np.ndarray:
+    """(T, 1, 1) of one environment and one agent."""
+    return np.array(values).reshape(-1, 1, 1)
+
+
+def test_advantages_by_hand() -> None:
+    # discount 0.5, lambda 0.5; the last step is where the rollout is cut, its value bootstraps
+    found = advantages(
+        column(1.0, 2.0), column(0.5, 1.0), column(1.0, 4.0),
+        np.zeros((2, 1), bool), np.zeros((2, 1), bool), 0.5, 0.5,
+    )  # fmt: skip
+    # delta = (1 + .5 - .5, 2 + 2 - 1) = (1, 3); A_1 = 3, A_0 = 1 + .25 * 3
+    assert found.ravel().tolist() == [1.75, 3.0]
+
+
+def test_truncation_bootstraps_and_termination_does_not() -> None:
+    cut = np.array([[True], [False]])
+    same = (column(1.0, 2.0), column(0.5, 1.0), column(1.0, 4.0))
+    truncated = advantages(*same, np.zeros((2, 1), bool), cut, 0.5, 0.5)
+    terminated = advantages(*same, cut, cut, 0.5, 0.5)
+    assert truncated.ravel().tolist() == [1.0, 3.0]  # the value of the state it was cut at, but no later delta
+    assert terminated.ravel().tolist() == [0.5, 3.0]
+
+
+def test_replay_overwrites_the_oldest_and_draws_by_priority() -> None:
+    replay = Replay(4, 1.0, np.random.default_rng(0))
+    replay.add({"x": np.arange(3)})
+    replay.add({"x": np.arange(3, 6)})
+    assert sorted(replay.rows(np.arange(4))["x"].tolist()) == [2, 3, 4, 5]
+    replay.reprioritise(np.arange(4), np.array([0.0, 1.0, 0.0, 3.0]))
+    counts = np.bincount(replay.draw(8000), minlength=4) / 8000
+    assert counts == pytest.approx([0, 0.25, 0, 0.75], abs=0.02)
+
+
+def test_new_rows_are_drawn_as_often_as_the_most_surprising() -> None:
+    replay = Replay(4, 1.0, np.random.default_rng(0))
+    replay.add({"x": np.arange(2)})
+    replay.reprioritise(np.arange(2), np.array([5.0, 5.0]))
+    replay.add({"x": np.arange(1)})
+    counts = np.bincount(replay.draw(9000), minlength=3) / 9000
+    assert counts == pytest.approx([1 / 3] * 3, abs=0.02)
+
+
+def learned(settings: Any, mechanism: str = "selfish", steps: int = 640, **resources: Any) -> tuple[Episodes, Policy]:
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    bound = make_mechanism(mechanism, game)
+    episodes = []
+    with train_agents(
+        game, bound, None, settings, seed=3, steps=steps, resources=Resources(**resources)
+    ) as phase:
+        for update in phase:
+            assert update.total == steps
+            episodes += [update.episodes] if update.episodes else []
+        return sum(episodes[1:], episodes[0]), phase.result()
+
+
+@pytest.mark.parametrize("settings", [DQN, PPO], ids=["dqn", "ppo"])
+def test_every_episode_is_recorded_and_the_same_seed_gives_the_same_run(settings: Any) -> None:
+    first, policy = learned(settings)
+    again, same = learned(settings)
+    assert len(first.key) == 8 * (640 // 8 // 20)
+    assert (first.length == 20).all()
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(policy.networks.parameters(), same.networks.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("policies", ["shared", "separate"])
+def test_policies_are_shared_or_separate_and_kept_as_tensors(policies: str, tmp_path: Path) -> None:
+    settings = DQNSettings(**{**SMALL, "policies": policies}, batch=16, warm_up=0, replay=1000)
+    _, policy = learned(settings, mechanism="joint")
+    assert set(policy.players) == ({"agents"} if policies == "shared" else set(make("coin_game/ivanov-3x3").agents))
+    policy.save(tmp_path / "policy")
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    loop = Loop(game, make_mechanism("joint", game), 64, seed=0)
+    np.testing.assert_array_equal(Policy.load(tmp_path / "policy")(loop.seen), policy(loop.seen))
+
+
+@pytest.mark.parametrize(("settings", "resources"), [(DQN, {"runners": 2}), (PPO, {"runners": 1, "learners": 1})])
+def test_remote_runners_and_learners_train(settings: Any, resources: dict[str, int]) -> None:
+    episodes, _ = learned(settings, **resources)
+    runners = resources["runners"]
+    assert len(set(episodes.key.tolist())) == len(episodes.key) == 8 * runners * (640 // (8 * runners) // 20)
+
+
+def test_more_remote_actors_than_cores_are_refused() -> None:
+    with pytest.raises(UsageError, match="1000 remote runners and 0 remote learners need as many cores"):
+        learned(DQN, runners=1000)
+
+
+def test_evaluation_counts_each_environment_once_on_unseen_keys() -> None:
+    seen, policy = learned(PPO)
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    found = evaluate(game, make_mechanism("selfish", game), None, policy, seed=3, episodes=50)
+    assert len(found.key) == 50
+    assert not set(found.key.tolist()) & set(seen.key.tolist())
+
+
+def test_principal_trains_and_is_followed_by_fresh_agents() -> None:
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    with train_principal(game, PRINCIPAL, seed=0) as phase:
+        recorded = [update.episodes for update in phase if update.episodes]
+        principal = phase.result()
+    assert all(0 < part.compliance.mean() <= 1 for part in recorded)
+    contract = make_mechanism("principal-dqn", game)
+    with train_agents(game, contract, principal, DQN, seed=0, steps=640) as phase:
+        for update in phase:
+            if update.episodes:
+                paid = update.episodes.payments
+                assert (paid >= 0).all()
+        policy = phase.result()
+    seen = Loop(game, contract, 4, seed=0, principal=principal).seen
+    assert seen.terms.shape == (4, 2, 4)
+    assert policy(Seen(*seen)).shape == (4, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [DQNSettings(), PPOSettings()], ids=["dqn", "ppo"])
+def test_a_team_learns_what_the_coin_game_is_worth(settings: Any) -> None:
+    _, policy = learned(settings, mechanism="joint", steps=150_000)
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    found = evaluate(game, make_mechanism("joint", game), None, policy, seed=3)
+    assert found.returns.sum(axis=1).mean() > 13.0  # of 13.90, the optimum

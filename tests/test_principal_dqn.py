@@ -1,0 +1,117 @@
+"""Algorithm 3's loss and payments against numbers worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from paymaster import make
+from paymaster.contracts.principal_dqn import (
+    FollowedContract,
+    TrainedPrincipal,
+    Transitions,
+    Values,
+    least_payments,
+    losses,
+    others,
+)
+from paymaster.envs.core import episode_keys
+
+SHAPE = {"players": 2, "planes": (4, 3, 3), "actions": 4, "encoder": "mlp", "hidden": (8,), "dueling": True}
+
+
+def q(*rows: list[float]) -> torch.Tensor:
+    """Values (1, N, A) of one transition."""
+    return torch.tensor([list(rows)], dtype=torch.float32)
+
+
+def test_least_payment_is_what_the_agent_gives_up_by_following() -> None:
+    values = q([1.0, 3.0], [2.0, 2.0])
+    paid = least_payments(values, values, torch.tensor([[0, 1]]))
+    assert paid.tolist() == [[2.0, 0.0]]
+
+
+def test_best_action_is_chosen_by_the_online_values_and_priced_by_the_averaged() -> None:
+    online, averaged = q([1.0, 3.0, 0.0]), q([4.0, 2.5, 2.0])
+    # the online values prefer action 1, worth 2.5 on average; following action 2 gives up 0.5, action 0 less than nothing
+    assert least_payments(online, averaged, torch.tensor([[2]])).tolist() == [[0.5]]
+    assert least_payments(online, averaged, torch.tensor([[0]])).tolist() == [[0.0]]
+
+
+def hand_worked() -> tuple[Values, Transitions]:
+    values = Values(
+        agents_t=q([1.0, 0.0], [0.0, 2.0]),
+        agents_tp1=q([0.0, 5.0], [1.0, 0.0]),  # best: 1 and 0
+        agents_tp1_target=q([9.0, 2.0], [3.0, 9.0]),  # worth: 2 and 3
+        followers_t=q([1.0, 0.0], [0.0, 1.0]),  # best: 0 and 1
+        followers_t_target=q([2.0, 1.5], [0.5, 1.0]),  # payments on (1, 1): 2 - 1.5 = 0.5 and 0
+        principal_t=q([0.0, 4.0], [0.0, 2.0]),  # of (1, 1): 6
+        principal_tp1=q([1.0, 0.0], [1.0, 0.0]),  # best: 0 and 0
+        principal_tp1_target=q([3.0, 9.0], [2.0, 9.0]),  # worth: 5
+    )
+    return values, Transitions(torch.tensor([[1, 1]]), torch.tensor([[1.0, 0.0]]), torch.tensor([0.0]))
+
+
+def test_both_regressions_by_hand() -> None:
+    values, batch = hand_worked()
+    found = losses(values, batch, discount=0.5, alpha=0.1)
+    # agents: y = (1 + .5 * 2, 0 + .5 * 3) = (2, 1.5) against Q = (0, 2): errors 2 and .5, Huber 1.5 and .125
+    assert found.agents.item() == pytest.approx((1.5 + 0.125) / 2)
+    # principal: y = 1 + 0 - .1 * .5 + .5 * 5 = 3.45 against 6: error 2.55, Huber 2.05
+    assert found.principal.item() == pytest.approx(2.05)
+    assert found.errors.tolist() == pytest.approx([(2 + 0.5) / 2 + 2.55])
+
+
+def test_nothing_follows_a_terminal_step() -> None:
+    values, batch = hand_worked()
+    found = losses(values, batch._replace(terminated_t=torch.tensor([1.0])), discount=0.5, alpha=0.1)
+    # y_a = (1, 0) against (0, 2): errors 1 and 2, Huber .5 and 1.5; y_p = .95 against 6: 5.05, Huber 4.55
+    assert found.agents.item() == pytest.approx(1.0)
+    assert found.principal.item() == pytest.approx(4.55)
+
+
+def test_targets_carry_no_gradient() -> None:
+    values, batch = hand_worked()
+    values = Values(*(value.requires_grad_() for value in values))
+    found = losses(values, batch, discount=0.5, alpha=0.1)
+    (found.agents + found.principal).backward()
+    assert [name for name in Values._fields if getattr(values, name).grad is not None] == ["agents_t", "principal_t"]
+
+
+def test_others_leaves_out_the_agent_itself() -> None:
+    follows = np.array([[True, False, False]])
+    assert others(follows).tolist() == [[[False, False], [True, False], [True, False]]]
+
+
+def test_who_follows_is_drawn_for_each_agent_and_episode() -> None:
+    contract = FollowedContract(game=make("coin_game/ivanov-3x3"), follow=0.25)
+    keys = episode_keys(0, 0, np.arange(4000), np.zeros(4000, np.int64))
+    follows = contract.start(keys)
+    assert follows.mean(axis=0) == pytest.approx([0.25, 0.25], abs=0.03)
+    assert follows.all(axis=1).mean() == pytest.approx(0.0625, abs=0.015)
+
+
+@pytest.mark.parametrize(("due", "nudge"), [(0.0, 0.0), (0.01, 0.5)])
+def test_principal_promises_only_what_is_due(due: float, nudge: float) -> None:
+    game = make("coin_game/ivanov-3x3")
+    principal = TrainedPrincipal(SHAPE, due=due, nudge=nudge)
+    bare = TrainedPrincipal(SHAPE, due=0.0, nudge=0.0)
+    bare.networks.load_state_dict(principal.networks.state_dict())
+    state = game.reset(episode_keys(0, 0, np.arange(500), np.zeros(500, np.int64)))
+    least, decisions = bare(game, state).promised, principal(game, state)
+    assert (least >= 0).all()
+    assert ((decisions.promised > 0) == (least > due)).all()
+    np.testing.assert_allclose(decisions.promised[least > due], least[least > due] + nudge, rtol=1e-6)
+
+
+def test_principal_is_kept_as_tensors_and_json(tmp_path: Path) -> None:
+    game = make("coin_game/ivanov-3x3")
+    principal = TrainedPrincipal(SHAPE, due=0.01, nudge=0.1)
+    principal.save(tmp_path / "principal")
+    again = TrainedPrincipal.load(tmp_path / "principal")
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".safetensors"]
+    state = game.reset(episode_keys(0, 0, np.arange(50), np.zeros(50, np.int64)))
+    for one, other in zip(principal(game, state), again(game, state), strict=True):
+        np.testing.assert_array_equal(one, other)

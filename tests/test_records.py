@@ -1,0 +1,296 @@
+"""A run's record: a row for every episode, the same ones whenever it is made, whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paymaster.benchmarks import folders, metrics
+from paymaster.benchmarks.drawing import draw
+from paymaster.benchmarks.overrides import override
+from paymaster.benchmarks.record import read_about, read_episodes, read_run_spec, read_training
+from paymaster.benchmarks.replay import frames, load_replay
+from paymaster.benchmarks.run import load, perform, run
+from paymaster.benchmarks.spec import Reference, RunSpec, resolve
+from paymaster.contracts.loop import Loop
+from paymaster.envs.config import UsageError
+
+from . import unlearned
+
+GAME = "coin_game/ivanov-3x3"
+PRINCIPAL = RunSpec(game=GAME, mechanism="principal-dqn", principal={"steps": 400}, steps=400, episodes=32, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def _unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "paymaster.learning.phases", unlearned)
+    monkeypatch.setattr("paymaster.learning.phases", unlearned, raising=False)
+    monkeypatch.setattr(unlearned, "calls", [])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run with a principal; its results' folder is four above."""
+    out = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "paymaster.learning.phases", unlearned)
+        patch.setattr("paymaster.learning.phases", unlearned, raising=False)
+        return make(PRINCIPAL, out)
+
+
+def make(spec: RunSpec, out: Path) -> Path:
+    for source in spec.needs():
+        make(source, out)
+    list(perform(spec, out))
+    return out / resolve(spec).folder
+
+
+def test_equality_by_hand() -> None:
+    # returns 3 and 1: |3 - 1| + |1 - 3| = 4, over 2 * 2 agents * sum 4 = 16
+    found = metrics.equality(np.array([[3.0, 1.0], [2.0, 2.0], [5.0, 0.0], [1.0, -1.0], [-2.0, 1.0]]))
+    np.testing.assert_allclose(found, [0.75, 1.0, 0.5, np.nan, np.nan])
+
+
+def test_payment_share_and_utility_by_hand() -> None:
+    found = metrics.payment_share(np.array([10.0, 0.0, -1.0]), np.array([2.5, 1.0, 1.0]))
+    np.testing.assert_allclose(found, [0.25, np.nan, np.nan])
+    assert metrics.utility(10.0, 2.5, 0.1) == pytest.approx(97.5)
+
+
+def test_every_episode_of_every_phase_has_a_row(made: Path) -> None:
+    rows = read_episodes(made)
+    # 8 environments play 400 steps: 50 each, so two whole episodes of 20 steps
+    assert rows.groupby("phase", sort=False).size().to_dict() == {"train": 16, "validate": 16, "evaluate": 32}
+    for _, phase in rows.groupby("phase"):
+        assert phase["episode"].tolist() == list(range(len(phase)))
+        assert phase["steps"].is_monotonic_increasing
+    assert set(rows["steps"][rows["phase"] == "validate"]) == {160, 320}
+    assert rows["key"].is_unique
+
+
+def test_rows_hold_the_money_that_was_played(made: Path) -> None:
+    """The same episodes, played again step by step beside the record."""
+    learned = load(made)
+    loop = Loop(learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE, principal=learned.principal)
+    keys, returns, payments, followed = loop.keys.copy(), np.zeros((32, 2)), np.zeros((32, 2)), np.zeros(32)
+    for _ in range(20):
+        step = loop.step(learned.policy(loop.seen))
+        returns += step.transition.rewards
+        payments += step.ledger.payments
+        followed += step.complied.mean(axis=1) / 20
+    rows = read_episodes(made, "evaluate").set_index("key").loc[keys]
+    for i in (0, 1):
+        np.testing.assert_allclose(rows[f"return_{i}"], returns[:, i], atol=1e-5)
+        np.testing.assert_allclose(rows[f"payment_{i}"], payments[:, i], atol=1e-5)
+        assert not rows[f"transfer_{i}"].any()
+        assert not rows[f"shaping_{i}"].any()
+    np.testing.assert_allclose(rows["welfare"], returns.sum(axis=1), atol=1e-5)
+    np.testing.assert_allclose(rows["principal_payment"], payments.sum(axis=1), atol=1e-5)
+    np.testing.assert_allclose(rows["compliance"], followed)
+    positive = returns.sum(axis=1) > 0
+    shares = payments.sum(axis=1)[positive] / returns.sum(axis=1)[positive]
+    np.testing.assert_allclose(rows["payment_share"][positive], shares, atol=1e-5)
+    assert rows["payment_share"][~positive].isna().all()
+    assert rows["deviation_regret"].isna().all()
+    assert set(rows["length"]) == {20}
+
+
+def test_every_row_says_whose_it_is(made: Path) -> None:
+    rows = read_episodes(made)
+    same = rows[["run", "game", "game_version", "mechanism", "algorithm", "seed"]].drop_duplicates()
+    assert same.to_numpy().tolist() == [[resolve(PRINCIPAL).folder, GAME, 1, "principal-dqn", "dqn", 1]]
+
+
+def test_run_json_tells_how_it_was_made(made: Path) -> None:
+    about = read_about(made / "run.json")
+    assert about["finished"]
+    assert about["steps"]["validate"] == 400
+    assert about["seconds"].keys() == {"train", "validate", "evaluate"}
+    assert about["resolved"]["rules"]["grid_size"] == 3
+    assert about["resolved"]["settings"]["discount"] == 0.99
+    assert {"numpy", "torch", "ray", "python"} <= about["versions"].keys()
+    assert about["machine"]["cores"] >= 1
+    assert read_training(made)["name"].unique().tolist() == ["loss"]
+
+
+def test_run_json_gives_the_run_again(made: Path) -> None:
+    again = read_run_spec(made / "run.json")
+    assert again.settings["discount"] == 0.99  # defaults are written out
+    assert resolve(again).folder == resolve(PRINCIPAL).folder
+
+
+def test_the_replay_is_an_evaluated_episode(made: Path) -> None:
+    replay = load_replay(made)
+    row = read_episodes(made, "evaluate").set_index("key").loc[int(replay.key[0])]
+    assert replay.rewards.sum() == pytest.approx(row["welfare"], abs=1e-5)
+    assert replay.payments.sum() == pytest.approx(row["principal_payment"], abs=1e-5)
+    assert len(replay.actions) == row["length"]
+    assert len(list(frames(resolve(PRINCIPAL).game, replay))) == 21
+
+
+def test_a_replay_under_changed_rules_is_refused(made: Path) -> None:
+    replay = load_replay(made)._replace(rewards=load_replay(made).rewards + 1)
+    with pytest.raises(UsageError, match="rules have changed"):
+        list(frames(resolve(PRINCIPAL).game, replay))
+
+
+def test_a_run_is_drawn(made: Path, tmp_path: Path) -> None:
+    assert draw(str(made), tmp_path / "episode.png", settings=[]).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_finished_run_is_not_made_again(made: Path) -> None:
+    before = (made / "run.json").stat().st_mtime_ns
+    assert list(perform(PRINCIPAL, made.parents[3])) == []
+    assert unlearned.calls == []
+    assert (made / "run.json").stat().st_mtime_ns == before
+
+
+def test_the_same_seed_gives_the_same_episodes_and_another_others(made: Path, tmp_path: Path) -> None:
+    again = read_episodes(make(PRINCIPAL, tmp_path))
+    pd.testing.assert_frame_equal(again, read_episodes(made))
+    other = read_episodes(make(PRINCIPAL.model_copy(update={"seed": 2}), tmp_path))
+    assert not set(other["key"]) & set(again["key"])
+
+
+def test_a_principal_is_taken_from_another_run(made: Path) -> None:
+    spec = RunSpec(game=GAME, mechanism="advice", principal_from=PRINCIPAL, steps=400, episodes=32, seed=1)
+    folder = make(spec, made.parents[3])
+    assert unlearned.calls == ["validate", "evaluate"]
+    rows = read_episodes(folder, "evaluate")
+    assert not rows["principal_payment"].any()
+    assert rows["compliance"].notna().all()
+    ours, theirs = load(folder).principal, load(made).principal
+    state = resolve(spec).game.reset(np.arange(5, dtype=np.uint64))
+    assert ours is not None
+    assert theirs is not None
+    np.testing.assert_array_equal(ours(resolve(spec).game, state).recommended, theirs(resolve(spec).game, state).recommended)
+
+
+def test_a_parameter_is_taken_from_another_run(made: Path) -> None:
+    share = Reference(source=PRINCIPAL, column="payment_share")
+    spec = RunSpec(game=GAME, mechanism="funded-share", parameters={"share": share}, steps=400, episodes=32, seed=1)
+    source = read_episodes(made, "evaluate")
+    expected = source["principal_payment"].sum() / source["welfare"].sum()
+    if not 0 <= expected <= 1:
+        with pytest.raises(UsageError, match="share"):
+            make(spec, made.parents[3])
+        return
+    about = read_about(make(spec, made.parents[3]) / "run.json")
+    assert about["resolved"]["given"]["share"] == pytest.approx(expected)
+    assert about["name"] == "funded-share share=principal-dqn/dqn.payment_share"
+
+
+def test_what_changes_the_run_changes_its_folder() -> None:
+    changes: list[dict[str, Any]] = [
+        {}, {"rules": {"horizon": 10}}, {"settings": {"lr": 1e-3}}, {"principal": {"steps": 401}},
+        {"steps": 500}, {"episodes": 33}, {"seed": 2}, {"algorithm": "ppo"},
+    ]  # fmt: skip
+    found = {resolve(PRINCIPAL.model_copy(update=change)).folder for change in changes}
+    assert len(found) == len(changes)
+    same = PRINCIPAL.model_copy(update={"settings": {"lr": 5e-4}, "rules": {"grid_size": 3}})  # the defaults
+    assert resolve(same).folder == resolve(PRINCIPAL).folder
+
+
+def test_seeds_of_one_variant_share_it() -> None:
+    share = Reference(source=PRINCIPAL, column="payment_share")
+    spec = RunSpec(game=GAME, mechanism="funded-share", parameters={"share": share}, steps=400, seed=1)
+    other = override([spec], {})[0].model_copy(update={"seed": 2})
+    with pytest.raises(UsageError, match="must be the same"):
+        resolve(other)
+    share = Reference(source=PRINCIPAL.model_copy(update={"seed": 2}), column="payment_share")
+    assert resolve(other.model_copy(update={"parameters": {"share": share}})).variant == resolve(spec).variant
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paymaster.benchmarks.run.write_about", _fail)
+    with pytest.raises(RuntimeError, match="power cut"):
+        make(PRINCIPAL, tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() or path.name.startswith("s1")] == []
+
+
+def _fail(*arguments: object) -> None:
+    raise RuntimeError("power cut")
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+    with folders.claimed(tmp_path, "first"):
+        left = tmp_path / "game" / f"{folders.PARTIAL}abc"
+        left.mkdir(parents=True)
+        with folders.claimed(tmp_path, "second"):  # while the first is at work
+            assert left.exists()
+    with folders.claimed(tmp_path, "third"):
+        assert not left.exists()
+    assert [each["command"] for each in folders.commands(tmp_path)] == ["first", "second", "third"]
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {tests!r})
+import unlearned
+unlearned.install()
+unlearned.NAP = {nap}
+from paymaster.benchmarks.cli import main
+main(["run", {suite!r}, "--out", {out!r}, "--workers", "1"])
+"""
+SUITE = """
+game: coin_game/ivanov-3x3
+steps: 800
+episodes: 16
+seeds: 2
+principal: {steps: 800}
+runs:
+  - {mechanism: selfish}
+  - {mechanism: principal-dqn}
+"""
+
+
+def test_killed_at_any_moment_a_suite_goes_on_and_gives_the_same_episodes(tmp_path: Path) -> None:
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(SUITE)
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    process = _start(suite, cut, nap=0.005)
+    first = None
+    while process.poll() is None and first is None:
+        time.sleep(0.05)
+        first = next(iter(folders.runs(cut)), None) if cut.exists() else None
+    assert first is not None
+    time.sleep(0.3)  # into the run after it
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 1 <= len(folders.runs(cut)) < 4
+    made = (first / "run.json").stat().st_mtime_ns
+    assert _start(suite, cut).wait() == 0
+    assert _start(suite, whole).wait() == 0
+    assert (first / "run.json").stat().st_mtime_ns == made
+    found, expected = folders.runs(cut), folders.runs(whole)
+    assert [path.relative_to(cut) for path in found] == [path.relative_to(whole) for path in expected]
+    assert len(found) == 4
+    for ours, theirs in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(read_episodes(ours), read_episodes(theirs))
+
+
+def _start(suite: Path, out: Path, nap: float = 0.0) -> subprocess.Popen[bytes]:
+    script = KILLED.format(tests=str(Path(__file__).parent), nap=nap, suite=str(suite), out=str(out))
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen([sys.executable, "-c", script], **quiet)  # type: ignore[call-overload, no-any-return]
+
+
+def test_a_single_run_from_python(tmp_path: Path) -> None:
+    result = run(GAME, mechanism="constant-share", seed=3, steps=400, out=tmp_path, share=0.25, episodes=16, horizon=10)
+    rows = read_episodes(result.folder, "evaluate")
+    assert result.welfare == pytest.approx(rows["welfare"].mean())
+    assert set(rows["length"]) == {10}
+    assert result.about["resolved"]["parameters"] == {"share": 0.25}
+    assert load(result.folder).policy is not None
+    with pytest.raises(UsageError, match="shares"):
+        run(GAME, mechanism="constant-share", out=tmp_path / "none", shares=0.25)
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,102 @@
+"""The phases of a run with nothing learned in them: networks as they were drawn, real play, real files, in a moment."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+
+from paymaster.contracts.core import Mechanism
+from paymaster.contracts.loop import Episodes, Loop
+from paymaster.contracts.principal_dqn import TrainedPrincipal
+from paymaster.envs.core import Game
+from paymaster.learning.policy import Policy
+
+TRAIN, VALIDATE, EVALUATE = range(3)
+B = 8  # parallel environments
+NAP = 0.0  # seconds of each update: time to be killed in
+calls: list[str] = []  # phases begun
+
+
+class Update(NamedTuple):
+    """As learning.phases gives it."""
+
+    steps: int
+    total: int
+    episodes: Episodes | None
+    training: dict[str, float]
+
+
+class Phase:
+    """Plays `loop` with `policy` until the budget is spent."""
+
+    def __init__(self, loop: Loop, policy: Policy, total: int, result: Any) -> None:
+        self.loop, self.policy, self.total, self._result = loop, policy, total, result
+
+    def __iter__(self) -> Iterator[Update]:
+        while self.loop.steps < self.total:
+            time.sleep(NAP)
+            step = self.loop.step(self.policy(self.loop.seen))
+            yield Update(self.loop.steps, self.total, step.episodes, {"loss": 1.0 / self.loop.steps})
+
+    def result(self) -> Any:
+        return self._result
+
+    def __enter__(self) -> Phase:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def train_principal(game: Game, settings: Any, *, seed: int) -> Phase:
+    calls.append("train")
+    torch.manual_seed(seed)
+    shape = {**_shape(game), "players": len(game.agents), "dueling": True}
+    principal = TrainedPrincipal(shape, nudge=settings.nudge, due=settings.due)
+    selfish = Mechanism(game=game)
+    return Phase(Loop(game, selfish, B, seed=seed, stream=TRAIN), policy(game, selfish, seed), settings.steps, principal)
+
+
+def train_agents(
+    game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int
+) -> Phase:
+    calls.append("validate")
+    loop = Loop(game, mechanism, B, seed=seed, stream=VALIDATE, principal=principal)
+    own = policy(game, mechanism, seed)
+    return Phase(loop, own, steps, own)
+
+
+def evaluate(
+    game: Game, mechanism: Mechanism, principal: Any, policy: Policy, *, seed: int, episodes: int
+) -> Episodes:
+    calls.append("evaluate")
+    loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal)
+    while True:
+        step = loop.step(policy(loop.seen))
+        if step.episodes is not None:
+            return step.episodes
+
+
+def policy(game: Game, mechanism: Mechanism, seed: int) -> Policy:
+    """An untrained policy, the same for the same seed."""
+    torch.manual_seed(seed)
+    network = {**_shape(game), "beside": mechanism.terms_size, "dueling": True}
+    return Policy("q", {"agents": tuple(range(len(game.agents)))}, network)
+
+
+def install() -> None:
+    """Take the place of learning.phases, in this process."""
+    import paymaster.learning
+
+    module: ModuleType = sys.modules[__name__]
+    sys.modules["paymaster.learning.phases"] = module
+    paymaster.learning.phases = module  # type: ignore[attr-defined]
+
+
+def _shape(game: Game) -> dict[str, Any]:
+    planes = tuple(game.observation_space.shape)
+    return {"planes": planes, "actions": len(game.action_names), "encoder": "mlp", "hidden": (8,)}
