@@ -31,7 +31,7 @@ def mechanism_class(id: str) -> type[Mechanism]:
     if id not in MECHANISMS:
         raise UsageError(nearest("mechanism", id, MECHANISMS))
     module, cls = MECHANISMS[id].split(":")
-    return getattr(import_module(module, __package__), cls)  # type: ignore[no-any-return]
+    return getattr(import_module(module, __package__), cls)
 
 
 def make_mechanism(id: str, game: Game, **parameters: Any) -> Mechanism:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..envs.config import UsageError
 
 MISUSED = 2  # exit code of a mistake in what was asked
+INTERRUPTED = 130  # exit code after Control-C, as shells have it
 
 app = typer.Typer(
     name="paymaster",
@@ -162,22 +164,22 @@ def solve(
     print(solved(game, settings or [], alpha=alpha, discount=discount, as_json=as_json))
 
 
-def main(arguments: Sequence[str] | None = None) -> Any:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. A mistake of the user's ends with exit code 2 and one message."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(arguments, standalone_mode=False)
+        sys.exit(app(arguments, prog_name="paymaster", standalone_mode=False) or 0)
     except UsageError as error:
         sys.exit(_refused(str(error)))
     except typer.Exit as done:
         sys.exit(done.exit_code)
-    except typer.Abort:
-        sys.exit(130)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
     except Exception as error:
-        message = getattr(error, "format_message", None)  # click's own mistakes: unknown options, wrong types
+        message = getattr(error, "format_message", None)  # typer's own refusals: unknown options, wrong types
         if message is None:
             raise
-        sys.exit(_refused(message()))
-    sys.exit(code or 0)
+        sys.exit(_refused(f"{message()} (got: paymaster {shlex.join(arguments)})") if arguments else MISUSED)
 
 
 def _refused(message: str) -> int:

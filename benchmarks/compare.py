@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import isclose
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..envs import make
-from ..envs.config import UsageError, nearest
+from ..envs.config import UsageError, nearest, plain
 from . import tables
-from .exact import ALPHA, Exact, exact
+from .exact import ALPHA, FINITE, HIGHEST, OPTIMUM, SAME, Exact, exact
 from .metrics import utility
 from .statistics import Estimate, estimate, fraction_solved, interquartile_mean, paired_difference
 from .tables import Evaluated, Published
@@ -85,19 +86,19 @@ class Group(NamedTuple):
 
     @property
     def title(self) -> str:
-        preset = make(self.game)
-        changed = {rule: value for rule, value in self.rules.items() if getattr(preset, rule, None) != value}
+        preset = _preset(self.game)
+        changed = {rule: value for rule, value in self.rules.items() if preset.get(rule) != value}
         told = [f"{rule} {value}" for rule, value in changed.items() if rule not in ("horizon", "players")]
         told += [f"horizon {self.horizon}", f"{self.agents} agents"]
         return f"{self.game}, version {self.version}: {', '.join(told)}"
 
     def scores(self, line: Line) -> np.ndarray:
-        """(S,): 0 at the exact selfish equilibrium of highest welfare, 1 at the optimum; empty where not known."""
-        known = {each.name: each.welfare for each in self.exact}
-        if not known or known["social optimum"] <= known["selfish equilibrium, highest"]:
+        """(S,): 0 at the selfish equilibrium of highest welfare, 1 at the optimum; empty where they are not known."""
+        known = {each.name: each.welfare for each in self.exact if each.kind == FINITE}
+        if not known or isclose(known[OPTIMUM], known[HIGHEST], abs_tol=SAME):
             return np.array([])
-        low = known["selfish equilibrium, highest"]
-        return (np.array(list(line.values("welfare").values())) - low) / (known["social optimum"] - low)
+        welfare = np.array(list(line.values("welfare").values()))
+        return (welfare - known[HIGHEST]) / (known[OPTIMUM] - known[HIGHEST])
 
     def solved(self, line: Line) -> float | None:
         """The part of the seeds that close half of the gap; None where it is not known."""
@@ -169,7 +170,7 @@ def _group(rows: list[Sourced], against: str, solve: bool) -> Group:
 
 
 def _lines(rows: list[Sourced]) -> list[Line]:
-    """The seeds of each variant; by source where two sources hold the same seed."""
+    """The seeds of each variant, by source where two sources hold the same seed; the highest welfare first."""
     variants: dict[str, list[Sourced]] = {}
     for source, row in rows:
         variants.setdefault(row.variant, []).append((source, row))
@@ -181,7 +182,7 @@ def _lines(rows: list[Sourced]) -> list[Line]:
             own = {row.seed: row for where, row in each if source in ("", where)}
             first = next(iter(own.values()))
             lines.append(Line(first.name, first.algorithm, source, own))
-    return lines
+    return sorted(lines, key=lambda line: -line.estimate("welfare").mean)
 
 
 def _current(row: Evaluated) -> bool:
@@ -190,6 +191,14 @@ def _current(row: Evaluated) -> bool:
         return type(make(row.game, **row.rules)).version == row.game_version
     except UsageError:
         return False
+
+
+def _preset(game: str) -> dict[str, Any]:
+    """A game's own rules; none for one that is not known here."""
+    try:
+        return plain(make(game))
+    except UsageError:
+        return {}
 
 
 def _bases(lines: list[Line], against: str) -> list[Line]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..envs.config import UsageError
 from .compare import Comparison, Group, Line
+from .exact import FINITE, HIGHEST, OPTIMUM
 from .folders import RUN, whole_file
 from .record import read_about, read_episodes
 
@@ -20,9 +21,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 STYLES = ("-", "--", ":", "-.")
 COLUMNS = 3  # of the legend
 PANELS = {"welfare": "welfare of an episode", "principal_payment": "principal's payment in an episode"}
-EXACT = {  # the solutions that are drawn, and how
-    "social optimum": "social optimum",
-    "selfish equilibrium, highest": "selfish equilibrium",
+EXACT = {  # the solutions of the finite horizon that are drawn, and how they are called
+    OPTIMUM: "social optimum",
+    HIGHEST: "selfish equilibrium",
     "principal, subgame-perfect": "exact principal",
 }
 
@@ -104,7 +105,7 @@ def _known(group: Group, column: str) -> dict[float, list[str]]:
     known: dict[float, list[str]] = {}
     for each in group.exact:
         value = each.welfare if column == "welfare" else each.payment
-        if each.name in EXACT and value is not None:
+        if each.kind == FINITE and each.name in EXACT and value is not None:
             known.setdefault(round(value, 2), []).append(EXACT[each.name])
     return known
 

@@ -2,54 +2,88 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+from contextlib import suppress
+from functools import cache
+from math import isclose
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..envs import make
-from ..envs.config import UsageError
+from ..envs.config import UsageError, plain
 from ..envs.core import Game
+from .folders import whole_file
 from .overrides import parse_settings
 from .plaintext import columns
+from .spec import digest
 
 ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
 DISCOUNT = 0.99  # the learners'
+SAME = 1e-6  # up to which two welfares are one
+NOT_SETTLED = " (did not settle)"
+FINITE = "finite horizon"
+OPTIMUM, HIGHEST = "social optimum", "selfish equilibrium, highest"
 
 
 class Exact(NamedTuple):
-    """One exact solution of a game: its welfare and what a principal pays for it."""
+    """One exact solution of a game: its welfare, and what a principal pays for it."""
 
     name: str
+    kind: str  # FINITE, or the stationary game at a discount
     welfare: float
     payment: float | None  # None where there is no principal
+    settled: bool = True  # whether the solver came to rest
 
 
 def exact(game: Game) -> list[Exact]:
     """The exact solutions of a game, none where it has no table of states.
 
-    Where the horizon cuts the episode these are the stationary ones at the learners' discount, evaluated over the
-    horizon, since that is the game that the learners are given.
+    Where the horizon cuts the episode, first those of the stationary game at the learners' discount, evaluated over
+    the horizon, since that is what learners are given; then those of the finite horizon, undiscounted.
     """
-    from ..contracts.equilibrium import summary
-
+    discounts = [DISCOUNT, None] if game.truncates else [None]
     try:
-        return solutions(summary(game, alpha=ALPHA, discount=DISCOUNT if game.truncates else None))
+        return [each for discount in discounts for each in solutions(remembered(game, ALPHA, discount))]
     except UsageError:
         return []
 
 
+def remembered(game: Game, alpha: float, discount: float | None) -> dict[str, Any]:
+    """The solver's summary, kept in the user's cache folder until a rule or the code that it rests on changes.
+
+    Raises UsageError for a game that has no table.
+    """
+    from ..contracts.equilibrium import summary
+
+    about = [type(game).__name__, plain(game), alpha, discount, _code()]
+    path = _cache() / f"exact-{digest(about)}.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        found = summary(game, alpha=alpha, discount=discount)
+    with suppress(OSError, UsageError):  # it will be solved again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(found))
+    return found
+
+
 def solutions(summary: dict[str, Any]) -> list[Exact]:
-    """The solutions that a summary of the solver holds."""
-    selfish = summary["selfish"]
+    """The solutions that a summary of the solver holds; one selfish equilibrium where the two are the same."""
+    kind = FINITE if summary["discount"] is None else f"discount {summary['discount']:g}"
+    rows = {
+        OPTIMUM: summary["cooperative"],
+        HIGHEST: summary["selfish"]["highest"],
+        "selfish equilibrium, lowest": summary["selfish"]["lowest"],
+        "principal, subgame-perfect": summary["principal"],
+        "principal, dominant strategies": summary["principal_dominant"],
+    }
+    if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=SAME):
+        del rows["selfish equilibrium, lowest"]
     return [
-        Exact("social optimum", summary["cooperative"]["welfare"], None),
-        Exact("selfish equilibrium, highest", selfish["highest"]["welfare"], None),
-        Exact("selfish equilibrium, lowest", selfish["lowest"]["welfare"], None),
-        Exact("principal, subgame-perfect", summary["principal"]["welfare"], summary["principal"].get("payment", 0.0)),
-        Exact(
-            "principal, dominant strategies",
-            summary["principal_dominant"]["welfare"],
-            summary["principal_dominant"].get("payment", 0.0),
-        ),
+        Exact(name, kind, row["welfare"], row.get("payment"), row.get("settled", True)) for name, row in rows.items()
     ]
 
 
@@ -68,5 +102,17 @@ def solved(id: str, settings: list[str], *, alpha: float, discount: float | None
         share = "" if each.payment is None else f"{paid / each.welfare:.1%}" if each.welfare > 0 else "-"
         payment = "" if each.payment is None else f"{paid:.3f}"
         utility = f"{each.welfare / alpha - paid:.2f}"
-        rows.append([each.name, f"{each.welfare:.3f}", payment, share, utility])
+        rows.append([each.name + NOT_SETTLED * (not each.settled), f"{each.welfare:.3f}", payment, share, utility])
     return f"{head}\n\n{columns(rows)}"
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paymaster"
+
+
+@cache
+def _code() -> str:
+    """A hash of the games and the solver."""
+    package = Path(__file__).resolve().parent.parent
+    files = sorted(path for folder in ("envs", "contracts") for path in (package / folder).glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

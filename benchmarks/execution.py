@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -12,10 +13,11 @@ from ..envs import FAMILIES, games
 from ..envs.config import UsageError, nearest
 from . import folders
 from .overrides import override, parse_settings
+from .progress import show
 from .provenance import command
 from .record import read_run_spec
-from .run import perform
-from .schedule import Job, connected, jobs, run_all
+from .run import Result, perform, result
+from .schedule import Event, Job, connected, jobs, run_all
 from .spec import DEFAULT_STEPS, RunSpec
 from .suites import expand, load_suite, suites
 
@@ -36,27 +38,45 @@ class Request(NamedTuple):
 
 def execute(request: Request) -> int:
     """Make the runs and say what they came to; the exit code. Raises UsageError before anything is written."""
-    out = request.out or Path("runs") / _name(request.what)
-    wanted = jobs(override(specs(request), parse_settings(request.settings)))
-    folders.check(out)
+    from .report import report
+
     console = Console(highlight=False)
-    todo = [job for job in wanted if not (out / job.id).exists()]
-    with (
-        connected(request.workers, request.address, count=len(todo)) as workers,
-        folders.claimed(out, command()),
-    ):
-        console.print(_plan(wanted, todo, out, workers), markup=False)
-        from .progress import show
-
-        failures = show(run_all(todo, out, perform, workers=workers), todo, out, console)
-    made = [job for job in wanted if (out / job.id).exists()]
+    made, failures = make_runs(request, console)
     if made:
-        from .report import report
-
-        report([out / job.id for job in made], out, console)
+        report(made, _out(request), console)
     for event in failures:
         print(f"paymaster: {event.job.name} failed: {event.error.splitlines()[-1]}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def run_suite(
+    what: str | Path, *, out: str | Path | None = None, seeds: int | None = None, seed: int | None = None,
+    workers: int | None = None, address: str | None = None, **settings: Any,
+) -> list[Result]:  # fmt: skip
+    """Make the runs of a suite, or of a YAML file, and give back what they came to, in the suite's order.
+
+    Keywords are those of `paymaster run`, and `settings` keys as `--set` takes them. Raises UsageError for a mistake,
+    RuntimeError where a run failed; the others are then there.
+    """
+    where = None if out is None else Path(out)
+    pairs = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    request = Request(str(what), where, seeds, seed, workers, address, pairs, None, None)
+    made, failures = make_runs(request, Console(highlight=False, quiet=True))
+    if failures:
+        raise RuntimeError("\n".join(f"{event.job.name}: {event.error}" for event in failures))
+    return [result(folder) for folder in made]
+
+
+def make_runs(request: Request, console: Console) -> tuple[list[Path], list[Event]]:
+    """Make the runs asked for: the folders of those that are there at the end, and what went wrong with the others."""
+    out = _out(request)
+    wanted = jobs(override(specs(request), parse_settings(request.settings)))
+    folders.check(out)
+    todo = [job for job in wanted if not (out / job.id).exists()]
+    with connected(request.workers, request.address, count=len(todo)) as workers, folders.claimed(out, command()):
+        console.print(_plan(wanted, todo, out, workers), markup=False, soft_wrap=True)
+        failures = show(run_all(todo, out, perform, workers=workers), todo, out, console)
+    return [out / job.id for job in wanted if (out / job.id).exists()], failures
 
 
 def specs(request: Request) -> list[RunSpec]:
@@ -87,6 +107,10 @@ def _single(request: Request, seed: int) -> RunSpec:
         steps=DEFAULT_STEPS,
         seed=seed,
     )
+
+
+def _out(request: Request) -> Path:
+    return request.out or Path("runs") / _name(request.what)
 
 
 def _name(what: str) -> str:

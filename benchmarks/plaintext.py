@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
+import textwrap
+from itertools import zip_longest
+
 LINE = "-"
 Rows = list[list[str]]
 
 
-def columns(rows: Rows, width: int | None = None, keys: int = 2) -> str:
+def columns(rows: Rows, width: int | None = None, keys: int = 2, longest: int = 30) -> str:
     """Aligned columns, two spaces apart, with a line below the head.
 
-    What does not fit a `width` goes on in a table below, which begins with the first `keys` columns again.
+    Where they do not fit a `width`, cells are wrapped to `longest` characters, and what still does not fit goes on in
+    a table below, which begins with the first `keys` columns again.
     """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n\n".join(_aligned(rows, widths, chosen) for chosen in _folded(widths, width, keys))
-
-
-def _folded(widths: list[int], width: int | None, keys: int) -> list[list[int]]:
-    """The columns of each table."""
-    parts = [list(range(min(keys, len(widths))))]
-    for column in range(keys, len(widths)):
-        too_wide = width is not None and sum(widths[each] + 2 for each in [*parts[-1], column]) - 2 > width
-        if too_wide and len(parts[-1]) > keys:
-            parts.append(list(range(keys)))
-        parts[-1].append(column)
-    return parts
-
-
-def _aligned(rows: Rows, widths: list[int], chosen: list[int]) -> str:
-    lines = ["  ".join(row[column].ljust(widths[column]) for column in chosen).rstrip() for row in rows]
-    return "\n".join([lines[0], LINE * max(map(len, lines)), *lines[1:]])
+    if width is None or sum(_widths(rows)) + 2 * len(rows[0]) - 2 <= width:
+        return _aligned(rows, list(range(len(rows[0]))))
+    wrapped = [line for row in rows for line in _wrapped(row, longest)]
+    return "\n\n".join(_aligned(wrapped, chosen) for chosen in _folded(_widths(wrapped), width, keys))
 
 
 def markdown(rows: Rows) -> str:
     """A table in markdown."""
     head, *rest = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rest))
+
+
+def _widths(rows: Rows) -> list[int]:
+    return [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+
+
+def _wrapped(row: list[str], longest: int) -> Rows:
+    """The lines of a row whose cells are wrapped at spaces."""
+    cells = [textwrap.wrap(cell, longest, break_long_words=False, break_on_hyphens=False) for cell in row]
+    return [list(line) for line in zip_longest(*cells, fillvalue="")]
+
+
+def _folded(widths: list[int], width: int, keys: int) -> list[list[int]]:
+    """The columns of each table."""
+    parts = [list(range(min(keys, len(widths))))]
+    for column in range(keys, len(widths)):
+        if sum(widths[each] + 2 for each in [*parts[-1], column]) - 2 > width and len(parts[-1]) > keys:
+            parts.append(list(range(keys)))
+        parts[-1].append(column)
+    return parts
+
+
+def _aligned(rows: Rows, chosen: list[int]) -> str:
+    widths = _widths(rows)
+    lines = ["  ".join(row[column].ljust(widths[column]) for column in chosen).rstrip() for row in rows]
+    return "\n".join([lines[0], LINE * max(map(len, lines)), *filter(None, lines[1:])])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from . import tables
 from .as_json import as_json
 from .compare import METRICS, Comparison, Group, Line
-from .exact import ALPHA, Exact
+from .exact import ALPHA, NOT_SETTLED, Exact
 from .metrics import utility
 from .plaintext import Rows, columns, markdown
 from .statistics import Estimate
@@ -24,7 +24,9 @@ HEADS = {"payment share": "share", "transfer volume": "transfers"}
 EXACT: dict[str, Callable[[Exact], float | None]] = {
     "welfare": lambda exact: exact.welfare,
     "payment": lambda exact: exact.payment,
-    "payment share": lambda exact: None if exact.payment is None else exact.payment / exact.welfare,
+    "payment share": lambda exact: (
+        exact.payment / exact.welfare if exact.payment is not None and exact.welfare > 0 else None
+    ),
     "utility": lambda exact: utility(exact.welfare, exact.payment or 0.0, ALPHA),
 }
 
@@ -57,19 +59,9 @@ def group_rows(group: Group) -> Rows:
     ]
 
 
-def published_rows(published: Iterable[Published]) -> Rows:
-    """The head and the published numbers."""
-    head = ["game", "rules", "agents", "mechanism", "learner", "metric", "source", "known"]
-    values = ["value", *(f"{each.low:g}" + (f" to {each.high:g}" * (each.low < each.high)) for each in published)]
-    rows = [head, *([getattr(each, name) for name in head] for each in published)]
-    return [[*row[:-2], value, *row[-2:]] for row, value in zip(rows, values, strict=True)]
-
-
 def _columns(group: Group) -> Iterator[Column]:
-    yield Column(
-        "mechanism", lambda line: line.name + f" ({line.source})" * bool(line.source), lambda exact: exact.name
-    )
-    yield Column("learner", lambda line: line.algorithm, lambda exact: "exact")
+    yield Column("mechanism", lambda line: line.name + f" ({line.source})" * bool(line.source), _exact_name)
+    yield Column("learner", lambda line: line.algorithm, lambda exact: f"exact, {exact.kind}")
     for metric in METRICS:
         if metric in ALWAYS or _is_there(group, metric):
             yield _metric(metric)
@@ -79,6 +71,10 @@ def _columns(group: Group) -> Iterator[Column]:
     if group.exact:
         yield Column("solved", lambda line: _percent(group.solved(line)), lambda exact: "")
     yield Column("welfare of each seed", _seeds, lambda exact: "")
+
+
+def _exact_name(exact: Exact) -> str:
+    return exact.name + NOT_SETTLED * (not exact.settled)
 
 
 def _metric(metric: str) -> Column:
@@ -92,14 +88,20 @@ def _metric(metric: str) -> Column:
 
 def _text(comparison: Comparison) -> str:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return "\n\n".join(_blocks(comparison, title=str, table=lambda rows: columns(rows, width)))
+    return "\n\n".join(_blocks(comparison, title=str, table=lambda rows: columns(rows, width), others=_published_text))
 
 
 def _markdown(comparison: Comparison) -> str:
-    return "\n\n".join(_blocks(comparison, title="### {}".format, table=markdown))
+    return "\n\n".join(_blocks(comparison, title="### {}".format, table=markdown, others=_published_markdown))
 
 
-def _blocks(comparison: Comparison, title: Callable[[str], str], table: Callable[[Rows], str]) -> Iterator[str]:
+def _blocks(
+    comparison: Comparison,
+    *,
+    title: Callable[[str], str],
+    table: Callable[[Rows], str],
+    others: Callable[[list[Published]], str],
+) -> Iterator[str]:
     for group in comparison.groups:
         yield title(group.title)
         yield table(group_rows(group))
@@ -112,7 +114,25 @@ def _blocks(comparison: Comparison, title: Callable[[str], str], table: Callable
         yield f"Note: {note}."
     if comparison.published:
         yield title(OTHERS)
-        yield table(published_rows(comparison.published))
+        yield others(comparison.published)
+
+
+def _published_text(published: list[Published]) -> str:
+    return "\n".join(
+        f"  {each.game}, {each.mechanism}, {each.learner}, {each.agents} agents: {each.metric} {_range(each)}\n"
+        f"      rules: {each.rules}; source: {each.source} ({each.known})"
+        for each in published
+    )
+
+
+def _published_markdown(published: list[Published]) -> str:
+    head = ["game", "rules", "agents", "mechanism", "learner", "metric", "source", "known"]
+    rows = [[*(getattr(each, name) for name in head), _range(each)] for each in published]
+    return markdown([[*head, "value"], *rows])
+
+
+def _range(published: Published) -> str:
+    return f"{published.low:g}" + f" to {published.high:g}" * (published.low < published.high)
 
 
 def _across(comparison: Comparison) -> Rows:

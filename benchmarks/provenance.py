@@ -26,8 +26,7 @@ def provenance() -> dict[str, Any]:
 
 def command() -> str:
     """The command line of this process, to be typed again."""
-    program, *arguments = sys.argv
-    return shlex.join([Path(program).name, *arguments])
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def now() -> str:

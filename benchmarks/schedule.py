@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from .run import Progress
 from .spec import RunSpec, resolve
 
 Execute = Callable[[RunSpec, Path], Iterator[Progress]]  # makes one run; a second call finds it made
+ANSWER = 10  # seconds in which a cluster must answer
 TRIES = 2  # of a run whose worker was lost
 
 
@@ -103,11 +105,21 @@ def connected(workers: int | None, address: str | None, *, count: int) -> Iterat
 def _connect(address: str | None, num_cpus: int | None) -> None:
     import ray
 
+    if address is None:
+        ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level="error")
+        return
     try:
-        ray.init(address=address, num_cpus=num_cpus, include_dashboard=False if address is None else None,
-                 log_to_driver=False, logging_level="error")  # fmt: skip
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"no Ray cluster answers at {address}: {error}") from None
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(f"no Ray cluster answers at {address!r}: {error}; start one with `ray start --head`") from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at host:port, for which Ray would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=ANSWER).close()
 
 
 def _in_order(jobs: list[Job], out: Path, execute: Execute) -> Iterator[Event]:

@@ -7,9 +7,9 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Json, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, FiniteFloat, Json, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ..envs.config import UsageError
@@ -20,50 +20,54 @@ from .spec import faults
 PUBLISHED = Path(__file__).resolve().parent.parent / "results" / "published.csv"
 MEANS = ("welfare", "principal_payment", "transfer_volume", "equality", "compliance", "deviation_regret")
 
+Word = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]  # printable: it ends on somebody's terminal
+Count = Annotated[int, Field(ge=0)]
+Values = Json[dict[str, Any]] | dict[str, Any]
+
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Evaluated:
     """The evaluation of one run, that is of one seed: means over its episodes. Empty where undefined or not known."""
 
-    game: str
-    game_version: int
-    rules: Json[dict[str, Any]] | dict[str, Any]
-    horizon: int
-    agents: int
-    mechanism: str
-    name: str  # the mechanism with its parameters
-    algorithm: str
-    variant: str  # the same for runs that differ in their seed alone
-    settings: Json[dict[str, Any]] | dict[str, Any]
-    seed: int
-    steps: int  # in which the agents learned
-    principal_steps: int  # in which the run's own principal learned before
-    seconds: float  # of all phases
-    episodes: int
-    welfare: float
-    principal_payment: float
-    payment_share: float | None  # of the means; None where the welfare is not positive
-    transfer_volume: float
-    equality: float | None
-    compliance: float | None
-    deviation_regret: float | None
-    run: str  # its folder, relative
+    game: Word
+    game_version: Count
+    rules: Values
+    horizon: Count
+    agents: Count
+    mechanism: Word
+    name: Word  # the mechanism with its parameters
+    algorithm: Word
+    variant: Word  # the same for runs that differ in their seed alone
+    settings: Values
+    seed: Count
+    steps: Count  # in which the agents learned
+    principal_steps: Count  # in which the run's own principal learned before
+    seconds: FiniteFloat  # of all phases
+    episodes: Count
+    welfare: FiniteFloat
+    principal_payment: FiniteFloat
+    payment_share: FiniteFloat | None  # of the means; None where the welfare is not positive
+    transfer_volume: FiniteFloat
+    equality: FiniteFloat | None
+    compliance: FiniteFloat | None
+    deviation_regret: FiniteFloat | None
+    run: Word  # its folder, relative
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Published:
     """A number that others published, under rules of theirs."""
 
-    game: str
-    rules: str
-    agents: str
-    mechanism: str
-    learner: str
-    metric: str
-    low: float
-    high: float  # as `low`, but where a range was given
-    source: str
-    known: str  # how we know: "read" in the paper or its code, "relayed" by another source
+    game: Word
+    rules: Word
+    agents: Word
+    mechanism: Word
+    learner: Word
+    metric: Word
+    low: FiniteFloat
+    high: FiniteFloat  # as `low`, but where a range was given
+    source: Word
+    known: Word  # how we know: "read" in the paper or its code, "relayed" by another source
 
 
 def read(path: Path) -> tuple[list[tuple[str, Evaluated]], list[Published], list[str]]:

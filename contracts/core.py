@@ -25,7 +25,7 @@ class Ledger(NamedTuple):
 
     def received(self) -> np.ndarray:
         """(B, N): each agent's net transfer; sums to zero over the agents."""
-        return self.transfers.sum(axis=1) - self.transfers.sum(axis=2)  # type: ignore[no-any-return]
+        return self.transfers.sum(axis=1) - self.transfers.sum(axis=2)
 
     def income(self) -> np.ndarray:
         """(B, N): what the mechanism adds to each agent's reward from the environment."""

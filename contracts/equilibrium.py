@@ -46,6 +46,7 @@ class Solution(NamedTuple):
     gains: np.ndarray  # (N,) what each agent's best reply would add in the game that was solved
     unresolved: int  # (state, step) pairs without a pure equilibrium
     residual: float  # by how much a stationary solution's values still moved, relative; 0 for a finite horizon
+    settled: bool  # whether the rule alone gave it; else `gains` say what it is worth
 
     @property
     def welfare(self) -> float:
@@ -65,13 +66,13 @@ def solve(table: Table, rule: str, horizon: int, *, discount: float | None = Non
     _check(rule, horizon, discount, alpha)
     if discount is None:
         actions, promised, unresolved = _backward_induction(table, RULES[rule], horizon, alpha)
-        residual = 0.0
+        residual, settled = 0.0, True
     else:
-        stage, residual = stationary(table, RULES[rule], discount, alpha)
+        stage, residual, settled = stationary(table, RULES[rule], discount, alpha)
         actions, promised, unresolved = table.actions[stage.joint], stage.promised, int(stage.unresolved.sum())
     worth = evaluate_policy(table, actions, promised, horizon)
     gains = deviation_gains(table, actions, promised, horizon, discount=discount)
-    return Solution(actions, promised, worth.returns, worth.payments, gains, unresolved, residual)
+    return Solution(actions, promised, worth.returns, worth.payments, gains, unresolved, residual, settled)
 
 
 def summary(game: Game, alpha: float = 0.1, discount: float | None = None) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def summary(game: Game, alpha: float = 0.1, discount: float | None = None) -> di
     """
     began = time.perf_counter()
     table = tabulate(game)
-    found = {rule: solve(table, rule, game.horizon, discount=discount, alpha=alpha) for rule in RULES}
+    rows = {rule: _row(solve(table, rule, game.horizon, discount=discount, alpha=alpha)) for rule in RULES}
     return {
         "game": game_name(game),
         "rules": plain(game),
@@ -90,10 +91,10 @@ def summary(game: Game, alpha: float = 0.1, discount: float | None = None) -> di
         "discount": discount,
         "alpha": alpha,
         "seconds": round(time.perf_counter() - began, 3),
-        "cooperative": _row(found["cooperative"]),
-        "selfish": {rule: _row(found[rule]) | _doubts(found[rule]) for rule in ("highest", "lowest")},
-        "principal": _row(found["principal"]) | _doubts(found["principal"]),
-        "principal_dominant": _row(found["dominant"]) | _doubts(found["dominant"]),
+        "cooperative": {key: rows["cooperative"][key] for key in ("welfare", "returns")},
+        "selfish": {rule: rows[rule] for rule in ("highest", "lowest")},
+        "principal": rows["principal"],
+        "principal_dominant": rows["dominant"],
     }
 
 
@@ -131,10 +132,12 @@ def _check(rule: str, horizon: int, discount: float | None, alpha: float) -> Non
 
 
 def _row(solution: Solution) -> dict[str, Any]:
-    row = {"welfare": solution.welfare, "payment": solution.payment, "returns": solution.returns.tolist()}
-    return row if solution.promised.any() else {key: row[key] for key in ("welfare", "returns")}
-
-
-def _doubts(solution: Solution) -> dict[str, Any]:
-    """How far from an equilibrium it is."""
-    return {"unresolved": solution.unresolved, "gain": float(solution.gains.max()), "residual": solution.residual}
+    return {
+        "welfare": solution.welfare,
+        "payment": solution.payment,
+        "returns": solution.returns.tolist(),
+        "gain": float(solution.gains.max()),
+        "unresolved": solution.unresolved,
+        "residual": solution.residual,
+        "settled": solution.settled,
+    }

@@ -137,7 +137,7 @@ def _over_time(table: Table, actions: np.ndarray, promised: np.ndarray) -> tuple
             f"a policy of this table has the shape {shape}, or (T, *{shape}) where it depends on the step; "
             f"got actions {actions.shape} and payments {promised.shape}"
         )
-    joint, due = table.joint(actions), promised.astype(np.float64)
+    joint, due = table.joint(actions), np.asarray(promised, np.float64)
     return (joint, due) if actions.ndim == 3 else (joint[None], due[None])
 
 
@@ -146,10 +146,11 @@ def _step_back(
 ) -> tuple[np.ndarray, np.ndarray]:
     """An agent's values one step earlier, and the joint actions that give them."""
     stride = table.action_count ** (table.rewards.shape[2] - 1 - agent)
-    return _reply(  # type: ignore[no-any-return]
+    earlier: tuple[np.ndarray, np.ndarray] = _reply(
         table.rewards, table.offsets, table.successors, table.probabilities, table.actions, table.action_count,
         stride, joint, due, agent, values, discount, improve,
     )  # fmt: skip
+    return earlier
 
 
 @numba.njit(cache=True)

@@ -156,7 +156,7 @@ class _Tally(NamedTuple):
 
     @classmethod
     def zeros(cls, B: int, N: int) -> _Tally:
-        return cls(*(np.zeros((B, N)) for _ in range(3)), np.zeros(B), np.zeros((B, N)), np.zeros(B))
+        return cls(np.zeros((B, N)), np.zeros((B, N)), np.zeros((B, N)), np.zeros(B), np.zeros((B, N)), np.zeros(B))
 
     def add(self, rewards: np.ndarray, ledger: Ledger, complied: np.ndarray | None) -> None:
         self.returns[:] += rewards

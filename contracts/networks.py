@@ -41,7 +41,7 @@ class Encoder(nn.Module):
         if self.convolution is not None:
             seen = self.convolution(rows[:, : self.flat].reshape(-1, *self.planes)).flatten(1)
             rows = torch.cat([seen, rows[:, self.flat :]], dim=1)
-        return self.dense(rows)  # type: ignore[no-any-return]
+        return self.dense(rows)
 
 
 class QNetwork(nn.Module):
@@ -66,9 +66,7 @@ class QNetwork(nn.Module):
 class ActorCritic(nn.Module):
     """Rows (n, D) to action logits (n, A) and values (n,), with an encoder for each."""
 
-    def __init__(
-        self, planes: Sequence[int], beside: int, actions: int, encoder: str, hidden: Sequence[int]
-    ) -> None:
+    def __init__(self, planes: Sequence[int], beside: int, actions: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
         self.policy_encoder = Encoder(planes, beside, encoder, hidden)
         self.value_encoder = Encoder(planes, beside, encoder, hidden)
@@ -78,10 +76,10 @@ class ActorCritic(nn.Module):
         nn.init.zeros_(self.policy.bias)
 
     def logits(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.policy(self.policy_encoder(rows))  # type: ignore[no-any-return]
+        return self.policy(self.policy_encoder(rows))
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.value(self.value_encoder(rows)).squeeze(-1)  # type: ignore[no-any-return]
+        return self.value(self.value_encoder(rows)).squeeze(-1)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.logits(rows)

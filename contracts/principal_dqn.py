@@ -162,7 +162,7 @@ def principal_networks(players: int, **shape: Any) -> torch.nn.ModuleDict:
 def joint(network: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
     """The values (n, N, A) of joint rows (n, N, D)."""
     n, N, D = rows.shape
-    return network(rows.reshape(n * N, D)).reshape(n, N, -1)  # type: ignore[no-any-return]
+    return network(rows.reshape(n * N, D)).reshape(n, N, -1)
 
 
 def all_follow(rows: torch.Tensor) -> torch.Tensor:

@@ -14,15 +14,17 @@ from .core import Decisions, Ledger, Mechanism, Transition, nothing
 class RecommendationContract(Mechanism):
     """A principal recommends an action to each agent and pays it for following, with limited liability (pay >= 0).
 
-    The agent sees its recommendation, one-hot, and not its price: the paper lets it learn what following is worth.
     Terms are the principal's `Decisions`. Ivanov et al. 2024, section 5.
     """
+
+    shows_pay: bool = False
+    """Whether an agent sees what following pays, beside the recommended action; in the paper it must learn it."""
 
     principal: ClassVar[str] = "dqn"
 
     @property
     def terms_size(self) -> int:  # type: ignore[override]
-        return len(self.game.action_names)
+        return len(self.game.action_names) + self.shows_pay
 
     def offer(self, memory: Any, state: Any, decisions: Decisions | None) -> tuple[Decisions, Any]:
         if decisions is None:
@@ -30,7 +32,8 @@ class RecommendationContract(Mechanism):
         return decisions, memory
 
     def view(self, terms: Decisions, B: int) -> np.ndarray:
-        return np.eye(len(self.game.action_names), dtype=np.float32)[terms.recommended]
+        recommended = np.eye(len(self.game.action_names), dtype=np.float32)[terms.recommended]
+        return np.concatenate([recommended, terms.promised[..., None]], axis=-1) if self.shows_pay else recommended
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         followed = self.complied(transition.terms, transition.actions)
@@ -38,4 +41,4 @@ class RecommendationContract(Mechanism):
         return nothing(transition.rewards)._replace(payments=payments), memory
 
     def complied(self, terms: Decisions, actions: np.ndarray) -> np.ndarray:
-        return terms.recommended == actions  # type: ignore[no-any-return]
+        return terms.recommended == actions

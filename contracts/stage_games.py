@@ -52,7 +52,8 @@ def sweep(
 
 def follow(table: Table, stage: Stage, values: np.ndarray, *, alpha: float, discount: float, steps: int) -> np.ndarray:
     """The `values` (S, N + 1) after `steps` more sweeps that choose, and are tempted, as in `stage`."""
-    return _follow(*table[:5], stage.joint, stage.tempting, values, alpha, discount, steps)  # type: ignore[no-any-return]
+    later: np.ndarray = _follow(*table[:5], stage.joint, stage.tempting, values, alpha, discount, steps)
+    return later
 
 
 @numba.njit(cache=True)
@@ -92,7 +93,7 @@ def _sweep(
         new[s] = q[j]
         for i in range(N):
             tempting[s, i] = j
-            if rule == PRINCIPAL or rule == DOMINANT:
+            if rule in (PRINCIPAL, DOMINANT):
                 promised[s, i] = due[j, i]
                 tempting[s, i, 0], tempting[s, i, 1] = up[j, i], down[j, i]
                 new[s, i] += due[j, i]
@@ -164,7 +165,7 @@ def _largest_over_others(actions: np.ndarray, A: int, due: np.ndarray, up: np.nd
 def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int, bool]:
     """The joint action that `rule` takes, and whether it is a solution of the stage game."""
     J, N = due.shape
-    selfish = rule == HIGHEST or rule == LOWEST
+    selfish = rule in (HIGHEST, LOWEST)
     best, chosen = -np.inf, -1
     least, calmest = np.inf, 0
     for k in range(-1, J):
@@ -172,11 +173,11 @@ def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int
         if j < 0:
             continue
         worth, largest = 0.0, 0.0
-        if rule == PRINCIPAL or rule == DOMINANT:
+        if rule in (PRINCIPAL, DOMINANT):
             worth = q[j, N]
         for i in range(N):
             largest = max(largest, due[j, i])
-            if rule == PRINCIPAL or rule == DOMINANT:
+            if rule in (PRINCIPAL, DOMINANT):
                 worth -= due[j, i]
             elif rule == LOWEST:
                 worth -= q[j, i]

@@ -77,7 +77,7 @@ class Table(NamedTuple):
     def joint(self, actions: np.ndarray) -> np.ndarray:
         """(...,) int64: the joint action j of each agent's action (..., N)."""
         powers = self.action_count ** np.arange(actions.shape[-1])[::-1]
-        return actions.astype(np.int64) @ powers  # type: ignore[no-any-return]
+        return np.asarray(actions.astype(np.int64) @ powers)
 
 
 def tabular(game: Game) -> Tabular:
@@ -99,13 +99,13 @@ def tabulate(game: Game, *, memory: int | None = None) -> Table:
     budget = free_memory() if memory is None else memory
     S, N, A = game.states, len(game.agents), len(game.action_names)
     J = A**N
-    fits(S, J, N, budget)
+    fits(game, budget)
     actions = joint_actions(A, N)
     parts, size = [], 0
     for part, done in _parts(game, actions):
         parts.append(part)
         size += sum(array.nbytes for array in part)
-        fits(S, J, N, budget, needed=size / done)
+        fits(game, budget, table=size / done)
     rewards, objective, counts, successors, probabilities = (np.concatenate(p) for p in zip(*parts, strict=True))
     offsets = np.concatenate([[0], np.cumsum(counts)])
     return Table(
@@ -115,22 +115,24 @@ def tabulate(game: Game, *, memory: int | None = None) -> Table:
 
 def joint_actions(A: int, N: int) -> np.ndarray:
     """(A^N, N) int64: every joint action, in lexicographic order."""
-    return np.indices((A,) * N).reshape(N, -1).T.astype(np.int64)
+    return np.ascontiguousarray(np.indices((A,) * N).reshape(N, -1).T, np.int64)
 
 
-def fits(states: int, joint: int, agents: int, memory: float, *, needed: float = 0.0) -> None:
-    """Raise UsageError unless `states` states with `joint` joint actions of `agents` agents fit in `memory` bytes.
+def fits(game: Tabular, memory: float, *, table: float = 0.0) -> None:
+    """Raise UsageError unless `game` can be tabulated and solved in `memory` bytes.
 
-    `needed` is a better estimate of the table's size in bytes where one is known; a solution takes little beside it.
+    `table` is an estimate of the table's size in bytes where one is known, else the least it can be is taken.
     """
-    least = states * joint * (8.0 * agents + 28.0)  # rewards, objective, offset, one successor with its probability
-    needed = 2.0 * max(least, needed)  # the pieces and the whole
+    N, S = len(game.agents), game.states
+    J = len(game.action_names) ** N
+    least = S * J * (8.0 * N + 28.0)  # rewards, objective, offset, one successor with its probability
+    policy = game.horizon * S * (10.0 * N + 8.0)  # actions, payments and joint actions of every step
+    needed = 2.0 * max(least, table) + policy  # the table's pieces beside the whole, later one policy beside the table
     if needed > memory:
-        most = int(states * memory / needed)
         raise UsageError(
-            f"the game has {states:,} states with {joint} joint actions each: its table needs about "
-            f"{needed / GIB:.3g} GiB and {memory / GIB:.3g} GiB are free, room for about {most:,} states; "
-            "take a smaller board or fewer agents"
+            f"the game has {S:,} states with {J} joint actions each: to solve it takes about {needed / GIB:.3g} GiB "
+            f"and {memory / GIB:.3g} GiB are free, room for about {int(S * memory / needed):,} states; "
+            "ask for a smaller board, fewer agents or a shorter horizon"
         )
 
 
@@ -155,14 +157,15 @@ def _parts(game: Tabular, actions: np.ndarray) -> Iterator[tuple[_Part, float]]:
     """The table piece by piece, each with the share of the states that are done."""
     everything = game.representatives()
     S, J = game.states, len(actions)
-    first, count = 0, 1
+    first, count, most = 0, 1, 1
     while first < S:
         chosen = np.arange(first, min(first + count, S))
         rows = _take(everything, np.repeat(chosen, J))
         acts = np.tile(actions, (len(chosen), 1))
         draws, probabilities = game.outcomes(rows, acts)
         yield _part(game, rows, acts, draws, probabilities), (chosen[-1] + 1) / S
-        first, count = first + count, max(1, PLAYS // (J * probabilities.shape[1]))
+        most = max(most, probabilities.shape[1])  # later states may have more outcomes than the first: grow slowly
+        first, count = first + count, max(1, min(2 * count, PLAYS // (J * most)))
 
 
 def _part(game: Tabular, state: Any, actions: np.ndarray, draws: np.ndarray, probabilities: np.ndarray) -> _Part:

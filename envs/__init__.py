@@ -22,7 +22,7 @@ def family(name: str) -> type[Any]:
     if name not in FAMILIES:
         raise UsageError(nearest("game family", name, FAMILIES))
     module, cls = FAMILIES[name].split(":")
-    return getattr(import_module(f".{module}", __package__), cls)  # type: ignore[no-any-return]
+    return getattr(import_module(f".{module}", __package__), cls)
 
 
 def games() -> list[str]:
@@ -38,4 +38,4 @@ def make(id: str, **rules: Any) -> Game:
     name, _, preset = id.partition("/")
     if name not in FAMILIES or preset not in family(name).presets:
         raise UsageError(nearest("game", id, games()))
-    return configure(family(name), {**family(name).presets[preset], **rules}, what=f"game {id}")  # type: ignore[no-any-return]
+    return configure(family(name), {**family(name).presets[preset], **rules}, what=f"game {id}")

@@ -52,7 +52,7 @@ def nearest(kind: str, got: str, allowed: Iterable[str]) -> str:
 
 def plain(config: Any) -> dict[str, Any]:
     """The fields of a configuration as JSON-ready values, defaults included."""
-    return TypeAdapter(type(config)).dump_python(config, mode="json")  # type: ignore[no-any-return]
+    return TypeAdapter(type(config)).dump_python(config, mode="json")
 
 
 def _fault(fault: Any) -> str:

@@ -44,7 +44,7 @@ def uniform_array(key: np.ndarray, t: np.ndarray | int, slot: np.ndarray | int) 
     with np.errstate(over="ignore"):
         stepped = mix.py_func(key + STEP * np.asarray(t, np.uint64))
         drawn = mix.py_func(stepped + GOLDEN * (np.asarray(slot, np.uint64) + np.uint64(1)))
-    return (drawn >> np.uint64(11)) * UNIT  # type: ignore[no-any-return]
+    return (drawn >> np.uint64(11)) * UNIT
 
 
 def episode_keys(seed: int, stream: int, environments: np.ndarray, episodes: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def episode_keys(seed: int, stream: int, environments: np.ndarray, episodes: np.
     with np.errstate(over="ignore"):
         key = mix.py_func(np.full(environments.shape, seed, np.uint64) * GOLDEN + np.uint64(stream + 1))
         key = mix.py_func(key + environments.astype(np.uint64) * STEP)
-        return mix.py_func(key + episodes.astype(np.uint64) * GOLDEN)  # type: ignore[no-any-return]
+        return mix.py_func(key + episodes.astype(np.uint64) * GOLDEN)
 
 
 class Sprite(NamedTuple):
@@ -83,8 +83,14 @@ class Game(Protocol[State, Events]):
 
     presets: ClassVar[dict[str, dict[str, Any]]]  # preset: the rules it changes
     version: ClassVar[int]  # rises when behaviour changes, never for speed
-    horizon: int
-    truncates: bool  # whether the horizon cuts the episode (learners bootstrap) or ends it
+
+    @property
+    def horizon(self) -> int:
+        """Steps in an episode."""
+
+    @property
+    def truncates(self) -> bool:
+        """Whether the horizon cuts the episode (learners bootstrap) or ends it."""
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -127,7 +133,7 @@ class Game(Protocol[State, Events]):
         """What a renderer draws of environment `index`."""
 
 
-def where(condition: np.ndarray, new: State, old: State) -> State:
+def where(condition: np.ndarray, new: Any, old: Any) -> Any:
     """`new` where `condition` (B,), else `old`, for every array of two states or memories of the same type."""
     if isinstance(old, np.ndarray):
         return np.where(condition.reshape(-1, *(1,) * (old.ndim - 1)), new, old)

@@ -51,11 +51,9 @@ class QModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
         return {Columns.ACTIONS: explore(greedy, self.action_space.n, self.explore, batch["progress"])}
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        both = self.net(torch.cat([batch[Columns.OBS], batch[Columns.NEXT_OBS]]))
-        now, after = both.chunk(2)
-        with torch.no_grad():
-            target = self.target(batch[Columns.NEXT_OBS])
-        return {QF_PREDS: now, QF_NEXT_PREDS: after, QF_TARGET_NEXT_PREDS: target}
+        with torch.no_grad():  # the loss reads only which action is best next
+            after, target = self.net(batch[Columns.NEXT_OBS]), self.target(batch[Columns.NEXT_OBS])
+        return {QF_PREDS: self.net(batch[Columns.OBS]), QF_NEXT_PREDS: after, QF_TARGET_NEXT_PREDS: target}
 
 
 def explore(greedy: torch.Tensor, actions: int, plan: tuple[float, float, float], progress: float) -> torch.Tensor:
@@ -85,7 +83,7 @@ class ArrayDQN(ArrayAlgorithm, DQN):
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         plan, task = self.config.learner_config_dict, self.task
         for rollout in rollouts:
-            self.replay.add(_transitions(rollout))
+            self.replay.add(_transitions(rollout, plan["n_step"], self.config.gamma))
         if self.steps < plan["warm_up"]:
             return {}
         drawn = self.replay.draw(plan["minibatches"] * plan["batch"])
@@ -95,7 +93,9 @@ class ArrayDQN(ArrayAlgorithm, DQN):
         if plan["priority"]:
             self.replay.reprioritise(drawn, self._errors(results, len(drawn)))
         return {
-            f"{name}/{key}": float(results[0][name][key].peek()) for name in task.players for key in ("qf_loss", "qf_mean")
+            f"{name}/{key}": float(results[0][name][key].peek())
+            for name in task.players
+            for key in ("qf_loss", "qf_mean")
         }
 
     def _errors(self, results: list[Any], count: int) -> np.ndarray:
@@ -104,18 +104,40 @@ class ArrayDQN(ArrayAlgorithm, DQN):
         for name, players in self.task.players.items():
             errors = np.concatenate([np.asarray(result[name][TD_ERROR_KEY].peek()).ravel() for result in results])
             per_module.append(errors.reshape(count, len(players)).mean(axis=1))
-        return np.mean(per_module, axis=0)  # type: ignore[no-any-return]
+        return np.mean(per_module, axis=0)
 
 
-def _transitions(rollout: Rollout) -> dict[str, np.ndarray]:
-    """Joint rows (T * B, N, ...) of a rollout."""
+def n_step(
+    rewards: np.ndarray, terminated: np.ndarray, ended: np.ndarray, n: int, discount: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns over up to `n` steps: their sum (T, B, N), and (T, B) each how many, the last one's t, if it terminated.
+
+    A return stops short at the end of an episode and of the rollout; what follows its last step bootstraps.
+    `rewards` (T, B, N); `terminated`, `ended` (T, B).
+    """
+    T, B, _ = rewards.shape
+    total = rewards.copy()
+    count, last = np.ones((T, B), np.int64), np.repeat(np.arange(T)[:, None], B, axis=1)
+    going = ~ended
+    for k in range(1, n):
+        going = going[: T - k]
+        total[: T - k] += np.where(going, discount**k, 0.0)[..., None] * rewards[k:]
+        count[: T - k] += going
+        last[: T - k] += going
+        going = going & ~ended[k:]
+    return total, count, last, np.take_along_axis(terminated, last, axis=0)
+
+
+def _transitions(rollout: Rollout, n: int, discount: float) -> dict[str, np.ndarray]:
+    """Joint rows (T * B, N, ...) of a rollout, each with its n-step return and the state that follows it."""
+    total, count, last, terminated = n_step(rollout.earned, rollout.terminated, rollout.ended, n, discount)
+    B = np.arange(rollout.ended.shape[1])
     columns = {
         "observations": rollout.observations, "terms": rollout.terms, "actions": rollout.actions,
-        "rewards": rollout.earned.astype(np.float32), "terminated": rollout.terminated,
-        "next_observations": rollout.next_observations, "next_terms": rollout.next_terms,
+        "rewards": total.astype(np.float32), "terminated": terminated, "steps": count.astype(np.float32),
+        "next_observations": rollout.next_observations[last, B], "next_terms": rollout.next_terms[last, B],
     }  # fmt: skip
-    T, B = rollout.ended.shape
-    return {name: column.reshape(T * B, *column.shape[2:]) for name, column in columns.items()}
+    return {name: column.reshape(last.size, *column.shape[2:]) for name, column in columns.items()}
 
 
 def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -132,7 +154,7 @@ def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         Columns.REWARDS: sampled["rewards"],
         Columns.TERMINATEDS: np.repeat(sampled["terminated"][:, None], N, axis=1),
         "weights": np.ones((n, N), np.float32),
-        "n_step": np.ones((n, N), np.float32),
+        "n_step": np.repeat(sampled["steps"][:, None], N, axis=1),
     }
 
 
@@ -148,11 +170,12 @@ def dqn_config(settings: DQNSettings) -> DQNConfig:
         .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
         .learners(learner_class=ArrayDQNLearner)
         .training(
-            gamma=settings.discount, tau=settings.tau, double_q=True, num_atoms=1, n_step=1,
+            gamma=settings.discount, tau=settings.tau, double_q=True, num_atoms=1,
             td_error_loss_fn="huber", grad_clip=10.0, grad_clip_by="global_norm",
             learner_config_dict={
                 "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
-                "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
+                "replay": settings.replay, "priority": settings.priority,
+                "warm_up": settings.warm_up, "n_step": settings.n_step,
             },
         )
     )  # fmt: skip

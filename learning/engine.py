@@ -27,7 +27,7 @@ class Resources(NamedTuple):
     gpu: bool = False  # whether each Learner has a GPU
 
     def check(self) -> None:
-        """Start Ray if need be, and raise UsageError for more remote actors than it has cores: they would wait forever."""
+        """Start Ray if need be. Raises UsageError for more remote actors than it has cores: they would wait forever."""
         if not ray.is_initialized():
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         cores = int(ray.cluster_resources().get("CPU", 0))
@@ -36,6 +36,9 @@ class Resources(NamedTuple):
                 f"{self.runners} remote runners and {self.learners} remote learners need as many cores, "
                 f"and Ray has {cores}: ask for {cores} or fewer in all"
             )
+
+
+ALONE = Resources()
 
 
 class ArrayAlgorithm(Algorithm):
@@ -78,9 +81,7 @@ class ArrayAlgorithm(Algorithm):
 
     def update(self, batch: MultiAgentBatch) -> list[Any]:
         """One call of the learners: many gradient steps."""
-        return self.learner_group.update(  # type: ignore[no-any-return]
-            batch=batch, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps}
-        )
+        return self.learner_group.update(batch=batch, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps})
 
     def drain(self) -> Episodes | None:
         """The episodes that finished since the last call."""
@@ -90,7 +91,7 @@ class ArrayAlgorithm(Algorithm):
     def weights(self) -> dict[str, Any]:
         """The modules' states: module id: name: array. Averaged targets included."""
         state = self.learner_group.get_state(components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}")
-        return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]  # type: ignore[no-any-return]
+        return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
 
     def _keep(self, episodes: Episodes) -> None:
         episodes = episodes._replace(steps=np.full_like(episodes.steps, self.steps))
@@ -104,7 +105,7 @@ class ArrayAlgorithm(Algorithm):
             )
             return
         learner = self.learner_group._learner.module  # one process: a copy, not a message
-        for name in learner.keys():
+        for name in self.task.players:
             self.env_runner.module[name].load_state_dict(learner[name].state_dict(), strict=False)
 
 
@@ -128,17 +129,17 @@ def configured(
     resources: Resources,
     runner_class: type[ArrayEnvRunner] = ArrayEnvRunner,
 ) -> AlgorithmConfig:
-    """`config` for a task: array runners, a module for each of its players, the rate falling from `lr[0]` to `lr[1]`."""
+    """`config` for a task: array runners, a module for each player, a rate that falls from `lr[0]` to `lr[1]`."""
     resources.check()
     spec = RLModuleSpec(module_class=module_class, model_config=model_config)
     config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
     return (
         config.environment(env=None, env_config={"task": task})
-        .framework("torch")
+        .framework("torch", torch_skip_nan_gradients=True)
         .env_runners(env_runner_cls=runner_class, num_env_runners=resources.runners)
         .learners(num_learners=resources.learners, num_gpus_per_learner=int(resources.gpu))
         .multi_agent(policies=set(task.players), policy_mapping_fn=lambda agent, *_: agent)
-        .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs={name: spec for name in task.players}))
+        .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs=dict.fromkeys(task.players, spec)))
         .training(lr=[[0, lr[0]], [task.steps, lr[1]]])
         .reporting(min_time_s_per_iteration=None, min_sample_timesteps_per_iteration=0)
         .debugging(seed=seed, log_level="ERROR")

@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from ..contracts.core import Mechanism
 from ..contracts.loop import Episodes, Loop, Principal
 from ..contracts.principal_dqn import FollowedContract, TrainedPrincipal
 from ..envs.core import Game
 from .dqn import QModule, dqn_config
-from .engine import ArrayAlgorithm, Resources, configured
+from .engine import ALONE, ArrayAlgorithm, Resources, configured
 from .policy import Policy
 from .ppo import ActorCriticModule, ValuedRunner, ppo_config
 from .principal import MODULE, PrincipalModule, PrincipalRunner, principal_config
@@ -47,37 +48,54 @@ class Phase:
     def __enter__(self) -> Phase:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.algorithm.stop()
 
 
 def train_agents(
-    game: Game, mechanism: Mechanism, principal: Principal | None, settings: DQNSettings | PPOSettings,
-    *, seed: int, steps: int, resources: Resources = Resources(),
-) -> Phase:  # fmt: skip
+    game: Game,
+    mechanism: Mechanism,
+    principal: Principal | None,
+    settings: DQNSettings | PPOSettings,
+    *,
+    seed: int,
+    steps: int,
+    resources: Resources = ALONE,
+) -> Phase:
     """Fresh agents learn for `steps` environment steps under a mechanism; the result is their `Policy`."""
-    network = {
-        "planes": tuple(game.observation_space.shape), "beside": mechanism.terms_size,
-        "actions": len(game.action_names), "encoder": settings.encoder, "hidden": settings.hidden,
-    }  # fmt: skip
-    players = _players(game, settings.policies)
-    task = Task(game, mechanism, principal, players, VALIDATE, steps)
-    rates = (settings.lr, settings.lr_final)
+    config = agents_config(game, mechanism, principal, settings, seed=seed, steps=steps, resources=resources)
     kind = "q" if isinstance(settings, DQNSettings) else "actor-critic"
-    if isinstance(settings, DQNSettings):
-        network["dueling"] = True
-        plan = (settings.epsilon, settings.epsilon_final, settings.explore_until)
-        model = {"network": network, "explore": plan}
-        config = configured(dqn_config(settings), task, QModule, model, rates, seed=seed, resources=resources)
-    else:
-        config = configured(
-            ppo_config(settings), task, ActorCriticModule, {"network": network}, rates,
-            seed=seed, resources=resources, runner_class=ValuedRunner,
-        )  # fmt: skip
+    players, network = _players(game, settings.policies), _network(game, mechanism, settings)
     return Phase(config.build_algo(), steps, lambda algorithm: _policy(algorithm, kind, players, network))
 
 
-def train_principal(game: Game, settings: PrincipalSettings, *, seed: int, resources: Resources = Resources()) -> Phase:
+def agents_config(
+    game: Game,
+    mechanism: Mechanism,
+    principal: Principal | None,
+    settings: DQNSettings | PPOSettings,
+    *,
+    seed: int,
+    steps: int,
+    resources: Resources = ALONE,
+) -> AlgorithmConfig:
+    """The RLlib configuration with which `train_agents` trains; Tune takes it as its parameter space.
+
+    Schedules run over `steps`. Raises UsageError for more remote actors than Ray has cores.
+    """
+    task = Task(game, mechanism, principal, _players(game, settings.policies), VALIDATE, steps)
+    model: dict[str, Any] = {"network": _network(game, mechanism, settings)}
+    rates = (settings.lr, settings.lr_final)
+    if isinstance(settings, DQNSettings):
+        model["explore"] = (settings.epsilon, settings.epsilon_final, settings.explore_until)
+        return configured(dqn_config(settings), task, QModule, model, rates, seed=seed, resources=resources)
+    return configured(
+        ppo_config(settings), task, ActorCriticModule, model, rates,
+        seed=seed, resources=resources, runner_class=ValuedRunner,
+    )  # fmt: skip
+
+
+def train_principal(game: Game, settings: PrincipalSettings, *, seed: int, resources: Resources = ALONE) -> Phase:
     """A principal learns by Algorithm 3; the result is a `TrainedPrincipal`."""
     shape = {
         "players": len(game.agents), "planes": tuple(game.observation_space.shape), "actions": len(game.action_names),
@@ -107,6 +125,14 @@ def evaluate(
     return finished
 
 
+def _network(game: Game, mechanism: Mechanism, settings: DQNSettings | PPOSettings) -> dict[str, Any]:
+    network = {
+        "planes": tuple(game.observation_space.shape), "beside": mechanism.terms_size,
+        "actions": len(game.action_names), "encoder": settings.encoder, "hidden": settings.hidden,
+    }  # fmt: skip
+    return {**network, "dueling": True} if isinstance(settings, DQNSettings) else network
+
+
 def _players(game: Game, policies: str) -> dict[str, tuple[int, ...]]:
     if policies == "shared":
         return {"agents": tuple(range(len(game.agents)))}
@@ -116,15 +142,19 @@ def _players(game: Game, policies: str) -> dict[str, tuple[int, ...]]:
 def _principal(algorithm: ArrayAlgorithm, shape: dict[str, Any], settings: PrincipalSettings) -> TrainedPrincipal:
     """The averaged networks, which are steadier than the last ones."""
     principal = TrainedPrincipal(shape, nudge=settings.nudge, due=settings.due)
-    state = algorithm.weights()[MODULE]
-    kept = {key.removeprefix("target."): torch.as_tensor(v) for key, v in state.items() if key.startswith("target.")}
-    principal.networks.load_state_dict(kept)
+    principal.networks.load_state_dict(_tensors(algorithm.weights()[MODULE], "target."))
     return principal
 
 
-def _policy(algorithm: ArrayAlgorithm, kind: str, players: dict[str, tuple[int, ...]], network: dict[str, Any]) -> Policy:
+def _policy(
+    algorithm: ArrayAlgorithm, kind: str, players: dict[str, tuple[int, ...]], network: dict[str, Any]
+) -> Policy:
     policy = Policy(kind, players, network)
     for name, state in algorithm.weights().items():
-        kept = {key.removeprefix("net."): torch.as_tensor(value) for key, value in state.items() if key.startswith("net.")}
-        policy.networks[name].load_state_dict(kept)
+        policy.networks[name].load_state_dict(_tensors(state, "net."))
     return policy
+
+
+def _tensors(state: dict[str, Any], prefix: str) -> dict[str, torch.Tensor]:
+    """The part of a module's state whose names begin with `prefix`, without it."""
+    return {key.removeprefix(prefix): torch.as_tensor(v) for key, v in state.items() if key.startswith(prefix)}

@@ -119,9 +119,7 @@ class ArrayPPO(ArrayAlgorithm, PPO):
             rewards, values, next_values, rollout.terminated, rollout.ended, self.config.gamma, self.config.lambda_
         )
         T, B, N = rollout.actions.shape
-        flat = np.concatenate(
-            [rollout.observations.reshape(T, B, N, -1), rollout.terms], axis=-1, dtype=np.float32
-        )
+        flat = np.concatenate([rollout.observations.reshape(T, B, N, -1), rollout.terms], axis=-1, dtype=np.float32)
         columns = {
             Columns.OBS: flat,
             Columns.ACTIONS: rollout.actions,

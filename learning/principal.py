@@ -95,7 +95,7 @@ class PrincipalRunner(ArrayEnvRunner):
         N = len(game.agents)
         space = gym.spaces.Box(-np.inf, np.inf, (N, int(np.prod(game.observation_space.shape))), np.float32)
         actions = gym.spaces.MultiDiscrete([len(game.action_names)] * N)
-        return {name: (space, actions) for name in (INPUT_ENV_SPACES, MODULE)}
+        return dict.fromkeys((INPUT_ENV_SPACES, MODULE), (space, actions))
 
     def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         follows = self.loop.memory

@@ -72,32 +72,38 @@ class ArrayEnvRunner(EnvRunner):
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         space = gym.spaces.Box(-np.inf, np.inf, (width(self.task.game, self.task.mechanism),), np.float32)
-        actions = gym.spaces.Discrete(len(self.task.game.action_names))
-        return {name: (space, actions) for name in (INPUT_ENV_SPACES, *self.task.players)}
+        actions: gym.Space = gym.spaces.Discrete(len(self.task.game.action_names))
+        return dict.fromkeys((INPUT_ENV_SPACES, *self.task.players), (space, actions))
 
     def sample(self, **kwargs: Any) -> Rollout:
         """(T, B) steps; a new episode begins wherever one ended."""
         return self._play(self.T)
 
     def _play(self, T: int) -> Rollout:
-        columns: list[tuple[np.ndarray, ...]] = []
+        steps: list[dict[str, np.ndarray]] = []
         extras: list[dict[str, np.ndarray]] = []
         finished: Episodes | None = None
         for _ in range(T):
             seen = self.loop.seen
-            actions, extra = self.act(seen)
+            actions, said = self.act(seen)
             step = self.loop.step(actions)
-            columns.append(
-                (
-                    seen.observations, seen.terms, actions, step.transition.rewards, step.earned,
-                    *step.seen, step.transition.terminated, step.ended,
-                )  # fmt: skip
+            steps.append(
+                {
+                    "observations": seen.observations,
+                    "terms": seen.terms,
+                    "actions": actions,
+                    "rewards": step.transition.rewards,
+                    "earned": step.earned,
+                    "next_observations": step.seen.observations,
+                    "next_terms": step.seen.terms,
+                    "terminated": step.transition.terminated,
+                    "ended": step.ended,
+                }
             )
-            extras.append(extra)
+            extras.append(said)
             if step.episodes is not None:
                 finished = step.episodes if finished is None else finished + step.episodes
-        stacked = [np.stack(column) for column in zip(*columns, strict=True)]
-        return Rollout(*stacked, {k: np.stack([e[k] for e in extras]) for k in extras[0]}, finished)
+        return Rollout(**_stacked(steps), extras=_stacked(extras), episodes=finished)
 
     def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The modules' actions (B, N), exploring, and what else they say of them, each (B, N, ...)."""
@@ -128,7 +134,11 @@ class ArrayEnvRunner(EnvRunner):
             self.module.set_state(ray.get(weights) if isinstance(weights, ray.ObjectRef) else weights)
 
     def get_metrics(self) -> dict[str, Any]:
-        return self.metrics.reduce()  # type: ignore[no-any-return]
+        return self.metrics.reduce()
 
     def assert_healthy(self) -> None:
         assert self.module is not None
+
+
+def _stacked(steps: list[dict[str, np.ndarray]]) -> dict[str, Any]:
+    return {name: np.stack([step[name] for step in steps]) for name in steps[0]}

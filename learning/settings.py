@@ -1,4 +1,4 @@
-"""What can be set of the learners: each field's docstring is its help. Importing this imports neither torch nor RLlib."""
+"""What can be set of the learners; a field's docstring is its help. This imports neither torch nor RLlib."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ class DQNSettings:
     """Adam's learning rate at the start ..."""
     lr_final: float = Field(1e-4, gt=0.0)
     """... and at the end, linear in between."""
-    epsilon: float = Field(0.4, ge=0.0, le=1.0)
+    epsilon: float = Field(0.15, ge=0.0, le=1.0)
     """Share of random actions at the start ..."""
-    epsilon_final: float = Field(0.02, ge=0.0, le=1.0)
+    epsilon_final: float = Field(0.0, ge=0.0, le=1.0)
     """... and from `explore_until` on."""
-    explore_until: float = Field(0.7, gt=0.0, le=1.0)
+    explore_until: float = Field(0.5, gt=0.0, le=1.0)
     """The share of the budget after which epsilon stays at `epsilon_final`."""
+    n_step: int = Field(4, ge=1)
+    """Steps of reward before a target bootstraps."""
     tau: float = Field(0.01, gt=0.0, le=1.0)
     """How far the target network follows at every gradient step."""
     environments: int = Field(64, ge=1)
     """Parallel environments of a runner; each vector step pays for one gradient step."""
-    batch: int = Field(512, ge=1)
+    batch: int = Field(256, ge=1)
     """Environment steps in a minibatch; a shared policy learns from each agent's row of them."""
     replay: int = Field(100_000, ge=1000)
     """Environment steps remembered."""
@@ -115,7 +117,7 @@ class PrincipalSettings:
     """How far the target networks follow at every gradient step."""
     environments: int = Field(64, ge=1)
     """Parallel environments of a runner; each vector step pays for one gradient step."""
-    batch: int = Field(512, ge=1)
+    batch: int = Field(256, ge=1)
     """Environment steps in a minibatch."""
     replay: int = Field(100_000, ge=1000)
     """Environment steps remembered."""

@@ -1,1 +1,149 @@
-x=1
+"""A second solver, slow and plain: dictionaries, fractions and recursion. It shares no code with the fast one."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from paymaster.contracts.tabulate import Table
+
+Joint = tuple[int, ...]
+
+
+class SmallGame(NamedTuple):
+    """A finite game in words of its own: keys are (state, joint action)."""
+
+    A: int
+    N: int
+    rewards: dict[tuple[int, Joint], tuple[Fraction, ...]]
+    following: dict[tuple[int, Joint], dict[int, Fraction]]
+    start: dict[int, Fraction]
+
+    @property
+    def joints(self) -> list[Joint]:
+        return list(product(range(self.A), repeat=self.N))
+
+    @property
+    def states(self) -> int:
+        return max(s for s, _ in self.rewards) + 1
+
+
+class Worth(NamedTuple):
+    """What an episode comes to, exactly."""
+
+    returns: list[Fraction]
+    payments: list[Fraction]
+    unresolved: int
+    gains: list[Fraction]
+
+
+def random_game(seed: int, S: int, A: int, N: int) -> SmallGame:
+    """Small whole rewards, so that ties are frequent, and chances in twelfths that may sum to less than one."""
+    dice = random.Random(seed)
+    cells = list(product(range(S), product(range(A), repeat=N)))
+    rewards = {cell: tuple(Fraction(dice.randint(-3, 3)) for _ in range(N)) for cell in cells}
+    following = {}
+    for cell in cells:
+        weights = [dice.choice([0, 0, 1, 2, 3]) for _ in range(S)]
+        end = dice.choice([0, 0, 1])
+        total = sum(weights) + end
+        following[cell] = {s: Fraction(w, total) for s, w in enumerate(weights) if w}
+    weights = [dice.randint(1, 3) for _ in range(S)]
+    return SmallGame(A, N, rewards, following, {s: Fraction(w, sum(weights)) for s, w in enumerate(weights)})
+
+
+def as_table(game: SmallGame) -> Table:
+    """The same game in the fast solver's form."""
+    cells = list(product(range(game.states), game.joints))
+    rewards = np.array([[float(r) for r in game.rewards[cell]] for cell in cells])
+    edges = [sorted(game.following[cell].items()) for cell in cells]
+    return Table(
+        rewards=rewards.reshape(game.states, -1, game.N),
+        objective=rewards.sum(axis=1).reshape(game.states, -1),
+        offsets=np.cumsum([0, *map(len, edges)]),
+        successors=np.array([s for row in edges for s, _ in row], np.int32),
+        probabilities=np.array([float(p) for row in edges for _, p in row]),
+        start=np.array([float(game.start.get(s, 0)) for s in range(game.states)]),
+        actions=np.array(game.joints, np.int64),
+    )
+
+
+def solve_slowly(game: SmallGame, rule: str, horizon: int, alpha: Fraction) -> Worth:
+    """Backward induction by the definitions."""
+    nothing = [Fraction(0)] * game.N
+    agents = {s: list(nothing) for s in range(game.states)}  # values, payments included
+    chooser = {s: Fraction(0) for s in range(game.states)}
+    returns = {s: list(nothing) for s in range(game.states)}
+    payments = {s: list(nothing) for s in range(game.states)}
+    best = {s: list(nothing) for s in range(game.states)}
+    unresolved = 0
+    for _ in range(horizon):
+        now: dict[str, dict] = {name: {} for name in ("agents", "chooser", "returns", "payments", "best")}
+        for s in range(game.states):
+            q = {j: _then(game, s, j, list(game.rewards[s, j]), agents) for j in game.joints}
+            value = {
+                j: sum(game.rewards[s, j]) / alpha + sum(p * chooser[n] for n, p in game.following[s, j].items())
+                for j in game.joints
+            }
+            chosen, due, found = _stage(game, q, value, rule)
+            unresolved += not found
+            now["agents"][s] = [v + d for v, d in zip(q[chosen], due, strict=True)]
+            now["chooser"][s] = value[chosen] - sum(due)
+            now["returns"][s] = _then(game, s, chosen, list(game.rewards[s, chosen]), returns)
+            now["payments"][s] = _then(game, s, chosen, due, payments)
+            now["best"][s] = [_best_reply(game, s, chosen, due, i, best) for i in range(game.N)]
+        agents, chooser, returns = now["agents"], now["chooser"], now["returns"]
+        payments, best = now["payments"], now["best"]
+
+    def mean(of: dict[int, list[Fraction]]) -> list[Fraction]:
+        return [sum((p * of[s][i] for s, p in game.start.items()), Fraction(0)) for i in range(game.N)]
+
+    kept = [r + p for r, p in zip(mean(returns), mean(payments), strict=True)]
+    return Worth(mean(returns), mean(payments), unresolved, [b - k for b, k in zip(mean(best), kept, strict=True)])
+
+
+def _then(game: SmallGame, s: int, j: Joint, now: list[Fraction], values: dict[int, list[Fraction]]) -> list[Fraction]:
+    return [now[i] + sum(p * values[n][i] for n, p in game.following[s, j].items()) for i in range(game.N)]
+
+
+def _regret(game: SmallGame, q: dict[Joint, list[Fraction]], j: Joint, i: int) -> Fraction:
+    return max(q[(*j[:i], a, *j[i + 1 :])][i] for a in range(game.A)) - q[j][i]
+
+
+def _stage(
+    game: SmallGame, q: dict[Joint, list[Fraction]], value: dict[Joint, Fraction], rule: str
+) -> tuple[Joint, list[Fraction], bool]:
+    """The joint action that the rule takes (the first of equals), what each agent is due, and whether it is solved."""
+    regrets = {j: [_regret(game, q, j, i) for i in range(game.N)] for j in game.joints}
+    nothing = [Fraction(0)] * game.N
+    if rule == "cooperative":
+        return max(game.joints, key=lambda j: sum(q[j])), nothing, True
+    if rule in ("highest", "lowest"):
+        equilibria = [j for j in game.joints if max(regrets[j]) == 0]
+        if not equilibria:
+            return min(game.joints, key=lambda j: max(regrets[j])), nothing, False
+        sign = 1 if rule == "highest" else -1
+        return max(equilibria, key=lambda j: sign * sum(q[j])), nothing, True
+    if rule == "dominant":
+        regrets = {
+            j: [max(regrets[k][i] for k in game.joints if k[i] == j[i]) for i in range(game.N)] for j in game.joints
+        }
+    chosen = max(game.joints, key=lambda j: value[j] - sum(regrets[j]))
+    return chosen, regrets[chosen], True
+
+
+def _best_reply(
+    game: SmallGame, s: int, chosen: Joint, due: list[Fraction], i: int, best: dict[int, list[Fraction]]
+) -> Fraction:
+    options = []
+    for a in range(game.A):
+        j = (*chosen[:i], a, *chosen[i + 1 :])
+        pay = due[i] if a == chosen[i] else Fraction(0)
+        options.append(
+            game.rewards[s, j][i] + pay + sum((p * best[n][i] for n, p in game.following[s, j].items()), Fraction(0))
+        )
+    return max(options)

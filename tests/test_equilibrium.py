@@ -1,2 +1,327 @@
-from slow_solver import x
-def test(): assert x==1
+"""The exact equilibria: known values, games solved by hand, and an independent slow solver."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paymaster import UsageError, make
+from paymaster.contracts.core import Decisions
+from paymaster.contracts.equilibrium import RULES, Solution, solve, summary
+from paymaster.contracts.evaluation import audit, deviation_gains, evaluate_policy, principal_table
+from paymaster.contracts.exact_principal import ExactPrincipal
+from paymaster.contracts.loop import Loop
+from paymaster.contracts.recommendation import RecommendationContract
+from paymaster.contracts.stage_games import follow, sweep
+from paymaster.contracts.tabulate import Table, tabulate
+
+from .slow_solver import as_table, random_game, solve_slowly
+
+IVANOV, RLLIB = "coin_game/ivanov-3x3", "coin_game/rllib-3x3"
+
+
+@cache
+def board(id: str, **rules: float | str) -> Table:
+    return tabulate(make(id, **rules))
+
+
+def matrix_game(payoffs: list[list[tuple[float, float]]]) -> Table:
+    """A two-agent matrix game as a table of one state that repeats."""
+    J = len(payoffs) ** 2
+    rewards = np.array(payoffs, float).reshape(1, J, 2)
+    actions = np.array([(a, b) for a in range(len(payoffs)) for b in range(len(payoffs))])
+    return Table(rewards, rewards.sum(axis=2), np.arange(J + 1), np.zeros(J, np.int32), np.ones(J), np.ones(1), actions)
+
+
+PRISONERS = matrix_game([[(3, 3), (0, 4)], [(4, 0), (1, 1)]])
+CHICKEN = matrix_game([[(3, 3), (1, 4)], [(4, 1), (0, 0)]])
+STAG_HUNT = matrix_game([[(4, 4), (0, 3)], [(3, 0), (1, 1)]])
+PENNIES = matrix_game([[(1, -1), (-1, 1)], [(-1, 1), (1, -1)]])
+TEMPTING = matrix_game([[(3, 3), (0, 5)], [(5, 0), (2, 2)]])  # as before, but the others' action matters: 2 and 2
+
+
+# The Coin Game, against values computed once by an independent program
+
+
+@pytest.mark.parametrize(
+    ("id", "rules", "optimum", "selfish", "welfare", "payment"),
+    [
+        (IVANOV, {}, 13.900, 10.901, 13.900, 2.583),
+        (IVANOV, {"next_colour": "uniform"}, 13.900, 10.922, 13.900, 2.148),
+        (IVANOV, {"tie": "both"}, 15.810, 15.676, 15.810, 0.160),
+        (IVANOV, {"others_coin": 1.0, "owner_payoff": -2.0}, 13.860, 0.0, 13.860, 8.666),
+        (RLLIB, {}, 13.860, 0.0, 13.860, 11.872),
+    ],
+)
+def test_the_coin_game_has_its_known_values(
+    id: str, rules: dict, optimum: float, selfish: float, welfare: float, payment: float
+) -> None:
+    table = board(id, **rules)
+    assert solve(table, "cooperative", 20).welfare == pytest.approx(optimum, abs=6e-4)
+    highest, principal = solve(table, "highest", 20), solve(table, "principal", 20)
+    assert highest.welfare == pytest.approx(selfish, abs=6e-4)
+    assert highest.gains.max() < (1e-9 if selfish else 1e-3)
+    assert (highest.unresolved == 0) == (selfish > 0)
+    assert principal.welfare == pytest.approx(welfare, abs=6e-4)
+    assert principal.payment == pytest.approx(payment, abs=6e-4)
+    assert principal.gains.max() < 1e-9
+
+
+def test_dominant_strategies_cost_more() -> None:
+    dominant = solve(board(IVANOV), "dominant", 20)
+    assert dominant.payment == pytest.approx(9.985, abs=6e-4)
+    assert dominant.gains.max() < 1e-9
+
+
+def test_the_stationary_principal_has_its_known_values() -> None:
+    solution = solve(board(IVANOV), "principal", 20, discount=0.99)
+    assert solution.actions.shape == (162, 2)
+    assert solution.welfare == pytest.approx(13.86, abs=5e-3)
+    assert solution.payment == pytest.approx(2.66, abs=5e-3)
+    assert solution.settled
+    assert solution.residual < 1e-11
+    assert solution.gains.max() < 1e-9
+
+
+def test_a_rule_that_does_not_settle_says_so_and_is_an_equilibrium_all_the_same() -> None:
+    solution = solve(board(IVANOV), "highest", 20, discount=0.99)
+    assert not solution.settled
+    assert solution.unresolved == 0
+    assert solution.gains.max() < 1e-9
+
+
+# By hand
+
+
+@pytest.mark.parametrize(
+    ("table", "optimum", "highest", "lowest", "payment", "dominant"),
+    [
+        (PRISONERS, 6, 2, 2, 2, 2),
+        (CHICKEN, 6, 5, 5, 2, 2),
+        (STAG_HUNT, 8, 8, 2, 0, 2),
+        (TEMPTING, 6, 4, 4, 4, 4),
+    ],
+)
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_matrix_games_have_their_closed_forms(
+    table: Table, optimum: float, highest: float, lowest: float, payment: float, dominant: float, horizon: int
+) -> None:
+    """A repeated game's only thread is the end, so every step is the one-shot game."""
+    found = {rule: solve(table, rule, horizon) for rule in RULES}
+    assert found["cooperative"].welfare == optimum * horizon
+    assert found["highest"].welfare == highest * horizon
+    assert found["lowest"].welfare == lowest * horizon
+    assert (found["principal"].welfare, found["principal"].payment) == (optimum * horizon, payment * horizon)
+    assert (found["dominant"].welfare, found["dominant"].payment) == (optimum * horizon, dominant * horizon)
+
+
+def test_a_principal_who_values_welfare_little_buys_none() -> None:
+    """Cooperation adds 4 to welfare and costs 2: it pays if 4 / alpha > 2."""
+    assert solve(PRISONERS, "principal", 1, alpha=1.9).welfare == 6
+    assert solve(PRISONERS, "principal", 1, alpha=2.1).welfare == 2
+    assert solve(PRISONERS, "principal", 1, alpha=2.1).payment == 0
+
+
+def test_a_stage_without_a_pure_equilibrium_is_counted_and_its_gain_told() -> None:
+    """In matching pennies someone is always sorry by 2, whatever is played."""
+    solution = solve(PENNIES, "highest", 3)
+    assert solution.unresolved == 3
+    assert sorted(solution.gains) == [0, 6]
+
+
+def test_two_states_by_hand() -> None:
+    """Poor: if both invest (action 0) at a cost of 1, they are rich next; rich: 3 for each whatever they do, then poor.
+
+    Investing pays only if the other does, so both equilibria stand in four steps: 2 x (6 - 2) or nothing. A principal
+    pays nothing if it may count on the other; to make investing dominant it pays each the cost of 1, in both rounds.
+    """
+    rewards = np.array([[[-1, -1], [-1, 0], [0, -1], [0, 0]], [[3, 3]] * 4], float)
+    successors = np.array([1, 0, 0, 0, 0, 0, 0, 0], np.int32)
+    table = Table(
+        rewards, rewards.sum(axis=2), np.arange(9), successors, np.ones(8), np.array([1.0, 0.0]),
+        np.array([(0, 0), (0, 1), (1, 0), (1, 1)]),
+    )  # fmt: skip
+    found = {rule: solve(table, rule, 4) for rule in RULES}
+    assert [found[rule].welfare for rule in RULES] == [8, 8, 0, 8, 8]
+    assert [found[rule].payment for rule in RULES] == [0, 0, 0, 0, 4]
+    assert found["principal"].actions[0].tolist() == [[0, 0], [0, 0]]
+    stationary = solve(table, "principal", 4, discount=0.9)
+    assert (stationary.welfare, stationary.payment) == (8, 0)
+
+
+# An independent solver
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**9),
+    shape=st.sampled_from([(1, 2, 2), (2, 2, 2), (3, 2, 2), (2, 3, 2), (2, 2, 3)]),
+    horizon=st.integers(1, 4),
+    rule=st.sampled_from(sorted(RULES)),
+    alpha=st.sampled_from([Fraction(1, 10), Fraction(1), Fraction(7, 3)]),
+)
+def test_it_agrees_with_the_slow_solver(
+    seed: int, shape: tuple[int, int, int], horizon: int, rule: str, alpha: Fraction
+) -> None:
+    S, A, N = shape
+    game = random_game(seed, S, A, N)
+    slow = solve_slowly(game, rule, horizon, alpha)
+    fast = solve(as_table(game), rule, horizon, alpha=float(alpha))
+    np.testing.assert_allclose(fast.returns, np.array(slow.returns, float), atol=1e-9)
+    np.testing.assert_allclose(fast.payments, np.array(slow.payments, float), atol=1e-9)
+    np.testing.assert_allclose(fast.gains, np.array(slow.gains, float), atol=1e-9)
+    assert fast.unresolved == slow.unresolved
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_a_stationary_solution_is_what_a_long_discounted_game_begins_with(seed: int) -> None:
+    """Where the principal settles, 60 steps of a game that goes on with probability 0.6 begin with its choice."""
+    table = as_table(random_game(seed, 3, 2, 2))
+    stationary = solve(table, "principal", 5, discount=0.6)
+    if stationary.settled:
+        going_on = table._replace(probabilities=0.6 * table.probabilities)
+        long = solve(going_on, "principal", 60)
+        np.testing.assert_allclose(long.promised[0].sum(), stationary.promised.sum(), atol=1e-6)
+        np.testing.assert_allclose(stationary.gains, 0.0, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**9), rule=st.sampled_from(["highest", "lowest"]))
+def test_selfish_agents_that_are_resolved_have_nothing_to_gain(seed: int, rule: str) -> None:
+    solution = solve(as_table(random_game(seed, 3, 2, 2)), rule, 5, discount=0.9)
+    assert solution.unresolved > 0 or solution.gains.max() < 1e-7
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**9), rule=st.sampled_from(sorted(RULES)))
+def test_to_follow_a_choice_is_to_sweep_while_it_stays_the_same(seed: int, rule: str) -> None:
+    table, values = as_table(random_game(seed, 3, 2, 2)), np.zeros((3, 3))
+    for _ in range(30):
+        stage = sweep(table, values, rule=RULES[rule], alpha=0.1, discount=0.5)
+        values = stage.values
+    again = sweep(table, values, rule=RULES[rule], alpha=0.1, discount=0.5)
+    followed = follow(table, stage, values, alpha=0.1, discount=0.5, steps=1)
+    same = (again.joint == stage.joint) & (again.tempting == stage.tempting).all(axis=(1, 2))
+    np.testing.assert_allclose(followed[same], again.values[same], atol=1e-9)
+
+
+# Contracts judged
+
+
+def test_followers_of_an_exact_principal_earn_what_was_computed() -> None:
+    game = make(IVANOV)
+    solution = solve(board(IVANOV), "principal", game.horizon, discount=0.99)
+    loop = Loop(game, RecommendationContract(game=game), 2000, seed=3, principal=ExactPrincipal(game, solution))
+    for _ in range(game.horizon):
+        step = loop.step(loop.terms.recommended)
+    assert step.episodes is not None
+    for episodes, exact in ((step.episodes.returns, solution.welfare), (step.episodes.payments, solution.payment)):
+        total = episodes.sum(axis=1)
+        assert abs(total.mean() - exact) < 4 * total.std() / np.sqrt(len(total))
+
+
+def test_a_nudge_is_paid_where_a_payment_is_due_and_nowhere_else() -> None:
+    game = make(IVANOV)
+    solution = solve(board(IVANOV), "principal", game.horizon, discount=0.99)
+    recommended, promised = principal_table(ExactPrincipal(game, solution, nudge=0.05), game)
+    np.testing.assert_array_equal(recommended, solution.actions)
+    due = solution.promised > 0
+    assert 0 < due.mean() < 0.5
+    assert solution.promised[due].min() > 1e-4  # what is a tie but for rounding is not due
+    np.testing.assert_allclose(promised[due], solution.promised[due] + 0.05, atol=1e-6)
+    assert not promised[~due].any()
+
+
+def test_an_audit_finds_what_advice_without_pay_is_worth() -> None:
+    table = board(IVANOV)
+    solution = solve(table, "principal", 20, discount=0.99)
+    paid = audit(table, solution.actions, solution.promised, 20, discount=0.99)
+    assert paid.followed.welfare == pytest.approx(solution.welfare)
+    assert paid.gains.max() < 1e-9
+    unpaid = audit(table, solution.actions, np.zeros_like(solution.promised), 20, discount=0.99)
+    assert unpaid.followed.payment == 0
+    assert unpaid.gains.min() > 0.1
+
+
+def test_gains_by_hand() -> None:
+    """Told to cooperate for 0.75 each, a prisoner gains 0.25 a step by taking 4 instead of 3.75."""
+    told, promised = np.zeros((1, 2), int), np.full((1, 2), 0.75)
+    assert deviation_gains(PRISONERS, told, promised, 4).tolist() == [1.0, 1.0]
+    assert deviation_gains(PRISONERS, told, promised, 4, discount=0.5) == pytest.approx([0.5, 0.5])
+    worth = evaluate_policy(PRISONERS, told, promised, 4)
+    assert (worth.welfare, worth.payment) == (24, 6)
+
+
+def test_a_policy_may_depend_on_the_step() -> None:
+    """Cooperate, then defect: 3 + 1 each; a best reply defects at once, 4 + 1."""
+    actions = np.array([[[0, 0]], [[1, 1]]])
+    worth = evaluate_policy(PRISONERS, actions, np.zeros(actions.shape), 2)
+    assert worth.returns.tolist() == [4, 4]
+    assert deviation_gains(PRISONERS, actions, np.zeros(actions.shape), 2).tolist() == [1, 1]
+
+
+def test_any_principal_can_be_tabulated() -> None:
+    game = make(IVANOV)
+
+    def first(game: object, state: object) -> Decisions:
+        B = len(state.key)  # type: ignore[attr-defined]
+        return Decisions(np.zeros((B, 2), int), np.full((B, 2), 0.5, np.float32))
+
+    recommended, promised = principal_table(first, game)
+    worth = evaluate_policy(board(IVANOV), recommended, promised, game.horizon)
+    assert worth.payment == pytest.approx(0.5 * 2 * 20)
+
+
+# What users see
+
+
+@pytest.mark.parametrize("discount", [None, 0.9])
+def test_the_summary_is_json_with_every_solution(discount: float | None) -> None:
+    told = json.loads(json.dumps(summary(make(IVANOV), discount=discount)))
+    assert told["game"] == IVANOV
+    assert (told["states"], told["horizon"], told["discount"], told["alpha"]) == (162, 20, discount, 0.1)
+    assert told["cooperative"]["welfare"] >= told["principal"]["welfare"] > told["selfish"]["highest"]["welfare"]
+    assert told["selfish"]["lowest"]["welfare"] <= told["selfish"]["highest"]["welfare"] + 1e-9
+    for row in (told["principal"], told["principal_dominant"]):
+        assert sum(row["returns"]) == pytest.approx(row["welfare"])
+        assert row["payment"] > 0
+    assert told["seconds"] > 0
+
+
+def test_a_game_by_rules_of_ones_own_is_named_by_its_family() -> None:
+    told = summary(make(IVANOV, others_coin=0.5))
+    assert told["game"] == "coin_game"
+    assert told["rules"]["others_coin"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rule": "higest"}, "Did you mean 'highest'"),
+        ({"horizon": 0}, "horizon: got 0"),
+        ({"discount": 1.0}, "discount: got 1.0"),
+        ({"alpha": 0.0}, "alpha: got 0.0"),
+    ],
+)
+def test_values_out_of_range_are_refused(arguments: dict, message: str) -> None:
+    values = {"rule": "principal", "horizon": 3, "discount": None, "alpha": 0.1} | arguments
+    with pytest.raises(UsageError, match=message):
+        solve(PRISONERS, values.pop("rule"), values.pop("horizon"), **values)
+
+
+def test_an_exact_principal_needs_a_stationary_solution_and_a_policy_its_table() -> None:
+    game = make(IVANOV)
+    finite: Solution = solve(board(IVANOV), "principal", game.horizon)
+    with pytest.raises(UsageError, match="discount"):
+        ExactPrincipal(game, finite)
+    with pytest.raises(UsageError, match="leave the discount out"):
+        audit(board(IVANOV), finite.actions, finite.promised, 20, discount=0.99)
+    with pytest.raises(UsageError, match="shape"):
+        evaluate_policy(PRISONERS, finite.actions, finite.promised, 20)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from paymaster import UsageError, make, make_mechanism
 from paymaster.contracts.loop import Episodes, Loop, Seen
+from paymaster.learning.dqn import n_step
 from paymaster.learning.phases import Resources, evaluate, train_agents, train_principal
 from paymaster.learning.policy import Policy
 from paymaster.learning.ppo import advantages
@@ -46,6 +48,25 @@ def test_truncation_bootstraps_and_termination_does_not() -> None:
     assert terminated.ravel().tolist() == [0.5, 3.0]
 
 
+def test_n_step_returns_by_hand() -> None:
+    rewards = column(1.0, 2.0, 4.0, 8.0)
+    ended = np.array([[False], [True], [False], [False]])
+    total, count, last, terminated = n_step(rewards, ended, ended, 3, 0.5)
+    # the first stops at the end of the episode (1 + .5 * 2), the third at the end of the rollout (4 + .5 * 8)
+    assert total.ravel().tolist() == [2.0, 2.0, 8.0, 8.0]
+    assert count.ravel().tolist() == [2, 1, 2, 1]
+    assert last.ravel().tolist() == [1, 1, 3, 3]
+    assert terminated.ravel().tolist() == [True, True, False, False]
+
+
+def test_one_step_returns_are_the_rewards() -> None:
+    rewards = column(1.0, 2.0)
+    total, count, last, _ = n_step(rewards, np.zeros((2, 1), bool), np.zeros((2, 1), bool), 1, 0.5)
+    assert (total == rewards).all()
+    assert (count == 1).all()
+    assert last.ravel().tolist() == [0, 1]
+
+
 def test_replay_overwrites_the_oldest_and_draws_by_priority() -> None:
     replay = Replay(4, 1.0, np.random.default_rng(0))
     replay.add({"x": np.arange(3)})
@@ -69,9 +90,7 @@ def learned(settings: Any, mechanism: str = "selfish", steps: int = 640, **resou
     game = make("coin_game/ivanov-3x3", observation="egocentric")
     bound = make_mechanism(mechanism, game)
     episodes = []
-    with train_agents(
-        game, bound, None, settings, seed=3, steps=steps, resources=Resources(**resources)
-    ) as phase:
+    with train_agents(game, bound, None, settings, seed=3, steps=steps, resources=Resources(**resources)) as phase:
         for update in phase:
             assert update.total == steps
             episodes += [update.episodes] if update.episodes else []

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from paymaster import make
 from paymaster.contracts.principal_dqn import (
     FollowedContract,
@@ -35,7 +36,7 @@ def test_least_payment_is_what_the_agent_gives_up_by_following() -> None:
 
 def test_best_action_is_chosen_by_the_online_values_and_priced_by_the_averaged() -> None:
     online, averaged = q([1.0, 3.0, 0.0]), q([4.0, 2.5, 2.0])
-    # the online values prefer action 1, worth 2.5 on average; following action 2 gives up 0.5, action 0 less than nothing
+    # online, action 1 is best; it is worth 2.5 on average, so action 2 gives up 0.5 and action 0 less than nothing
     assert least_payments(online, averaged, torch.tensor([[2]])).tolist() == [[0.5]]
     assert least_payments(online, averaged, torch.tensor([[0]])).tolist() == [[0.0]]
 

@@ -16,6 +16,7 @@ import pytest
 
 from paymaster.benchmarks import folders, metrics
 from paymaster.benchmarks.drawing import draw
+from paymaster.benchmarks.execution import run_suite
 from paymaster.benchmarks.overrides import override
 from paymaster.benchmarks.record import read_about, read_episodes, read_run_spec, read_training
 from paymaster.benchmarks.replay import frames, load_replay
@@ -172,7 +173,9 @@ def test_a_principal_is_taken_from_another_run(made: Path) -> None:
     state = resolve(spec).game.reset(np.arange(5, dtype=np.uint64))
     assert ours is not None
     assert theirs is not None
-    np.testing.assert_array_equal(ours(resolve(spec).game, state).recommended, theirs(resolve(spec).game, state).recommended)
+    np.testing.assert_array_equal(
+        ours(resolve(spec).game, state).recommended, theirs(resolve(spec).game, state).recommended
+    )
 
 
 def test_a_parameter_is_taken_from_another_run(made: Path) -> None:
@@ -237,9 +240,9 @@ import sys
 sys.path.insert(0, {tests!r})
 import unlearned
 unlearned.install()
-unlearned.NAP = {nap}
-from paymaster.benchmarks.cli import main
-main(["run", {suite!r}, "--out", {out!r}, "--workers", "1"])
+unlearned.NAP = 0.01
+from paymaster.benchmarks.execution import run_suite
+run_suite({suite!r}, out={out!r}, workers=1)
 """
 SUITE = """
 game: coin_game/ivanov-3x3
@@ -254,34 +257,27 @@ runs:
 
 
 def test_killed_at_any_moment_a_suite_goes_on_and_gives_the_same_episodes(tmp_path: Path) -> None:
-    suite = tmp_path / "suite.yaml"
+    suite, cut, whole = tmp_path / "suite.yaml", tmp_path / "cut", tmp_path / "whole"
     suite.write_text(SUITE)
-    cut, whole = tmp_path / "cut", tmp_path / "whole"
-    process = _start(suite, cut, nap=0.005)
-    first = None
-    while process.poll() is None and first is None:
+    process = _start(suite, cut)
+    while process.poll() is None and not (cut.exists() and folders.runs(cut)):
         time.sleep(0.05)
-        first = next(iter(folders.runs(cut)), None) if cut.exists() else None
-    assert first is not None
-    time.sleep(0.3)  # into the run after it
+    time.sleep(0.2)  # into the next run
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert 1 <= len(folders.runs(cut)) < 4
-    made = (first / "run.json").stat().st_mtime_ns
-    assert _start(suite, cut).wait() == 0
-    assert _start(suite, whole).wait() == 0
-    assert (first / "run.json").stat().st_mtime_ns == made
-    found, expected = folders.runs(cut), folders.runs(whole)
-    assert [path.relative_to(cut) for path in found] == [path.relative_to(whole) for path in expected]
-    assert len(found) == 4
-    for ours, theirs in zip(found, expected, strict=True):
-        pd.testing.assert_frame_equal(read_episodes(ours), read_episodes(theirs))
+    before = {path: (path / "run.json").stat().st_mtime_ns for path in folders.runs(cut)}
+    assert 1 <= len(before) < 4
+    made = run_suite(suite, out=cut, workers=1)
+    assert before.items() <= {path: (path / "run.json").stat().st_mtime_ns for path in folders.runs(cut)}.items()
+    for ours, theirs in zip(made, run_suite(suite, out=whole, workers=1), strict=True):
+        assert ours.folder.relative_to(cut) == theirs.folder.relative_to(whole)
+        pd.testing.assert_frame_equal(read_episodes(ours.folder), read_episodes(theirs.folder))
+    assert len(folders.runs(cut)) == len(made) == 4
 
 
-def _start(suite: Path, out: Path, nap: float = 0.0) -> subprocess.Popen[bytes]:
-    script = KILLED.format(tests=str(Path(__file__).parent), nap=nap, suite=str(suite), out=str(out))
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen([sys.executable, "-c", script], **quiet)  # type: ignore[call-overload, no-any-return]
+def _start(suite: Path, out: Path) -> subprocess.Popen[bytes]:
+    script = KILLED.format(tests=str(Path(__file__).parent), suite=str(suite), out=str(out))
+    return subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def test_a_single_run_from_python(tmp_path: Path) -> None:

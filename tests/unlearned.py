@@ -58,21 +58,19 @@ def train_principal(game: Game, settings: Any, *, seed: int) -> Phase:
     shape = {**_shape(game), "players": len(game.agents), "dueling": True}
     principal = TrainedPrincipal(shape, nudge=settings.nudge, due=settings.due)
     selfish = Mechanism(game=game)
-    return Phase(Loop(game, selfish, B, seed=seed, stream=TRAIN), policy(game, selfish, seed), settings.steps, principal)
+    return Phase(
+        Loop(game, selfish, B, seed=seed, stream=TRAIN), policy(game, selfish, seed), settings.steps, principal
+    )
 
 
-def train_agents(
-    game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int
-) -> Phase:
+def train_agents(game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int) -> Phase:
     calls.append("validate")
     loop = Loop(game, mechanism, B, seed=seed, stream=VALIDATE, principal=principal)
     own = policy(game, mechanism, seed)
     return Phase(loop, own, steps, own)
 
 
-def evaluate(
-    game: Game, mechanism: Mechanism, principal: Any, policy: Policy, *, seed: int, episodes: int
-) -> Episodes:
+def evaluate(game: Game, mechanism: Mechanism, principal: Any, policy: Policy, *, seed: int, episodes: int) -> Episodes:
     calls.append("evaluate")
     loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal)
     while True:

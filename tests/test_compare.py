@@ -1,0 +1,279 @@
+"""Comparisons: what belongs together is put together, what does not is kept apart and told, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from paymaster.benchmarks import compare as module
+from paymaster.benchmarks import tables
+from paymaster.benchmarks.compare import Comparison, compare
+from paymaster.benchmarks.comparing import compare_and_write
+from paymaster.benchmarks.exact import Exact, exact
+from paymaster.benchmarks.plaintext import columns, markdown
+from paymaster.benchmarks.present import group_rows, present
+from paymaster.benchmarks.tables import Evaluated
+from paymaster.contracts import equilibrium
+from paymaster.envs import make
+from paymaster.envs.config import UsageError, plain
+
+SMALL = "coin_game/ivanov-3x3"
+SOLVED = [
+    Exact("social optimum", "discount 0.99", 13.0, None),
+    Exact("social optimum", "finite horizon", 14.0, None),
+    Exact("selfish equilibrium, highest", "finite horizon", 10.0, None),
+    Exact("principal, subgame-perfect", "finite horizon", 14.0, 3.5, False),
+]
+
+
+@pytest.fixture(autouse=True)
+def _solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "exact", lambda game: SOLVED)
+
+
+def row(mechanism: str = "selfish", seed: int = 0, welfare: float = 10.0, **changes: Any) -> Evaluated:
+    rules = plain(make(SMALL))
+    values = {
+        "game": SMALL, "game_version": 1, "rules": rules, "horizon": 20, "agents": 2, "mechanism": mechanism,
+        "name": mechanism, "algorithm": "dqn", "variant": f"{mechanism}-{changes.get('algorithm', 'dqn')}",
+        "settings": {"settings": {"lr": 0.1}}, "seed": seed, "steps": 100, "principal_steps": 0, "seconds": 1.0,
+        "episodes": 10, "welfare": welfare, "principal_payment": 0.0, "payment_share": 0.0, "transfer_volume": 0.0,
+        "equality": 0.5, "compliance": None, "deviation_regret": None, "run": f"{mechanism}/s{seed}",
+    }  # fmt: skip
+    return Evaluated(**(values | changes))
+
+
+def table(path: Path, *rows: Evaluated) -> Path:
+    path.write_text(tables.write(rows))
+    return path
+
+
+def compared(tmp_path: Path, *rows: Evaluated, **options: Any) -> Comparison:
+    return compare(table(tmp_path / "table.csv", *rows), **options)
+
+
+def test_seeds_of_a_variant_make_a_line(tmp_path: Path) -> None:
+    rows = [row(seed=seed, welfare=welfare, principal_payment=2.0) for seed, welfare in enumerate([10.0, 12.0])]
+    (group,) = compared(tmp_path, *rows).groups
+    (line,) = group.lines
+    assert line.values("welfare") == {0: 10.0, 1: 12.0}
+    assert (line.estimate("welfare").mean, line.estimate("utility").mean) == (11.0, 108.0)  # (100 + 120) / 2 - 2
+    assert line.values("compliance") == {}
+
+
+def test_differences_are_taken_to_selfish_of_the_same_learner(tmp_path: Path) -> None:
+    rows = [row(seed=seed, welfare=10.0 + seed) for seed in range(3)]
+    rows += [row(seed=seed, welfare=5.0 + seed, algorithm="ppo") for seed in range(3)]
+    rows += [row("joint", seed, 13.0 + seed) for seed in (1, 2, 3)]
+    rows += [row("joint", seed, 13.0 + seed, algorithm="ppo") for seed in range(3)]
+    (group,) = compared(tmp_path, *rows).groups
+    assert group.differences["joint/dqn"].base == "selfish/dqn"
+    assert group.differences["joint/dqn"].estimate == (3.0, 3.0, 3.0, 2)  # seeds 1 and 2
+    assert group.differences["joint/ppo"].estimate == (8.0, 8.0, 8.0, 3)
+    assert group.differences["joint/ppo"].estimate.verdict == "higher"
+    assert group.differences.keys() == {"joint/dqn", "joint/ppo"}
+
+
+def test_differences_to_another_mechanism(tmp_path: Path) -> None:
+    rows = [row(), row("joint", welfare=12.0), row("constant-share", name="constant-share share=0.2", variant="x")]
+    (group,) = compared(tmp_path, *rows, against="joint").groups
+    assert group.differences["selfish/dqn"].estimate.mean == -2.0
+    (group,) = compared(tmp_path, *rows, against="constant-share").groups  # the only one of that mechanism
+    assert group.differences["joint/dqn"].base == "constant-share share=0.2/dqn"
+    with pytest.raises(UsageError, match="Did you mean 'joint'"):
+        compared(tmp_path, *rows, against="jont")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rules": plain(make(SMALL, tie="both"))},
+        {"rules": plain(make(SMALL, horizon=30)), "horizon": 30},
+        {"game_version": 2},
+        {"game": "coin_game/rllib-3x3"},
+    ],
+)
+def test_other_rules_are_never_put_together_and_the_difference_is_told(changes: dict[str, Any], tmp_path: Path) -> None:
+    comparison = compared(tmp_path, row(), row(seed=1, **changes))
+    assert [len(group.lines[0].seeds) for group in comparison.groups] == [1, 1]
+    (note,) = comparison.notes
+    told = {"rules": "tie (uniform and both)", "game_version": "version (1 and 2)", "game": "coin_game/rllib-3x3"}
+    assert ("horizon (20 and 30)" if "horizon" in changes else told[next(iter(changes))]) in note
+
+
+def test_other_settings_are_lines_of_their_own_and_the_difference_is_told(tmp_path: Path) -> None:
+    other = row(seed=1, variant="other", settings={"settings": {"lr": 0.2}}, steps=200)
+    comparison = compared(tmp_path, row(), other)
+    assert len(comparison.groups[0].lines) == 2
+    assert "settings.lr (0.1 and 0.2), steps (100 and 200)" in comparison.notes[0]
+
+
+def test_parts_of_a_suite_are_merged_and_the_same_seed_twice_is_not(tmp_path: Path) -> None:
+    one, two = table(tmp_path / "one.csv", row(seed=0)), table(tmp_path / "two.csv", row(seed=1))
+    (line,) = compare(one, two).groups[0].lines
+    assert (line.seeds.keys(), line.source) == ({0, 1}, "")
+    again = table(tmp_path / "again.csv", row(seed=0, welfare=11.0))
+    lines = compare(one, again).groups[0].lines
+    assert {(line.source, line.estimate("welfare").mean) for line in lines} == {(str(one), 10.0), (str(again), 11.0)}
+    assert len(compare(one, one).groups[0].lines[0].seeds) == 1
+
+
+def test_scores_and_solved(tmp_path: Path) -> None:
+    rows = [row(seed=seed, welfare=welfare) for seed, welfare in enumerate([9.0, 12.0, 14.0, 16.0])]
+    (group,) = compared(tmp_path, *rows).groups
+    np.testing.assert_allclose(group.scores(group.lines[0]), [-0.25, 0.5, 1.0, 1.5])  # never clipped
+    assert group.solved(group.lines[0]) == 0.75
+
+
+def test_games_are_put_together_by_score_alone(tmp_path: Path) -> None:
+    rows = [row(seed=seed, welfare=10.0 + seed) for seed in range(4)]
+    rows += [replace(each, rules=plain(make(SMALL, tie="both")), welfare=14.0) for each in rows]
+    across = compared(tmp_path, *rows).across
+    # scores 0 .25 .5 .75 and 1 1 1 1: without two on either side (.5 + .75 + 1 + 1) / 4
+    assert across["selfish/dqn"].estimate.mean == 0.8125
+    assert across["selfish/dqn"].games == 2
+    assert compared(tmp_path, *rows[:4]).across == {}
+
+
+def test_published_numbers_of_the_same_family_stand_by_themselves(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, row())
+    assert {each.metric for each in comparison.published} == {"payment share", "compliance"}
+    assert all("unknown" in each.rules for each in comparison.published)
+    everything = compare(tables.PUBLISHED)
+    assert everything.groups == []
+    assert len(everything.published) == 35
+    assert {each.known for each in everything.published} == {"read", "relayed"}
+
+
+def test_exact_rows_stand_on_top(tmp_path: Path) -> None:
+    head, *rows = group_rows(compared(tmp_path, row(welfare=12.0)).groups[0])
+    assert [cells[0] for cells in rows[:3]] == [each.name for each in SOLVED[:3]]
+    assert rows[3][:2] == ["principal, subgame-perfect (did not settle)", "exact, finite horizon"]
+    principal = dict(zip(head, rows[3], strict=True))
+    assert (principal["welfare"], principal["payment"], principal["share"]) == ("14.00", "3.50", "25%")
+    assert principal["utility"] == "136.50"
+    assert dict(zip(head, rows[4], strict=True))["solved"] == "100%"
+
+
+def test_a_game_is_solved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    solved: list[Any] = []
+    summary = equilibrium.summary
+    monkeypatch.setattr(equilibrium, "summary", lambda *args, **rest: solved.append(rest) or summary(*args, **rest))
+    first = exact(make(SMALL))
+    assert len(solved) == 2
+    assert exact(make(SMALL)) == first
+    assert len(solved) == 2
+    finite = {each.name: each for each in first if each.kind == "finite horizon"}
+    assert finite["social optimum"].welfare == pytest.approx(13.900, abs=1e-3)
+    assert finite["selfish equilibrium, highest"].welfare == pytest.approx(10.901, abs=1e-3)
+    assert finite["principal, subgame-perfect"].payment == pytest.approx(2.583, abs=1e-3)
+    assert {each.kind for each in first} == {"discount 0.99", "finite horizon"}
+    exact(make(SMALL, tie="both"))
+    assert len(solved) == 4
+
+
+def test_a_game_without_a_table_has_no_exact_rows() -> None:
+    assert exact(make("coin_game/mfos-3x3")) == []
+
+
+def test_a_game_that_changed_since_has_no_exact_rows(tmp_path: Path) -> None:
+    (group,) = compared(tmp_path, row(game_version=99)).groups
+    assert group.exact == []
+
+
+def test_a_game_that_is_not_known_here_is_shown_all_the_same(tmp_path: Path) -> None:
+    (group,) = compared(tmp_path, row(game="pond/small", rules={"fish": 3})).groups
+    assert group.title == "pond/small, version 1: fish 3, horizon 20, 2 agents"
+    assert group.exact == []
+
+
+def test_columns_that_say_nothing_are_left_out(tmp_path: Path) -> None:
+    head, *_ = group_rows(compared(tmp_path, row(equality=None)).groups[0])
+    assert not {"transfers", "equality", "compliance"} & set(head)
+    head, *_ = group_rows(compared(tmp_path, row(compliance=0.5, transfer_volume=1.0)).groups[0])
+    assert {"transfers", "compliance"} <= set(head)
+
+
+def test_a_table_can_be_compared_again(tmp_path: Path) -> None:
+    rows = [row(seed=seed, welfare=10 + seed / 3, compliance=None if seed else 0.1) for seed in range(3)]
+    first = compared(tmp_path, *rows)
+    (tmp_path / "again.csv").write_text(present(first, "csv"))
+    assert compare(tmp_path / "again.csv").rows == first.rows == rows
+
+
+def test_json_holds_everything_and_nothing_that_is_no_json(tmp_path: Path) -> None:
+    found = json.loads(
+        present(compared(tmp_path, row(), row("joint", welfare=13.0)), "json"), parse_constant=pytest.fail
+    )
+    joint, _ = found["groups"][0]["lines"]  # the highest welfare first
+    assert joint["metrics"]["welfare"]["by_seed"] == {"0": 13.0}
+    assert joint["metrics"]["welfare"]["low"] is None  # a single seed has no interval
+    assert joint["difference"]["to"] == "selfish/dqn"
+    assert joint["difference"]["mean"] == 3.0
+    assert found["groups"][0]["exact"][0] == SOLVED[0]._asdict()
+
+
+@pytest.mark.parametrize("format", ["table", "markdown"])
+def test_text_tells_the_mean_its_interval_and_every_seed(format: str, tmp_path: Path) -> None:
+    rows = [row(seed=seed, welfare=welfare) for seed, welfare in enumerate([10.0, 14.0])]
+    text = present(compared(tmp_path, *rows), format)
+    assert "12.00 [10.00, 14.00]" in text
+    assert "10.00 14.00" in text
+    assert "Ivanov et al. 2024" in text
+
+
+def test_a_table_that_is_too_wide_goes_on_below() -> None:
+    rows = [["a", "b", "c", "d"], ["1", "22", "333", "4444"]]
+    assert columns(rows) == "a  b   c    d\n---------------\n1  22  333  4444".replace("-" * 15, "-" * 16)
+    assert columns(rows, width=11) == "a  b   c\n----------\n1  22  333\n\na  b   d\n-----------\n1  22  4444"
+    assert columns([["a", "b"], ["1", "two words"]], width=9, longest=5) == "a  b\n--------\n1  two\n   words"
+    assert markdown([["a|b", "c"], ["1", "2"]]) == "| a\\|b | c |\n| --- | --- |\n| 1 | 2 |"
+
+
+DAMAGED = {
+    "cut": lambda text: text[: len(text) // 2],
+    "a word for a number": lambda text: text.replace("0.5", "half"),
+    "a column missing": lambda text: text.replace("welfare,", ""),
+    "an infinite welfare": lambda text: text.replace("10.0,0.0", "inf,0.0"),
+    "no table at all": lambda text: "hello",
+    "empty": lambda text: "",
+    "nul": lambda text: text.replace("selfish", "\0"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_table_is_named_and_the_others_are_compared(name: str, tmp_path: Path, capsys: Any) -> None:
+    good, bad = table(tmp_path / "good.csv", row()), tmp_path / "bad.csv"
+    bad.write_text(DAMAGED[name](tables.write([row()])))
+    assert compare_and_write([bad, good], "table", None, None) == 0
+    told = capsys.readouterr()
+    assert "bad.csv" in told.err
+    assert "good.csv" not in told.err
+    assert "10.00" in told.out
+    with pytest.raises(UsageError, match=r"nothing is left to compare; .*bad\.csv"):
+        compare(bad)
+
+
+def test_what_is_not_there_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="neither a folder of runs nor a table"):
+        compare(tmp_path / "none")
+    with pytest.raises(UsageError, match="no finished run"):
+        compare(tmp_path)
+
+
+def test_a_table_is_written_with_how_it_was_made(tmp_path: Path, capsys: Any) -> None:
+    source = table(tmp_path / "table.csv", row())
+    out = tmp_path / "out.csv"
+    assert compare_and_write([source], "csv", None, out) == 0
+    assert compare(out).rows == [row()]
+    about = json.loads(out.with_suffix(".json").read_text())
+    assert {"command", "date", "commands", "made"} <= about.keys()
+    with pytest.raises(UsageError, match="cannot be written"):
+        compare_and_write([source], "csv", None, tmp_path / "none" / "out.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.json", "table.csv"]

@@ -1,0 +1,206 @@
+"""Suites are data: every shipped one resolves, a user's is checked to the last word, and nothing in a file is run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paymaster.benchmarks.overrides import override, parse_settings
+from paymaster.benchmarks.schedule import jobs
+from paymaster.benchmarks.spec import RunSpec, resolve
+from paymaster.benchmarks.strictyaml import parse, read
+from paymaster.benchmarks.suites import Suite, expand, load_suite, suites
+from paymaster.envs.config import UsageError
+
+GAME = "coin_game/ivanov-3x3"
+SMALL: dict[str, Any] = {"game": GAME, "steps": 100, "seeds": 2, "runs": [{"mechanism": "selfish"}]}
+
+
+def suite(**changes: Any) -> Suite:
+    return Suite.model_validate(SMALL | changes)
+
+
+def written(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_suites_are_pinned() -> None:
+    assert suites() == ["coin-3x3", "coin-7x7", "quick"]
+    assert [entry.name for entry in load_suite("quick").runs] == ["selfish/dqn", "joint/dqn", "principal-dqn/dqn"]
+    assert [entry.name for entry in load_suite("coin-7x7").runs] == [
+        "principal-dqn/dqn", "principal-dqn/ppo", "advice/dqn", "selfish/dqn", "selfish/ppo", "joint/dqn",
+        "prosocial/dqn", "inequity-aversion/dqn", "constant-share/dqn", "funded-share/dqn", "constant-share/same",
+        "funded-share/same",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", suites())
+def test_every_run_of_a_suite_resolves_and_no_two_are_the_same(name: str) -> None:
+    specs = expand(load_suite(name))
+    found = [resolve(spec) for spec in specs]
+    assert len({each.folder for each in found}) == len(specs) == load_suite(name).seeds * len(load_suite(name).runs)
+    assert {each.values["steps"] for each in found} == {load_suite(name).steps}  # the budget is equal for all
+    assert {each.values["rules"]["observation"] for each in found} == {"egocentric"}
+
+
+@pytest.mark.parametrize("name", ["coin-3x3", "coin-7x7"])
+def test_jobs_come_after_those_they_need(name: str) -> None:
+    made: set[str] = set()
+    for job in jobs(expand(load_suite(name), seeds=2)):
+        assert made.issuperset(job.needs)
+        made.add(job.id)
+    assert len(made) == 2 * len(load_suite(name).runs)
+
+
+def test_the_principal_is_the_one_of_the_same_seed() -> None:
+    runs = ({"mechanism": "principal-dqn"}, {"mechanism": "advice", "principal_from": "principal-dqn/dqn"})
+    specs = expand(suite(runs=runs), seeds=3, first=100)
+    assert [spec.seed for spec in specs] == [100, 100, 101, 101, 102, 102]
+    for principal, advice in zip(specs[::2], specs[1::2], strict=True):
+        assert advice.principal_from == principal
+
+
+def test_settings_of_the_suite_and_of_an_entry() -> None:
+    entry = {"mechanism": "selfish", "settings": {"lr": 0.1}}
+    (spec,) = expand(suite(settings={"dqn": {"lr": 0.2, "tau": 0.3}, "ppo": {"clip": 0.1}}, runs=[entry]), seeds=1)
+    assert spec.settings == {"lr": 0.1, "tau": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"runs": [{"mechanism": "advice", "principal_from": "principal/dqn"}]}, "unknown entry of the suite"),
+        ({"runs": [{"mechanism": "advice", "principal_from": "advice/dqn"}]}, "circle: advice/dqn -> advice/dqn"),
+        ({"runs": [{"mechanism": "selfish"}, {"mechanism": "selfish"}]}, "selfish/dqn stands twice"),
+        ({"runs": []}, "runs"),
+        ({"seeds": 0}, "seeds"),
+        ({"steps": "many"}, "steps"),
+        ({"step": 5}, "step: extra inputs are not permitted"),
+        ({"runs": [{"mechanism": "selfish", "parameters": {"share": {"of": 1}}}]}, "a parameter is a value or"),
+    ],
+)
+def test_a_broken_suite_is_told(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    import json
+
+    path = written(tmp_path / "mine.yaml", json.dumps(SMALL | changes))
+    with pytest.raises(UsageError, match=message):
+        expand(load_suite(path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"game": "coin_game/ivanov-3"}, "Did you mean 'coin_game/ivanov-3x3'"),
+        ({"mechanism": "selfsh"}, "Did you mean 'selfish'"),
+        ({"algorithm": "dqnn"}, "Did you mean 'dqn'"),
+        ({"rules": {"grid_size": 1}}, "grid_size"),
+        ({"rules": {"grid_size": 3.5}}, "grid_size"),
+        ({"settings": {"lr": -1.0}}, "lr"),
+        ({"parameters": {"share": 0.5}}, "unknown parameter"),
+        ({"mechanism": "constant-share", "parameters": {"share": 1.5}}, "share"),
+        ({"principal": {"steps": 5}}, "no principal to train"),
+        ({"mechanism": "principal-dqn", "principal": {"step": 5}}, "Did you mean 'steps'"),
+    ],
+)
+def test_a_spec_that_does_not_hold_is_told(changes: dict[str, Any], message: str) -> None:
+    spec = RunSpec.model_validate({"game": GAME, "mechanism": "selfish", "steps": 100} | changes)
+    with pytest.raises(UsageError, match=message):
+        resolve(spec)
+
+
+def test_set_finds_where_a_key_belongs() -> None:
+    spec = RunSpec(game=GAME, mechanism="constant-share", steps=100)
+    settings = parse_settings(["share=0.25", "horizon=10", "lr=3e-4", "steps=50", "hidden=[16, 16]", "episodes=8"])
+    (found,) = override([spec], settings)
+    assert found.parameters == {"share": 0.25}
+    assert found.rules == {"horizon": 10}
+    assert found.settings == {"lr": 3e-4, "hidden": [16, 16]}
+    assert (found.steps, found.episodes) == (50, 8)
+
+
+def test_set_reaches_those_that_a_run_depends_on() -> None:
+    principal = RunSpec(game=GAME, mechanism="principal-dqn", steps=100)
+    advice = RunSpec(game=GAME, mechanism="advice", principal_from=principal, steps=100)
+    (found,) = override([advice], {"horizon": 10, "principal.lr": 0.01})
+    assert found.principal_from is not None
+    assert found.rules == found.principal_from.rules == {"horizon": 10}
+    assert found.principal == {}
+    assert found.principal_from.principal == {"lr": 0.01}
+
+
+def test_set_leaves_alone_what_has_no_such_key() -> None:
+    specs = expand(suite(runs=({"mechanism": "selfish"}, {"mechanism": "constant-share"})), seeds=1)
+    selfish, share = override(specs, {"share": 0.1})
+    assert selfish == specs[0]
+    assert share.parameters == {"share": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("lr", "ambiguous: write algorithm.lr or principal.lr"),
+        ("steps", "ambiguous: write principal.steps or run.steps"),
+        ("shar", "unknown key"),
+        ("game.lr", "unknown key"),
+    ],
+)
+def test_set_refuses_a_key_of_two_places_or_none(key: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        override([RunSpec(game=GAME, mechanism="principal-dqn", steps=100)], {key: 1})
+
+
+@pytest.mark.parametrize("pair", ["lr", "=3", "lr={a: 1}", "lr=!!python/name:os.system", "lr=[1"])
+def test_set_refuses_what_is_no_setting(pair: str) -> None:
+    with pytest.raises(UsageError, match="--set"):
+        parse_settings([pair])
+
+
+HOSTILE = {
+    "tag": "game: !!python/object/apply:os.system ['touch {canary}']",
+    "new": "!!python/object/new:os.system ['touch {canary}']",
+    "aliases": "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]",
+    "twice": "game: a\ngame: b",
+    "two documents": "game: a\n---\ngame: b",
+    "no mapping": "- game",
+    "unfinished": "runs: [",
+    "unhashable": "? [a, b]\n: c",
+    "control": "game: \x00",
+    "date": "game: 2026-99-99",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_yaml_is_refused_and_not_run(name: str, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    path = written(tmp_path / "mine.yaml", HOSTILE[name].replace("{canary}", str(canary)))
+    with pytest.raises(UsageError, match=r"mine\.yaml"):
+        load_suite(path)
+    assert not canary.exists()
+
+
+def test_a_deep_or_large_file_is_refused_at_once(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    with pytest.raises(UsageError, match="not plain YAML"):
+        parse("[" * 100_000, what="it")
+    with pytest.raises(UsageError, match="larger than"):
+        read(Path(written(tmp_path / "large.yaml", "a" * 1_000_001)))
+    assert time.perf_counter() - began < 5
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_suite(str(tmp_path / "none.yaml"))
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_suite(str(tmp_path / "bytes.yaml"))
+
+
+def test_numbers_as_everybody_writes_them() -> None:
+    assert parse("[3e-4, 1E5, 1.5, 7, -2e3, .5e1, yes, 'no', a1e5]", what="it") == [
+        3e-4, 1e5, 1.5, 7, -2e3, 5.0, True, "no", "a1e5",
+    ]  # fmt: skip
