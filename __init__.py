@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from .baselines import make_mechanism
 from .envs import make
 from .envs.config import UsageError
@@ -10,6 +13,21 @@ from .views import env, parallel_env, register_games
 
 __version__ = VERSION
 
-__all__ = ["UsageError", "__version__", "env", "make", "make_mechanism", "parallel_env"]
+LATER = {  # imported when first asked for: they bring RLlib or pandas
+    "run": ".benchmarks.run:run",
+    "load": ".benchmarks.run:load",
+    "run_suite": ".benchmarks.execution:run_suite",
+    "compare": ".benchmarks.compare:compare",
+    "solve": ".contracts.equilibrium:summary",
+}
+
+__all__ = ["UsageError", "__version__", "env", "make", "make_mechanism", "parallel_env", *LATER]
 
 register_games()
+
+
+def __getattr__(name: str) -> Any:
+    if name in LATER:
+        module, function = LATER[name].split(":")
+        return getattr(import_module(module, __name__), function)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

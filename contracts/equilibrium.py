@@ -92,7 +92,10 @@ def summary(game: Game, alpha: float = 0.1, discount: float | None = None) -> di
         "alpha": alpha,
         "seconds": round(time.perf_counter() - began, 3),
         "cooperative": {key: rows["cooperative"][key] for key in ("welfare", "returns")},
-        "selfish": {rule: rows[rule] for rule in ("highest", "lowest")},
+        "selfish": {
+            rule: {key: value for key, value in rows[rule].items() if key != "payment"}
+            for rule in ("highest", "lowest")
+        },
         "principal": rows["principal"],
         "principal_dominant": rows["dominant"],
     }

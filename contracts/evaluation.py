@@ -45,7 +45,11 @@ class Audit(NamedTuple):
 
 
 def principal_table(principal: Principal, game: Game) -> tuple[np.ndarray, np.ndarray]:
-    """What `principal` decides in every state of the table: recommended (S, N) int, promised (S, N) float64."""
+    """What `principal` decides in every state of the table: recommended (S, N) int, promised (S, N) float64.
+
+    It is asked about one representative of each class of symmetric states. One that decides differently elsewhere in
+    a class, as a network of absolute positions on a torus does, is judged by what it does there.
+    """
     decisions = principal(game, tabular(game).representatives())
     return np.asarray(decisions.recommended), np.asarray(decisions.promised, np.float64)
 

@@ -23,7 +23,7 @@ class DQNSettings:
     """Widths of the dense layers."""
     discount: float = Field(0.99, ge=0.0, le=1.0)
     """Discount a step."""
-    lr: float = Field(5e-4, gt=0.0)
+    lr: float = Field(1e-3, gt=0.0)
     """Adam's learning rate at the start ..."""
     lr_final: float = Field(1e-4, gt=0.0)
     """... and at the end, linear in between."""
@@ -35,7 +35,7 @@ class DQNSettings:
     """The share of the budget after which epsilon stays at `epsilon_final`."""
     n_step: int = Field(4, ge=1)
     """Steps of reward before a target bootstraps."""
-    tau: float = Field(0.01, gt=0.0, le=1.0)
+    tau: float = Field(0.02, gt=0.0, le=1.0)
     """How far the target network follows at every gradient step."""
     environments: int = Field(64, ge=1)
     """Parallel environments of a runner; each vector step pays for one gradient step."""
@@ -89,7 +89,7 @@ class PrincipalSettings:
 
     alpha: float = Field(0.1, gt=0.0)
     """The price of money: the principal maximises welfare - alpha * payments, discounted."""
-    steps: int = Field(500_000, ge=1)
+    steps: int = Field(200_000, ge=1)
     """Environment steps of the principal's own training; apart from the budget of the agents."""
     nudge: float = Field(0.0, ge=0.0)
     """Paid on top of the least payment, where one is due."""
@@ -101,7 +101,7 @@ class PrincipalSettings:
     """Widths of the dense layers of both networks."""
     discount: float = Field(0.99, ge=0.0, le=1.0)
     """Discount a step."""
-    lr: float = Field(5e-4, gt=0.0)
+    lr: float = Field(1e-3, gt=0.0)
     """Adam's learning rate at the start ..."""
     lr_final: float = Field(1e-4, gt=0.0)
     """... and at the end, linear in between."""
@@ -111,9 +111,9 @@ class PrincipalSettings:
     """... and from `explore_until` on."""
     explore_until: float = Field(0.7, gt=0.0, le=1.0)
     """The share of the budget after which epsilon stays at `epsilon_final`."""
-    follow: float = Field(0.5, ge=0.0, le=1.0)
+    follow: float = Field(0.75, ge=0.0, le=1.0)
     """The probability that an agent follows in an episode (f_i = 1)."""
-    tau: float = Field(0.01, gt=0.0, le=1.0)
+    tau: float = Field(0.05, gt=0.0, le=1.0)
     """How far the target networks follow at every gradient step."""
     environments: int = Field(64, ge=1)
     """Parallel environments of a runner; each vector step pays for one gradient step."""

@@ -58,8 +58,8 @@ def test_higher_means_that_the_interval_excludes_0(differences: list[float], ver
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_on_either_side() -> None:
-    # 8 scores in order 0 1 2 3 4 5 6 1000: without the two lowest and highest (2 + 3 + 4 + 5) / 4
-    found = interquartile_mean({"a": np.array([1000.0, 0.0, 3.0, 5.0]), "b": np.array([1.0, 2.0, 4.0, 6.0])})
+    # 8 scores in order 0 0 2 3 4 5 100 1000: without the two lowest and highest (2 + 3 + 4 + 5) / 4
+    found = interquartile_mean({"a": np.array([1000.0, 0.0, 3.0, 5.0]), "b": np.array([0.0, 2.0, 4.0, 100.0])})
     assert found.mean == 3.5
     assert found.seeds == 8
 

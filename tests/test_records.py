@@ -178,18 +178,33 @@ def test_a_principal_is_taken_from_another_run(made: Path) -> None:
     )
 
 
-def test_a_parameter_is_taken_from_another_run(made: Path) -> None:
-    share = Reference(source=PRINCIPAL, column="payment_share")
-    spec = RunSpec(game=GAME, mechanism="funded-share", parameters={"share": share}, steps=400, episodes=32, seed=1)
-    source = read_episodes(made, "evaluate")
-    expected = source["principal_payment"].sum() / source["welfare"].sum()
-    if not 0 <= expected <= 1:
-        with pytest.raises(UsageError, match="share"):
-            make(spec, made.parents[3])
-        return
-    about = read_about(make(spec, made.parents[3]) / "run.json")
-    assert about["resolved"]["given"]["share"] == pytest.approx(expected)
-    assert about["name"] == "funded-share share=principal-dqn/dqn.payment_share"
+def test_a_parameter_is_taken_from_another_run(tmp_path: Path) -> None:
+    small: dict[str, Any] = {"game": GAME, "steps": 400, "episodes": 32, "seed": 1}
+    source = RunSpec(mechanism="funded-share", parameters={"share": 0.3}, **small)  # pays 30% of the welfare
+    share = Reference(source=source, column="payment_share")
+    about = read_about(
+        make(RunSpec(mechanism="constant-share", parameters={"share": share}, **small), tmp_path) / "run.json"
+    )
+    assert about["resolved"]["given"]["share"] == pytest.approx(0.3)
+    assert about["name"] == "constant-share share=funded-share share=0.3/dqn.payment_share"
+
+
+def test_transfers_are_net_for_each_and_gross_for_all(tmp_path: Path) -> None:
+    spec = RunSpec(game=GAME, mechanism="constant-share", steps=400, episodes=32, seed=1)
+    folder = make(spec, tmp_path)
+    learned = load(folder)
+    loop = Loop(learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE)
+    keys, net, gross = loop.keys.copy(), np.zeros((32, 2)), np.zeros(32)
+    for _ in range(20):
+        transfers = loop.step(learned.policy(loop.seen)).ledger.transfers
+        net += transfers.sum(axis=1) - transfers.sum(axis=2)
+        gross += transfers.sum(axis=(1, 2))
+    rows = read_episodes(folder, "evaluate").set_index("key").loc[keys]
+    np.testing.assert_allclose(rows[["transfer_0", "transfer_1"]], net, atol=1e-5)
+    np.testing.assert_allclose(rows["transfer_volume"], gross, atol=1e-5)
+    assert (gross > np.abs(net[:, 0]) + 1e-3).any()  # money went both ways
+    assert not rows["principal_payment"].any()
+    assert rows["compliance"].isna().all()
 
 
 def test_what_changes_the_run_changes_its_folder() -> None:

@@ -1,0 +1,63 @@
+"""What must stay true of the house: arrows point down, quick commands stay quick, what the README shows works."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from importlinter.cli import lint_imports
+from paymaster import benchmarks
+
+ROOT = Path(benchmarks.__file__).resolve().parent.parent
+README = ROOT / "README.md"
+HEAVY = ("ray", "torch", "pandas", "matplotlib", "pygame")
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_arrows_point_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(no_cache=True) == 0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"]])
+def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom paymaster.benchmarks.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as done:\n    assert not done.code, done.code\n"
+        f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\nassert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_the_readme_shows_a_suite_that_runs(tmp_path: Path) -> None:
+    from paymaster.benchmarks.suites import expand, load_suite
+
+    (shown,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert yaml.safe_load(shown)["seeds"] == 5
+    (tmp_path / "shown.yaml").write_text(shown)
+    assert len(expand(load_suite(str(tmp_path / "shown.yaml")), seeds=None, first=0)) == 3 * 5
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_the_readme_shows_pettingzoo_environments() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    (shown,) = (block for block in blocks if "pettingzoo" in block)
+    namespace: dict[str, object] = {}
+    exec(compile(shown, "README.md", "exec"), namespace)
+    assert {"game", "paid", "run_by_you"} <= set(namespace)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+@pytest.mark.parametrize("about", ["paymaster.run", "from ray import tune"])
+def test_the_readme_shows_code_that_trains(about: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    (shown,) = (block for block in blocks if about in block)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shown.py").write_text(shown)
+    subprocess.run([sys.executable, "shown.py"], check=True, timeout=580)
