@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | compare | render | solve`."""
+"""The command line: `paymaster list | run | compare | render | solve | speed`."""
 
 from __future__ import annotations
 
@@ -162,6 +162,17 @@ def solve(
     from .exact import solved
 
     print(solved(game, settings or [], alpha=alpha, discount=discount, as_json=as_json))
+
+
+@app.command(epilog="Example: paymaster speed coin_game/ivanov-7x7 --json")
+def speed(
+    game: Annotated[str, typer.Argument(metavar="GAME", help="What is played.")] = "coin_game/ivanov-7x7",
+    as_json: Annotated[bool, typer.Option("--json", help="The rates and ratios as JSON.")] = False,
+) -> None:
+    """Measure how fast games are sampled, policy included, against RLlib's own runner in the same run."""
+    from .speed import speed as measured
+
+    print(measured(game, as_json=as_json))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -132,6 +132,7 @@ def configured(
     """`config` for a task: array runners, a module for each player, a rate that falls from `lr[0]` to `lr[1]`."""
     resources.check()
     spec = RLModuleSpec(module_class=module_class, model_config=model_config)
+    sampled = config.num_envs_per_env_runner * config.rollout_fragment_length * max(1, resources.runners)
     config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
     return (
         config.environment(env=None, env_config={"task": task})
@@ -140,7 +141,10 @@ def configured(
         .learners(num_learners=resources.learners, num_gpus_per_learner=int(resources.gpu))
         .multi_agent(policies=set(task.players), policy_mapping_fn=lambda agent, *_: agent)
         .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs=dict.fromkeys(task.players, spec)))
-        .training(lr=[[0, lr[0]], [task.steps, lr[1]]])
+        .training(
+            lr=[[0, lr[0]], [task.steps, lr[1]]],
+            train_batch_size_per_learner=sampled // max(1, resources.learners),  # RLlib checks it against the rollouts
+        )
         .reporting(min_time_s_per_iteration=None, min_sample_timesteps_per_iteration=0)
         .debugging(seed=seed, log_level="ERROR")
     )

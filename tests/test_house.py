@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from importlinter.cli import lint_imports
+
 from paymaster import benchmarks
 
 ROOT = Path(benchmarks.__file__).resolve().parent.parent

@@ -1,0 +1,86 @@
+"""How fast the array runner samples, against RLlib's own runner on the same game, network and threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import ray
+import torch
+from ray import tune
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+
+from ..baselines import make_mechanism
+from ..envs import make
+from .phases import agents_config
+from .settings import PPOSettings
+from .stock import rllib_env
+
+STOCK_ENVIRONMENTS = 16
+SIZES = (16, 64, 1024)
+ROUNDS, SECONDS = 3, 2.0  # the runners take turns, so a change of the machine's speed meets them all alike
+
+
+class Rate(NamedTuple):
+    """Environment steps a second of one runner, policy included; the median of the rounds."""
+
+    runner: str
+    environments: int
+    steps_per_second: float
+
+
+def sampling(game_id: str, *, threads: int = 1) -> Iterator[Rate]:
+    """RLlib's runner with 16 environments, then the array runner with 16, 64 and 1024."""
+    torch.set_num_threads(threads)
+    if not ray.is_initialized():
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    stock = _stock(game_id)
+    arrays = {B: _array(game_id, B) for B in SIZES}
+    contenders: list[tuple[str, int, Callable[[], int]]] = [
+        ("RLlib", STOCK_ENVIRONMENTS, lambda: sum(len(episode) for episode in stock.sample(num_timesteps=400)))
+    ]
+    contenders += [("array", B, _sampler(runner)) for B, runner in arrays.items()]
+    for _, _, sample in contenders:
+        sample()
+    rates: dict[tuple[str, int], list[float]] = {}
+    for _ in range(ROUNDS):
+        for name, B, sample in contenders:
+            rates.setdefault((name, B), []).append(_rate(sample))
+    for (name, B), measured in rates.items():
+        yield Rate(name, B, sorted(measured)[ROUNDS // 2])
+
+
+def _rate(sample: Callable[[], int]) -> float:
+    began, steps = time.perf_counter(), 0
+    while time.perf_counter() - began < SECONDS:
+        steps += sample()
+    return steps / (time.perf_counter() - began)
+
+
+def _sampler(runner: Any) -> Callable[[], int]:
+    return lambda: runner.sample().ended.size  # type: ignore[no-any-return]
+
+
+def _array(game_id: str, B: int) -> Any:
+    game = make(game_id, observation="egocentric")
+    settings = PPOSettings(environments=B, fragment=32)
+    config = agents_config(game, make_mechanism("selfish", game), None, settings, seed=0, steps=10**9)
+    return config.env_runner_cls(config=config, worker_index=0)
+
+
+def _stock(game_id: str) -> Any:
+    tune.register_env("paymaster-stock", lambda _: rllib_env(game_id, observation="egocentric"))
+    hidden = list(PPOSettings().hidden)
+    config = (
+        PPOConfig()
+        .environment("paymaster-stock")
+        .env_runners(num_env_runners=0, num_envs_per_env_runner=STOCK_ENVIRONMENTS)
+        .multi_agent(policies={"agents"}, policy_mapping_fn=lambda *_: "agents")
+        .rl_module(
+            model_config=DefaultModelConfig(fcnet_hiddens=hidden, fcnet_activation="relu", vf_share_layers=False)
+        )
+        .debugging(seed=0, log_level="ERROR")
+    )
+    return config.build_algo().env_runner
