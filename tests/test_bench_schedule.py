@@ -109,7 +109,8 @@ def test_more_workers_than_cores_are_refused(workers: int) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere.invalid:6379", "127.0.0.1:door"])
-def test_a_cluster_that_does_not_answer_is_told(address: str) -> None:
+def test_a_cluster_that_does_not_answer_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(UsageError, match=f"no Ray cluster answers at '{address}'"), connected(1, address, count=1):
         pass
 

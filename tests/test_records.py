@@ -24,6 +24,7 @@ from paymaster.benchmarks.run import load, perform, run
 from paymaster.benchmarks.spec import Reference, RunSpec, resolve
 from paymaster.contracts.loop import Loop
 from paymaster.envs.config import UsageError
+from paymaster.learning import ALGORITHMS
 
 from . import unlearned
 
@@ -209,12 +210,14 @@ def test_transfers_are_net_for_each_and_gross_for_all(tmp_path: Path) -> None:
 
 def test_what_changes_the_run_changes_its_folder() -> None:
     changes: list[dict[str, Any]] = [
-        {}, {"rules": {"horizon": 10}}, {"settings": {"lr": 1e-3}}, {"principal": {"steps": 401}},
+        {}, {"rules": {"horizon": 10}}, {"settings": {"lr": 0.123}}, {"principal": {"steps": 401}},
         {"steps": 500}, {"episodes": 33}, {"seed": 2}, {"algorithm": "ppo"},
     ]  # fmt: skip
     found = {resolve(PRINCIPAL.model_copy(update=change)).folder for change in changes}
     assert len(found) == len(changes)
-    same = PRINCIPAL.model_copy(update={"settings": {"lr": 5e-4}, "rules": {"grid_size": 3}})  # the defaults
+    same = PRINCIPAL.model_copy(
+        update={"settings": {"lr": ALGORITHMS["dqn"]().lr}, "rules": {"grid_size": 3}}
+    )  # the defaults
     assert resolve(same).folder == resolve(PRINCIPAL).folder
 
 
