@@ -114,7 +114,7 @@ def compare(
 ) -> None:
     """Compare evaluated runs: welfare, payments and who pays, beside exact and published numbers.
 
-    Damaged folders and tables are named and left out; the exit code is 1 only if nothing is left to compare.
+    Damaged folders and tables are named and left out; it is a mistake only if nothing is left to compare.
     """
     from .comparing import compare_and_write
 
