@@ -22,6 +22,7 @@ from .spec import digest
 ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
 DISCOUNT = 0.99  # the learners'
 SAME = 1e-6  # up to which two welfares are one
+NEAR = 0.01  # what no single deviation may gain in what counts as an equilibrium
 NOT_SETTLED = " (did not settle)"
 FINITE = "finite horizon"
 OPTIMUM, HIGHEST = "social optimum", "selfish equilibrium, highest"
@@ -34,7 +35,7 @@ class Exact(NamedTuple):
     kind: str  # FINITE, or the stationary game at a discount
     welfare: float
     payment: float | None  # None where there is no principal
-    settled: bool = True  # whether the solver came to rest
+    settled: bool = True  # whether its rule came to rest, or what it came to is an equilibrium all the same
 
 
 def exact(game: Game) -> list[Exact]:
@@ -82,9 +83,11 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
     }
     if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=SAME):
         del rows["selfish equilibrium, lowest"]
-    return [
-        Exact(name, kind, row["welfare"], row.get("payment"), row.get("settled", True)) for name, row in rows.items()
-    ]
+    return [Exact(name, kind, row["welfare"], row.get("payment"), _settled(row)) for name, row in rows.items()]
+
+
+def _settled(row: dict[str, Any]) -> bool:
+    return bool(row.get("settled", True) or row.get("gain", NEAR) < NEAR)
 
 
 def solved(id: str, settings: list[str], *, alpha: float, discount: float | None, as_json: bool) -> str:

@@ -14,7 +14,7 @@ from paymaster.benchmarks import compare as module
 from paymaster.benchmarks import tables
 from paymaster.benchmarks.compare import Comparison, compare
 from paymaster.benchmarks.comparing import compare_and_write
-from paymaster.benchmarks.exact import Exact, exact
+from paymaster.benchmarks.exact import Exact, exact, solutions
 from paymaster.benchmarks.plaintext import columns, markdown
 from paymaster.benchmarks.present import group_rows, present
 from paymaster.benchmarks.tables import Evaluated
@@ -148,6 +148,14 @@ def test_published_numbers_of_the_same_family_stand_by_themselves(tmp_path: Path
     assert everything.groups == []
     assert len(everything.published) == 35
     assert {each.known for each in everything.published} == {"read", "relayed"}
+
+
+@pytest.mark.parametrize(("gain", "told"), [(0.0014, True), (0.3, False)])
+def test_an_exact_row_that_nobody_gains_by_leaving_counts_as_settled(gain: float, told: bool) -> None:
+    row = {"welfare": 1.0, "settled": False, "gain": gain}
+    summary = {"discount": 0.99, "selfish": {"highest": row, "lowest": row}}
+    summary |= {name: row for name in ("cooperative", "principal", "principal_dominant")}
+    assert {each.settled for each in solutions(summary)} == {told}
 
 
 def test_exact_rows_stand_on_top(tmp_path: Path) -> None:
