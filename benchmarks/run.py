@@ -83,10 +83,13 @@ def perform(spec: RunSpec, out: Path) -> Iterator[Progress]:
 
     A finished run is not made again. What was cut starts anew from its seed and gives the same episodes.
     """
+    import torch
+
     resolved = resolve(spec)
     folder = out / resolved.folder
     if folder.exists():
         return
+    torch.set_num_threads(1)  # sums in another order would give other episodes; and small networks gain nothing
     record, started = Record(resolved), provenance()
     mechanism = given_mechanism(resolved, out)
     principal = yield from _principal(resolved, mechanism, out, record)

@@ -6,7 +6,7 @@
     state', events = game.step(state, actions)                       # what happened: named facts
     ledger, memory = mechanism.settle(memory, transition)            # who is paid what
 
-Learning, evaluation, the PettingZoo view and the renderer all play this loop; none has one of its own.
+Learning, evaluation, the PettingZoo views and the recorded replay all play this loop; none has one of its own.
 """
 
 from __future__ import annotations

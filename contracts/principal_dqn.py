@@ -10,7 +10,7 @@ What the paper leaves open, and what is done here:
   (van Hasselt et al. 2016) halves the bias. A price below zero is zero: limited liability.
 - The principal learns from every transition, whoever followed: q(s, a) asks what recommending `a` is worth if it is
   followed, and that is what was played.
-- The horizon truncates: targets bootstrap through it.
+- Where the game truncates at its horizon, targets bootstrap through it.
 """
 
 from __future__ import annotations
@@ -168,4 +168,4 @@ def joint(network: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
 def all_follow(rows: torch.Tensor) -> torch.Tensor:
     """Rows (n, N, D) with f_-i = 1 beside them: (n, N, D + N - 1)."""
     n, N, _ = rows.shape
-    return torch.cat([rows, torch.ones(n, N, N - 1)], dim=-1)
+    return torch.cat([rows, rows.new_ones(n, N, N - 1)], dim=-1)

@@ -84,7 +84,7 @@ class ArrayDQN(ArrayAlgorithm, DQN):
         plan, task = self.config.learner_config_dict, self.task
         for rollout in rollouts:
             self.replay.add(_transitions(rollout, plan["n_step"], self.config.gamma))
-        if self.steps < plan["warm_up"]:
+        if self.steps < min(plan["warm_up"], self.task.steps // 10):
             return {}
         drawn = self.replay.draw(plan["minibatches"] * plan["batch"])
         columns = _columns(self.replay.rows(drawn))
@@ -102,7 +102,7 @@ class ArrayDQN(ArrayAlgorithm, DQN):
         """The TD errors (count,) of the drawn rows, the mean over agents."""
         per_module = []
         for name, players in self.task.players.items():
-            errors = np.concatenate([np.asarray(result[name][TD_ERROR_KEY].peek()).ravel() for result in results])
+            errors = td_errors(results, name)
             per_module.append(errors.reshape(count, len(players)).mean(axis=1))
         return np.mean(per_module, axis=0)
 
@@ -119,7 +119,7 @@ def n_step(
     total = rewards.copy()
     count, last = np.ones((T, B), np.int64), np.repeat(np.arange(T)[:, None], B, axis=1)
     going = ~ended
-    for k in range(1, n):
+    for k in range(1, min(n, T)):
         going = going[: T - k]
         total[: T - k] += np.where(going, discount**k, 0.0)[..., None] * rewards[k:]
         count[: T - k] += going
@@ -138,6 +138,11 @@ def _transitions(rollout: Rollout, n: int, discount: float) -> dict[str, np.ndar
         "next_observations": rollout.next_observations[last, B], "next_terms": rollout.next_terms[last, B],
     }  # fmt: skip
     return {name: column.reshape(last.size, *column.shape[2:]) for name, column in columns.items()}
+
+
+def td_errors(results: list[Any], module_id: str) -> np.ndarray:
+    """The TD errors of every row of an update, in the rows' order: Learners hold consecutive parts of it."""
+    return np.concatenate([np.ravel(part) for result in results for part in result[module_id][TD_ERROR_KEY].peek()])
 
 
 def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

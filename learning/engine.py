@@ -22,7 +22,8 @@ from .runner import ArrayEnvRunner, Rollout, Task
 class Resources(NamedTuple):
     """What a run may use beside the process it runs in."""
 
-    runners: int = 0  # remote EnvRunners; with 0 the environments are played in this process
+    runners: int = 0  # remote EnvRunners; with 0 the environments are played in this process. Each adds its own
+    # environments to a rollout, so there are fewer gradient steps to an environment step
     learners: int = 0  # remote Learners; with 0 the gradients are computed in this process
     gpu: bool = False  # whether each Learner has a GPU
 
@@ -49,10 +50,6 @@ class ArrayAlgorithm(Algorithm):
 
     task: Task
 
-    @classmethod
-    def get_default_config(cls) -> AlgorithmConfig:
-        return AlgorithmConfig(algo_class=cls)
-
     def setup(self, config: Any) -> None:
         super().setup(config)
         self.task = self.config.env_config["task"]
@@ -73,7 +70,7 @@ class ArrayAlgorithm(Algorithm):
         for rollout in rollouts:
             self.steps += rollout.ended.size
             if rollout.episodes is not None:
-                self._keep(rollout.episodes)
+                self._keep(rollout.episodes, len(rollouts))
         self.metrics.log_value((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), self.steps, reduce="max")
         self.training = self.learn(rollouts)
         if self.training:
@@ -93,8 +90,8 @@ class ArrayAlgorithm(Algorithm):
         state = self.learner_group.get_state(components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}")
         return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
 
-    def _keep(self, episodes: Episodes) -> None:
-        episodes = episodes._replace(steps=np.full_like(episodes.steps, self.steps))
+    def _keep(self, episodes: Episodes, runners: int) -> None:
+        episodes = episodes._replace(steps=episodes.steps * runners)  # runners go in step
         self._episodes = episodes if self._episodes is None else self._episodes + episodes
         self.metrics.log_value((ENV_RUNNER_RESULTS, "welfare"), float(episodes.returns.sum(axis=1).mean()), window=20)
 
@@ -136,8 +133,9 @@ def configured(
     config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
     return (
         config.environment(env=None, env_config={"task": task})
-        .framework("torch", torch_skip_nan_gradients=True)
+        .framework("torch", torch_skip_nan_gradients=True)  # leaves out RLlib's check of every gradient, for speed
         .env_runners(env_runner_cls=runner_class, num_env_runners=resources.runners)
+        .fault_tolerance(restart_failed_env_runners=False)  # a new one would play the first episodes again
         .learners(num_learners=resources.learners, num_gpus_per_learner=int(resources.gpu))
         .multi_agent(policies=set(task.players), policy_mapping_fn=lambda agent, *_: agent)
         .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs=dict.fromkeys(task.players, spec)))

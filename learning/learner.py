@@ -46,7 +46,8 @@ class AveragedTargets(TorchLearner):
             module = wrapped.unwrapped()
             if isinstance(module, TargetNetworkAPI):
                 for online, target in module.get_target_network_pairs():
-                    torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), self.config.tau)
+                    with torch.no_grad():
+                        torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), self.config.tau)
 
 
 def _orders(batch: Batch) -> dict[int, torch.Tensor]:

@@ -140,7 +140,7 @@ def ppo_config(settings: PPOSettings) -> PPOConfig:
         .training(
             gamma=settings.discount, lambda_=settings.gae_lambda, clip_param=settings.clip,
             entropy_coeff=settings.entropy, vf_loss_coeff=0.5, vf_clip_param=float("inf"), use_kl_loss=False,
-            grad_clip=0.5, grad_clip_by="global_norm",
+            minibatch_size=None, grad_clip=0.5, grad_clip_by="global_norm",
             learner_config_dict={"minibatches": settings.minibatches, "epochs": settings.epochs},
         )
     )  # fmt: skip

@@ -30,7 +30,7 @@ from ..contracts.principal_dqn import (
     principal_networks,
 )
 from ..envs.core import Game
-from .dqn import explore
+from .dqn import explore, td_errors
 from .engine import ArrayAlgorithm, minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
 from .replay import Replay
@@ -157,12 +157,11 @@ class PrincipalDQN(ArrayAlgorithm, DQN):
         plan = self.config.learner_config_dict
         for rollout in rollouts:
             self.replay.add(self._transitions(rollout))
-        if self.steps < plan["warm_up"]:
+        if self.steps < min(plan["warm_up"], self.task.steps // 10):
             return {}
         drawn = self.replay.draw(plan["minibatches"] * plan["batch"])
         results = self.update(minibatch_batch({MODULE: _columns(self.replay.rows(drawn))}, len(drawn)))
-        errors = np.concatenate([np.asarray(result[MODULE][TD_ERROR_KEY].peek()).ravel() for result in results])
-        self.replay.reprioritise(drawn, errors)
+        self.replay.reprioritise(drawn, td_errors(results, MODULE))
         return {key: float(results[0][MODULE][key].peek()) for key in ("agents_loss", "principal_loss")}
 
     def _transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:

@@ -60,7 +60,7 @@ def _rate(sample: Callable[[], int]) -> float:
 
 
 def _sampler(runner: Any) -> Callable[[], int]:
-    return lambda: runner.sample().ended.size  # type: ignore[no-any-return]
+    return lambda: runner.sample().ended.size
 
 
 def _array(game_id: str, B: int) -> Any:

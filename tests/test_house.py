@@ -59,6 +59,9 @@ def test_the_readme_shows_pettingzoo_environments() -> None:
 def test_the_readme_shows_code_that_trains(about: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
     (shown,) = (block for block in blocks if about in block)
+    shown = (
+        shown.replace("tune.Tuner", "trials = tune.Tuner") + "\nassert 'trials' not in globals() or not trials.errors\n"
+    )
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shown.py").write_text(shown)
     subprocess.run([sys.executable, "shown.py"], check=True, timeout=580)

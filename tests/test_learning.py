@@ -67,6 +67,24 @@ def test_one_step_returns_are_the_rewards() -> None:
     assert last.ravel().tolist() == [0, 1]
 
 
+def test_returns_longer_than_the_rollout_stop_at_its_end() -> None:
+    total, count, _, _ = n_step(column(1.0, 2.0), np.zeros((2, 1), bool), np.zeros((2, 1), bool), 9, 0.5)
+    assert total.ravel().tolist() == [2.0, 2.0]
+    assert count.ravel().tolist() == [2, 1]
+
+
+def test_averaged_targets_keep_no_gradients() -> None:
+    game = make("coin_game/ivanov-3x3")
+    with train_agents(game, make_mechanism("selfish", game), None, DQN, seed=0, steps=128) as phase:
+        for _ in phase:
+            pass
+        module = phase.algorithm.learner_group._learner.module["agents"]
+        online = [parameter.detach().clone() for parameter in module.net.parameters()]
+    targets = list(module.target.parameters())
+    assert all(target.is_leaf and not target.requires_grad for target in targets)
+    assert not any(torch.equal(one, other) for one, other in zip(targets, online, strict=True))
+
+
 def test_replay_overwrites_the_oldest_and_draws_by_priority() -> None:
     replay = Replay(4, 1.0, np.random.default_rng(0))
     replay.add({"x": np.arange(3)})
@@ -109,6 +127,13 @@ def test_every_episode_is_recorded_and_the_same_seed_gives_the_same_run(settings
         assert torch.equal(one, other)
 
 
+def test_a_budget_below_the_warm_up_still_learns() -> None:
+    game = make("coin_game/ivanov-3x3")
+    settings = DQNSettings(**SMALL, batch=16, replay=1000, warm_up=5000)
+    with train_agents(game, make_mechanism("selfish", game), None, settings, seed=0, steps=640) as phase:
+        assert [bool(update.training) for update in phase].count(True) >= 8
+
+
 @pytest.mark.parametrize("policies", ["shared", "separate"])
 def test_policies_are_shared_or_separate_and_kept_as_tensors(policies: str, tmp_path: Path) -> None:
     settings = DQNSettings(**{**SMALL, "policies": policies}, batch=16, warm_up=0, replay=1000)
@@ -140,18 +165,20 @@ def test_evaluation_counts_each_environment_once_on_unseen_keys() -> None:
     assert not set(found.key.tolist()) & set(seen.key.tolist())
 
 
-def test_principal_trains_and_is_followed_by_fresh_agents() -> None:
+def test_a_principal_trains_and_fresh_agents_are_paid_only_for_following() -> None:
     game = make("coin_game/ivanov-3x3", observation="egocentric")
     with train_principal(game, PRINCIPAL, seed=0) as phase:
         recorded = [update.episodes for update in phase if update.episodes]
         principal = phase.result()
     assert all(0 < part.compliance.mean() <= 1 for part in recorded)
+    assert sum(part.payments.sum() for part in recorded) > 0
     contract = make_mechanism("principal-dqn", game)
     with train_agents(game, contract, principal, DQN, seed=0, steps=640) as phase:
         for update in phase:
             if update.episodes:
-                paid = update.episodes.payments
+                paid = update.episodes.payments.sum(axis=1)
                 assert (paid >= 0).all()
+                assert (update.episodes.compliance[paid > 0] > 0).all()
         policy = phase.result()
     seen = Loop(game, contract, 4, seed=0, principal=principal).seen
     assert seen.terms.shape == (4, 2, 4)

@@ -24,6 +24,7 @@ from paymaster.learning.settings import DQNSettings, PPOSettings
 from paymaster.learning.stock import rllib_env
 
 GAME, SEEDS, HIDDEN = "coin_game/ivanov-3x3", (100, 101, 102), (64, 64)
+MARGIN = 0.5  # of a welfare of 13.90 at the optimum: about the spread over seeds
 PPO_STEPS, DQN_STEPS = 60_000, 20_000
 """Few enough that neither is at the optimum, where every learner looks alike."""
 
@@ -120,4 +121,4 @@ def test_arrays_reach_the_welfare_of_stock_rllib(algorithm: str) -> None:
     wanted = np.array([theirs(stock(), seed, steps) for seed in SEEDS])
     interval = stats.ttest_ind(reached, wanted, equal_var=False).confidence_interval()
     print(f"{algorithm}: ours {reached.round(2)}, RLlib's {wanted.round(2)}, difference in {interval}")
-    assert interval.high >= 0
+    assert reached.mean() >= wanted.mean() - MARGIN
