@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
+from safetensors.numpy import load_file, save_file
 
 from ..contracts.loop import Episodes
 from ..envs.config import UsageError
@@ -40,6 +42,7 @@ class Resources(NamedTuple):
 
 
 ALONE = Resources()
+WEIGHTS = "weights.safetensors"
 
 
 class ArrayAlgorithm(Algorithm):
@@ -89,6 +92,20 @@ class ArrayAlgorithm(Algorithm):
         """The modules' states: module id: name: array. Averaged targets included."""
         state = self.learner_group.get_state(components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}")
         return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """The modules' weights as safetensors, for Tune. RLlib's own are pickles, which run code when they are read."""
+        tensors = {f"{name}/{key}": value for name, state in self.weights().items() for key, value in state.items()}
+        save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, Path(checkpoint_dir) / WEIGHTS)
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        """Go on from the weights that `save_checkpoint` wrote, with fresh optimisers and replay."""
+        weights: dict[str, dict[str, np.ndarray]] = {}
+        for name, value in load_file(Path(checkpoint_dir) / WEIGHTS).items():
+            module_id, _, key = name.partition("/")
+            weights.setdefault(module_id, {})[key] = value
+        self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: weights}})
+        self._send_weights(self.env_runner_group.num_remote_env_runners() > 0)
 
     def _keep(self, episodes: Episodes, runners: int) -> None:
         episodes = episodes._replace(steps=episodes.steps * runners)  # runners go in step

@@ -133,14 +133,16 @@ class ArrayPPO(ArrayAlgorithm, PPO):
 
 def ppo_config(settings: PPOSettings) -> PPOConfig:
     """What RLlib is told; `engine.configured` adds the task."""
+    plan = {
+        "minibatches": settings.minibatches, "epochs": settings.epochs,
+    }  # fmt: skip
     return (
         PPOConfig(algo_class=ArrayPPO)
         .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
-        .learners(learner_class=ArrayPPOLearner)
+        .learners(learner_class=ArrayPPOLearner, learner_config_dict=plan)
         .training(
             gamma=settings.discount, lambda_=settings.gae_lambda, clip_param=settings.clip,
             entropy_coeff=settings.entropy, vf_loss_coeff=0.5, vf_clip_param=float("inf"), use_kl_loss=False,
             minibatch_size=None, grad_clip=0.5, grad_clip_by="global_norm",
-            learner_config_dict={"minibatches": settings.minibatches, "epochs": settings.epochs},
         )
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -87,7 +88,7 @@ class PrincipalRunner(ArrayEnvRunner):
     def make_module(self) -> None:
         super().make_module()
         self.plan = self.config.learner_config_dict["explore"]
-        self.task = self.task._replace(principal=self._decide)
+        self.task = replace(self.task, principal=self._decide)
         super().make_env()
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
@@ -194,17 +195,17 @@ def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def principal_config(settings: PrincipalSettings) -> DQNConfig:
     """What RLlib is told; `engine.configured` adds the task."""
+    plan = {
+        "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
+        "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
+        "alpha": settings.alpha,
+        "explore": (settings.epsilon, settings.epsilon_final, settings.explore_until),
+    }  # fmt: skip
     return (
         DQNConfig(algo_class=PrincipalDQN)
         .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
-        .learners(learner_class=PrincipalLearner)
+        .learners(learner_class=PrincipalLearner, learner_config_dict=plan)
         .training(
             gamma=settings.discount, tau=settings.tau, grad_clip=10.0, grad_clip_by="global_norm",
-            learner_config_dict={
-                "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
-                "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
-                "alpha": settings.alpha,
-                "explore": (settings.epsilon, settings.epsilon_final, settings.explore_until),
-            },
         )
     )  # fmt: skip

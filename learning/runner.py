@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -21,8 +22,12 @@ from .rows import rows, width
 TRAIN, VALIDATE, EVALUATE = range(3)  # streams of keys: no phase sees another's episodes
 
 
-class Task(NamedTuple):
-    """What is played: the part of an algorithm's configuration that RLlib carries as `env_config`."""
+@dataclass(frozen=True)
+class Task:
+    """What is played: the part of an algorithm's configuration that RLlib carries as `env_config`.
+
+    Not a NamedTuple: Tune takes those apart where they stand in a parameter space.
+    """
 
     game: Game
     mechanism: Mechanism

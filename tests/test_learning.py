@@ -127,6 +127,22 @@ def test_every_episode_is_recorded_and_the_same_seed_gives_the_same_run(settings
         assert torch.equal(one, other)
 
 
+def test_a_checkpoint_is_tensors_and_brings_the_weights_back(tmp_path: Path) -> None:
+    game = make("coin_game/ivanov-3x3")
+    phases = [train_agents(game, make_mechanism("selfish", game), None, DQN, seed=seed, steps=128) for seed in (0, 1)]
+    with phases[0] as trained, phases[1] as fresh:
+        for _ in trained:
+            pass
+        trained.algorithm.save_checkpoint(str(tmp_path))
+        fresh.algorithm.load_checkpoint(str(tmp_path))
+        assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+        wanted = trained.algorithm.weights()["agents"]
+        for name, value in fresh.algorithm.weights()["agents"].items():
+            np.testing.assert_array_equal(value, wanted[name])
+        for name, value in weights_of(fresh.algorithm.env_runner).items():
+            np.testing.assert_array_equal(value, wanted[name])
+
+
 def test_a_budget_below_the_warm_up_still_learns() -> None:
     game = make("coin_game/ivanov-3x3")
     settings = DQNSettings(**SMALL, batch=16, replay=1000, warm_up=5000)
@@ -145,11 +161,42 @@ def test_policies_are_shared_or_separate_and_kept_as_tensors(policies: str, tmp_
     np.testing.assert_array_equal(Policy.load(tmp_path / "policy")(loop.seen), policy(loop.seen))
 
 
+def weights_of(runner: Any) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in runner.module["agents"].state_dict().items()}
+
+
 @pytest.mark.parametrize(("settings", "resources"), [(DQN, {"runners": 2}), (PPO, {"runners": 1, "learners": 1})])
-def test_remote_runners_and_learners_train(settings: Any, resources: dict[str, int]) -> None:
-    episodes, _ = learned(settings, **resources)
-    runners = resources["runners"]
-    assert len(set(episodes.key.tolist())) == len(episodes.key) == 8 * runners * (640 // (8 * runners) // 20)
+def test_remote_runners_play_with_what_remote_learners_learned(settings: Any, resources: dict[str, int]) -> None:
+    game = make("coin_game/ivanov-3x3")
+    runners, episodes = resources["runners"], []
+    with train_agents(
+        game, make_mechanism("selfish", game), None, settings, seed=3, steps=640, resources=Resources(**resources)
+    ) as phase:
+        for update in phase:
+            episodes += [update.episodes] if update.episodes else []
+        held = phase.algorithm.env_runner_group.foreach_env_runner(weights_of, local_env_runner=False)
+        final = phase.algorithm.weights()["agents"]
+    keys = np.concatenate([part.key for part in episodes])
+    assert len(set(keys.tolist())) == len(keys) == 8 * runners * (640 // (8 * runners) // 20)
+    assert len(held) == runners
+    for weights in held:
+        for name, value in weights.items():
+            np.testing.assert_array_equal(value, final[name])
+
+
+@pytest.mark.slow
+def test_the_same_seed_and_runners_give_the_same_run() -> None:
+    first, _ = learned(DQN, runners=2)
+    again, _ = learned(DQN, runners=2)
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_a_principal_trains_with_remote_runners_and_a_remote_learner() -> None:
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    with train_principal(game, PRINCIPAL, seed=0, resources=Resources(runners=1, learners=1)) as phase:
+        assert any(update.training for update in phase)
 
 
 def test_more_remote_actors_than_cores_are_refused() -> None:

@@ -103,6 +103,7 @@ def ours(settings: DQNSettings | PPOSettings, seed: int, steps: int) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*Overriding environment rllib")
 @pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
 def test_arrays_reach_the_welfare_of_stock_rllib(algorithm: str) -> None:
     ray.init(num_cpus=2, include_dashboard=False, ignore_reinit_error=True, log_to_driver=False)
