@@ -17,10 +17,10 @@ setup: .venv/installed  ## make .venv and install Paymaster with the pinned vers
 	$(BIN)/pip install --quiet -c constraints.txt --editable '.[dev]'
 	@touch $@
 
-bench: setup    ## run the suite `quick` and print its table (about five minutes)
+bench: setup    ## run the suite `quick` and print its table (two to four minutes)
 	$(BIN)/paymaster run quick
 
-test: setup     ## the tests, about five minutes on two cores
+test: setup     ## the tests, two to four minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: setup  ## the tests that train for minutes
