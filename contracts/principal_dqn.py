@@ -128,8 +128,7 @@ class TrainedPrincipal:
         self.networks = principal_networks(**shape)
 
     def __call__(self, game: Game, state: Any) -> Decisions:
-        observations = game.observe(state)
-        rows = torch.from_numpy(observations.reshape(*observations.shape[:2], -1).astype(np.float32))
+        rows = joint_rows(game.observe(state))
         with torch.no_grad():
             recommended = joint(self.networks["principal"], rows).argmax(dim=-1)
             followers = joint(self.networks["agents"], all_follow(rows))
@@ -157,6 +156,11 @@ def principal_networks(players: int, **shape: Any) -> torch.nn.ModuleDict:
     return torch.nn.ModuleDict(
         {"principal": QNetwork(beside=0, **shape), "agents": QNetwork(beside=players - 1, **shape)}
     )
+
+
+def joint_rows(observations: np.ndarray) -> torch.Tensor:
+    """Observations (n, N, ...) as joint rows (n, N, D) float32."""
+    return torch.from_numpy(observations.reshape(*observations.shape[:2], -1).astype(np.float32))
 
 
 def joint(network: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:

@@ -10,16 +10,17 @@ from ray.rllib.algorithms.dqn import DQN, DQNConfig
 from ray.rllib.algorithms.dqn.dqn_learner import QF_NEXT_PREDS, QF_PREDS, QF_TARGET_NEXT_PREDS
 from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.utils import make_target_network
 from ray.rllib.core.rl_module.apis import QNetAPI, TargetNetworkAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
+from ..contracts.loop import Seen
 from ..contracts.networks import QNetwork
 from .engine import ArrayAlgorithm, minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
 from .replay import Replay
+from .rows import rows
 from .runner import Rollout
 from .settings import DQNSettings
 
@@ -67,30 +68,42 @@ def explore(greedy: torch.Tensor, actions: int, plan: tuple[float, float, float]
 class ArrayDQNLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
     """RLlib's DQN loss."""
 
-    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
-        """Step the learning rate; the targets were averaged at every gradient step."""
-        TorchLearner.after_gradient_based_update(self, timesteps=timesteps)
 
-
-class ArrayDQN(ArrayAlgorithm, DQN):
-    """DQN over the rollouts of array runners."""
+class ReplayAlgorithm(ArrayAlgorithm, DQN):
+    """Remembers every transition, and learns from drawn ones once it is warm."""
 
     def setup(self, config: Any) -> None:
         super().setup(config)
-        plan = self.config.learner_config_dict
-        self.replay = Replay(plan["replay"], plan["priority"], np.random.default_rng(self.config.seed))
+        self.plan = self.config.learner_config_dict
+        self.replay = Replay(self.plan["replay"], self.plan["priority"], np.random.default_rng(self.config.seed))
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
-        plan, task = self.config.learner_config_dict, self.task
         for rollout in rollouts:
-            self.replay.add(_transitions(rollout, plan["n_step"], self.config.gamma))
-        if self.steps < min(plan["warm_up"], self.task.steps // 10):
+            self.replay.add(self.transitions(rollout))
+        if self.steps < min(self.plan["warm_up"], self.task.steps // 10):
             return {}
-        drawn = self.replay.draw(plan["minibatches"] * plan["batch"])
-        columns = _columns(self.replay.rows(drawn))
+        return self.learn_from(self.replay.draw(self.plan["minibatches"] * self.plan["batch"]))
+
+    def transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
+        """Joint rows (T * B, N, ...) to remember of a rollout."""
+        raise NotImplementedError
+
+    def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
+        """Update the modules from the drawn rows, and the rows' priorities; returns what the curves show."""
+        raise NotImplementedError
+
+
+class ArrayDQN(ReplayAlgorithm):
+    """DQN over the rollouts of array runners."""
+
+    def transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
+        return _transitions(rollout, self.plan["n_step"], self.config.gamma)
+
+    def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
+        task, columns = self.task, _columns(self.replay.rows(drawn))
         batches = {name: _of(columns, players) for name, players in task.players.items()}
         results = self.update(minibatch_batch(batches, len(drawn)))
-        if plan["priority"]:
+        if self.plan["priority"]:
             self.replay.reprioritise(drawn, self._errors(results, len(drawn)))
         return {
             f"{name}/{key}": float(results[0][name][key].peek())
@@ -148,13 +161,9 @@ def td_errors(results: list[Any], module_id: str) -> np.ndarray:
 def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """RLlib's columns, (n, N, ...), of sampled joint rows."""
     n, N = sampled["actions"].shape
-    flat = {
-        name: np.concatenate([sampled[name].reshape(n, N, -1), sampled[terms]], axis=-1, dtype=np.float32)
-        for name, terms in (("observations", "terms"), ("next_observations", "next_terms"))
-    }
     return {
-        Columns.OBS: flat["observations"],
-        Columns.NEXT_OBS: flat["next_observations"],
+        Columns.OBS: rows(Seen(sampled["observations"], sampled["terms"])),
+        Columns.NEXT_OBS: rows(Seen(sampled["next_observations"], sampled["next_terms"])),
         Columns.ACTIONS: sampled["actions"].astype(np.int64),
         Columns.REWARDS: sampled["rewards"],
         Columns.TERMINATEDS: np.repeat(sampled["terminated"][:, None], N, axis=1),

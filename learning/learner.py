@@ -49,6 +49,10 @@ class AveragedTargets(TorchLearner):
                     with torch.no_grad():
                         torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), self.config.tau)
 
+    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        """Step the learning rate only; RLlib's DQN learner would copy the targets here."""
+        TorchLearner.after_gradient_based_update(self, timesteps=timesteps)
+
 
 def _orders(batch: Batch) -> dict[int, torch.Tensor]:
     lengths = {len(next(iter(columns.values()))) for columns in batch.values()}

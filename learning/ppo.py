@@ -118,10 +118,9 @@ class ArrayPPO(ArrayAlgorithm, PPO):
         advantage = advantages(
             rewards, values, next_values, rollout.terminated, rollout.ended, self.config.gamma, self.config.lambda_
         )
-        T, B, N = rollout.actions.shape
-        flat = np.concatenate([rollout.observations.reshape(T, B, N, -1), rollout.terms], axis=-1, dtype=np.float32)
+        T, B = rollout.ended.shape
         columns = {
-            Columns.OBS: flat,
+            Columns.OBS: rows(Seen(rollout.observations, rollout.terms)),
             Columns.ACTIONS: rollout.actions,
             Columns.ACTION_LOGP: rollout.extras[Columns.ACTION_LOGP],
             Columns.ACTION_DIST_INPUTS: rollout.extras[Columns.ACTION_DIST_INPUTS],

@@ -8,10 +8,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from ray.rllib.algorithms.dqn import DQN, DQNConfig
+from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.utils import make_target_network
 from ray.rllib.core.rl_module.apis import QNetAPI, TargetNetworkAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
@@ -25,16 +24,16 @@ from ..contracts.principal_dqn import (
     Values,
     all_follow,
     joint,
+    joint_rows,
     least_payments,
     losses,
     others,
     principal_networks,
 )
 from ..envs.core import Game
-from .dqn import explore, td_errors
-from .engine import ArrayAlgorithm, minibatch_batch
+from .dqn import ReplayAlgorithm, explore, td_errors
+from .engine import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
-from .replay import Replay
 from .runner import ArrayEnvRunner, Rollout
 from .settings import PrincipalSettings
 
@@ -100,7 +99,7 @@ class PrincipalRunner(ArrayEnvRunner):
 
     def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         follows = self.loop.memory
-        rows = _joint_rows(seen.observations)
+        rows = joint_rows(seen.observations)
         beside = torch.from_numpy(others(follows).astype(np.float32))
         with torch.no_grad():
             own = joint(self._networks["agents"], torch.cat([rows, beside], dim=-1)).argmax(dim=-1)
@@ -110,7 +109,7 @@ class PrincipalRunner(ArrayEnvRunner):
 
     def _decide(self, game: Game, state: Any) -> Decisions:
         """Recommendations, exploring, and the least payments by the online network."""
-        rows = _joint_rows(game.observe(state))
+        rows = joint_rows(game.observe(state))
         with torch.no_grad():
             recommended = joint(self._networks["principal"], rows).argmax(dim=-1)
             recommended = explore(recommended, len(game.action_names), self.plan, self.progress)
@@ -141,31 +140,16 @@ class PrincipalLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
         self.metrics.log_dict({"agents_loss": agents, "principal_loss": principal}, key=module_id, window=1)
         return agents + principal
 
-    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
-        """Step the learning rate; the targets were averaged at every gradient step."""
-        TorchLearner.after_gradient_based_update(self, timesteps=timesteps)
 
-
-class PrincipalDQN(ArrayAlgorithm, DQN):
+class PrincipalDQN(ReplayAlgorithm):
     """Deep Q-learning of a principal and of its model of the agents."""
 
-    def setup(self, config: Any) -> None:
-        super().setup(config)
-        plan = self.config.learner_config_dict
-        self.replay = Replay(plan["replay"], plan["priority"], np.random.default_rng(self.config.seed))
-
-    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
-        plan = self.config.learner_config_dict
-        for rollout in rollouts:
-            self.replay.add(self._transitions(rollout))
-        if self.steps < min(plan["warm_up"], self.task.steps // 10):
-            return {}
-        drawn = self.replay.draw(plan["minibatches"] * plan["batch"])
+    def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
         results = self.update(minibatch_batch({MODULE: _columns(self.replay.rows(drawn))}, len(drawn)))
         self.replay.reprioritise(drawn, td_errors(results, MODULE))
         return {key: float(results[0][MODULE][key].peek()) for key in ("agents_loss", "principal_loss")}
 
-    def _transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
+    def transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
         """Joint rows (T * B, N, ...), rewards from the environment alone."""
         columns = {
             "observations": rollout.observations, "next_observations": rollout.next_observations,
@@ -174,11 +158,6 @@ class PrincipalDQN(ArrayAlgorithm, DQN):
         }  # fmt: skip
         T, B = rollout.ended.shape
         return {name: column.reshape(T * B, *column.shape[2:]) for name, column in columns.items()}
-
-
-def _joint_rows(observations: np.ndarray) -> torch.Tensor:
-    """Observations (n, N, ...) as joint rows (n, N, D)."""
-    return torch.from_numpy(observations.reshape(*observations.shape[:2], -1).astype(np.float32))
 
 
 def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

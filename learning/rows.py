@@ -10,8 +10,8 @@ from ..envs.core import Game
 
 
 def rows(seen: Seen) -> np.ndarray:
-    """Flat rows (B, N, D) float32: the observation's planes, then the terms."""
-    planes = seen.observations.reshape(*seen.observations.shape[:2], -1)
+    """Flat rows (B, N, D) float32: the observation's planes, then the terms. More axes may lead, as in a rollout."""
+    planes = seen.observations.reshape(*seen.terms.shape[:-1], -1)
     return np.concatenate([planes, seen.terms], axis=-1, dtype=np.float32)
 
 
