@@ -143,7 +143,7 @@ def _in_order(jobs: list[Job], out: Path, execute: Execute) -> Iterator[Event]:
 def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Iterator[Event]:
     import ray
 
-    task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(execute)
+    task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_task)
     waiting = deque(jobs)
     running: dict[Any, Job] = {}
     finished, failed, tries = set[str](), set[str](), dict[str, int]()
@@ -155,7 +155,7 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
                 yield _left_out(job, failed)
         for job in [job for job in waiting if finished.issuperset(job.needs)][: workers - len(running)]:
             waiting.remove(job)
-            running[task.remote(job.spec, out.absolute())] = job
+            running[task.remote(execute, job.spec, out.absolute())] = job
             tries[job.id] = tries.get(job.id, 0) + 1
             yield Event("started", job)
         ready = ray.wait(list(running), timeout=1.0)[0] if running else []
@@ -185,6 +185,11 @@ def _next(stream: Any, job: Job) -> Event:
         return Event("failed", job, error=str(error.cause if isinstance(error.cause, UsageError) else error))
     except ray.exceptions.RayError as error:
         return Event("lost", job, error=f"its worker was lost ({type(error).__name__})")
+
+
+def _task(execute: Execute, spec: RunSpec, out: Path) -> Iterator[Progress]:
+    """A frame of its own, since Ray leaves a task's first one out of the traceback that tells where a run broke."""
+    yield from execute(spec, out)
 
 
 def _left_out(job: Job, failed: set[str]) -> Event:
