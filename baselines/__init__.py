@@ -21,8 +21,11 @@ MECHANISMS: dict[str, str] = {
     "funded-share": ".constant_share:FundedShare",
     "inequity-aversion": ".inequity_aversion:InequityAversion",
     "drawn-contract": ".drawn_contract:DrawnContract",
+    "committed-rates": ".committed_rates:CommittedRates",
     "advice": ".advice:Advice",
     "principal-dqn": "..contracts.recommendation:RecommendationContract",
+    "principal-exact": "..contracts.exact_principal:ExactContract",
+    "outcome-dqn": "..contracts.outcome_contract:OutcomeContract",
 }
 
 

@@ -9,6 +9,7 @@ from numba import njit
 from pydantic import Field, model_validator
 
 from ..contracts.core import Decisions, Ledger, Mechanism, Transition, nothing
+from ..envs.coin_game import CoinGame
 from ..envs.config import configuration
 from ..envs.core import uniform
 
@@ -33,7 +34,7 @@ class DrawnContract(Mechanism):
     Christoffersen, Haupt and Hadfield-Menell 2023, "Get it in writing", stage 1, in which agents learn to play under
     any contract; that the null contract is trained too, with a probability of its own, is ours.
 
-    Raises UsageError for a game whose events do not tell who picked whose coin.
+    Raises UsageError for any game but a Coin Game.
     """
 
     terms_size: ClassVar[int] = 2
@@ -46,9 +47,8 @@ class DrawnContract(Mechanism):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if "picked" not in self.game.verifiable:
-            facts = ", ".join(self.game.verifiable) or "none"
-            raise ValueError(f"it pays on the event 'picked', and the game's events are: {facts}; choose a Coin Game")
+        if not isinstance(self.game, CoinGame):
+            raise ValueError(f"it pays on whose coin is picked; got a {type(self.game).__name__}, choose a Coin Game")
         return self
 
     def start(self, keys: np.ndarray) -> Contract:

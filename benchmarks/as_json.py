@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .compare import METRICS, Comparison, Group, Line
+from .compare import EVERY, Comparison, Group, Line
 from .statistics import Estimate
 from .tables import Published
 
@@ -40,7 +40,7 @@ def _json_line(group: Group, line: Line) -> dict[str, Any]:
         "mechanism": line.first.mechanism, "name": line.name, "algorithm": line.algorithm, "source": line.source,
         "variant": line.first.variant, "steps": line.first.steps, "principal_steps": line.first.principal_steps,
         "metrics": {
-            metric: {**_json_estimate(line.estimate(metric)), "by_seed": line.values(metric)} for metric in METRICS
+            metric: {**_json_estimate(line.estimate(metric)), "by_seed": line.values(metric)} for metric in EVERY
         },
         "difference": difference
         and {"to": difference.base, **_json_estimate(difference.estimate), "verdict": difference.estimate.verdict},

@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | compare | render | solve | speed`."""
+"""The command line: `paymaster list | run | compare | render | play | solve | audit | speed`."""
 
 from __future__ import annotations
 
@@ -124,21 +124,61 @@ def compare(
 @app.command(
     epilog="""Examples:
 
-    paymaster render coin_game/ivanov-7x7 --out random.gif
+    paymaster render coin_game/ivanov-7x7          paymaster render cleanup/ssd --out random.mp4
 
     paymaster render runs/quick/coin_game__ivanov-3x3/principal-dqn/dqn/s0-... --out episode.gif
+
+    paymaster render solved/coin-7x7 --out exact.png --step 10
     """
 )
 def render(
-    what: Annotated[str, typer.Argument(metavar="GAME|RUN", help="A game, played at random, or a run's folder.")],
-    out: Annotated[Path, typer.Option(help="episode.gif, or .png for its first moment.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of a game's episode.")] = 0,
+    what: Annotated[
+        str, typer.Argument(metavar="GAME|FOLDER", help="A game, played at random, or a folder of a run or a solution.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="episode.gif or .mp4, or .png for one moment; a window unless given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of a game's or a solution's episode.")] = 0,
+    step: Annotated[int | None, typer.Option(min=0, help="The moment of a .png: after so many steps.")] = None,
     settings: Settings = None,
 ) -> None:
-    """Draw an episode: one that a run evaluated, or one of a game played at random."""
+    """Show an episode: one that a run evaluated, one under the exact principal, or one of a game played at random.
+
+    In the window, space pauses, left and right go one step, up and down change the speed, r starts again.
+    """
     from .drawing import draw
 
-    print(draw(what, out, seed=seed, settings=settings or []))
+    if draw(what, out, seed=seed, step=step, settings=settings or []) is not None:
+        print(out)
+
+
+@app.command(
+    epilog="""Examples:
+
+    paymaster play coin_game/ivanov-3x3 --agent blue
+
+    paymaster play coin_game/ivanov-3x3 --run runs/quick/coin_game__ivanov-3x3/principal-dqn/dqn/s0-...
+    """
+)
+def play(
+    game: Annotated[str, typer.Argument(metavar="GAME", help="What is played.")],
+    agent: Annotated[
+        str | None, typer.Option(help="The agent you steer, by name or number; the first unless given.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="A run's folder: its policies play the others, under its mechanism.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the episodes, and of the others where they act at random.")] = 0,
+    settings: Settings = None,
+) -> None:
+    """Play a game in a window, as one of its agents.
+
+    The keys are on the screen: arrows move, relative to the facing where agents turn (q and e), space cleans, f fires,
+    s stays, numbers choose where nothing moves.
+    """
+    from .playing import play as played
+
+    print(played(game, agent, run, seed=seed, settings=settings or []))
 
 
 @app.command(
@@ -147,6 +187,8 @@ def render(
     paymaster solve coin_game/ivanov-3x3
 
     paymaster solve coin_game/ivanov-7x7 --discount 0.99 --json
+
+    paymaster solve coin_game/ivanov-7x7 --out solved/coin-7x7
     """
 )
 def solve(
@@ -157,11 +199,36 @@ def solve(
         float | None, typer.Option(help="Solve the stationary game; the finite horizon without.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything that was found.")] = False,
+    rounds: Annotated[
+        bool, typer.Option("--rounds", help="Tell the rounds of the meta-algorithm, which find the principal again.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the policies, which `render` can play.")] = None,
 ) -> None:
     """Compute a game's exact equilibria: the optimum, what selfishness gives, what a principal pays."""
-    from .exact import solved
+    from .solving import Request, solved
 
-    print(solved(game, settings or [], alpha=alpha, discount=discount, as_json=as_json))
+    print(solved(Request(game, settings or [], alpha, discount, as_json, rounds, out)))
+
+
+@app.command(
+    epilog="""Examples:
+
+    paymaster audit runs/coin-3x3
+
+    paymaster audit runs/quick/coin_game__ivanov-3x3/principal-dqn/dqn/s0-... --json
+    """
+)
+def audit(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN|DIR...", help="Folders of runs.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that was found, of every agent.")] = False,
+) -> None:
+    """Judge trained contracts and learned agents exactly: what they give, and what anybody gains by deviating.
+
+    What is found stays in each run's folder as audit.json, and stands in comparisons from then on.
+    """
+    from .auditing import audit_and_tell
+
+    sys.exit(audit_and_tell(paths, as_json=as_json))
 
 
 @app.command(epilog="Example: paymaster speed coin_game/ivanov-7x7 --json")

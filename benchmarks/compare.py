@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from math import isclose
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ import numpy as np
 from ..envs import make
 from ..envs.config import UsageError, nearest, plain
 from . import tables
-from .exact import ALPHA, FINITE, HIGHEST, OPTIMUM, SAME, Exact, exact
+from .audit import Money, regret
+from .exact import ALPHA, BEST_RATE, FINITE, HIGHEST, OPTIMUM, PRINCIPAL, SAME, Exact, exact
 from .metrics import utility
 from .statistics import Estimate, estimate, fraction_solved, interquartile_mean, paired_difference
 from .tables import Evaluated, Published
@@ -29,8 +31,29 @@ METRICS: dict[str, Callable[[Evaluated], float | None]] = {
     "transfer volume": lambda row: row.transfer_volume,
     "equality": lambda row: row.equality,
     "compliance": lambda row: row.compliance,
-    "utility": lambda row: utility(row.welfare, row.principal_payment, ALPHA),
+    "principal return": lambda row: row.principal_return,
+    "utility": lambda row: utility(row.welfare, row.principal_payment, ALPHA, row.principal_return),
+    "states right": lambda row: row.states_right,
 }
+AUDITED: dict[str, Callable[[Evaluated], float | None]] = {  # what an audit tells
+    "followed": lambda row: row.followed_welfare,
+    "followed payment": lambda row: row.followed_payment,
+    "gain now": lambda row: row.followed_gain_now,
+    "gain": lambda row: row.followed_gain,
+    "SPE ratio": lambda row: row.spe_ratio,
+    "IC ratio": lambda row: row.ic_ratio,
+    "worst equilibrium": lambda row: row.worst_welfare,
+    "learned gain": lambda row: row.learned_gain,
+    "deviation regret": lambda row: row.deviation_regret,
+}
+DISTANCES: dict[str, Callable[[Evaluated], float | None]] = {  # to exact benchmarks
+    "welfare to spe": lambda row: row.welfare_regret_spe,
+    "payment to spe": lambda row: row.payment_regret_spe,
+    "welfare to best rate": lambda row: row.welfare_regret_best_rate,
+    "payment to best rate": lambda row: row.payment_regret_best_rate,
+}
+EVERY = METRICS | AUDITED | DISTANCES
+BENCHMARKS = {"spe": PRINCIPAL, "best_rate": BEST_RATE}  # the exact solutions that regrets are told to
 
 
 class Line(NamedTuple):
@@ -51,7 +74,7 @@ class Line(NamedTuple):
 
     def values(self, metric: str) -> dict[int, float]:
         """The metric of each seed that has one."""
-        found = {seed: METRICS[metric](row) for seed, row in sorted(self.seeds.items())}
+        found = {seed: EVERY[metric](row) for seed, row in sorted(self.seeds.items())}
         return {seed: value for seed, value in found.items() if value is not None}
 
     def estimate(self, metric: str) -> Estimate:
@@ -95,7 +118,7 @@ class Group(NamedTuple):
     def scores(self, line: Line) -> np.ndarray:
         """(S,): 0 at the selfish equilibrium of highest welfare, 1 at the optimum; empty where they are not known."""
         known = {each.name: each.welfare for each in self.exact if each.kind == FINITE}
-        if not known or isclose(known[OPTIMUM], known[HIGHEST], abs_tol=SAME):
+        if not known.keys() >= {OPTIMUM, HIGHEST} or isclose(known[OPTIMUM], known[HIGHEST], abs_tol=SAME):
             return np.array([])
         welfare = np.array(list(line.values("welfare").values()))
         return (welfare - known[HIGHEST]) / (known[OPTIMUM] - known[HIGHEST])
@@ -160,8 +183,9 @@ def _by_rules(rows: Iterable[Sourced]) -> list[list[Sourced]]:
 
 
 def _group(rows: list[Sourced], against: str, solve: bool) -> Group:
-    first, lines = rows[0][1], _lines(rows)
+    first = rows[0][1]
     solutions = exact(make(first.game, **first.rules)) if solve and _current(first) else []
+    lines = _lines([(source, _with_regrets(row, solutions)) for source, row in rows])
     found = {line.label: _difference(line, _bases(lines, against)) for line in lines}
     differences = {label: difference for label, difference in found.items() if difference}
     return Group(
@@ -183,6 +207,22 @@ def _lines(rows: list[Sourced]) -> list[Line]:
             first = next(iter(own.values()))
             lines.append(Line(first.name, first.algorithm, source, own))
     return sorted(lines, key=lambda line: -line.estimate("welfare").mean)
+
+
+def _with_regrets(row: Evaluated, solutions: list[Exact]) -> Evaluated:
+    """The row with its distances to the benchmarks among the `solutions`, where no audit has told them.
+
+    The first solution of a name counts: that of the game which learners are given.
+    """
+    evaluated = Money(welfare=row.welfare, payment=row.principal_payment)
+    distances: dict[str, Any] = {}
+    for benchmark, name in BENCHMARKS.items():
+        known = next((each for each in solutions if each.name == name), None)
+        told = getattr(row, f"welfare_regret_{benchmark}") is not None
+        if known and known.payment is not None and known.principal_return is None and not told:
+            apart = regret(evaluated, Money(welfare=known.welfare, payment=known.payment))
+            distances |= {f"{kind}_regret_{benchmark}": value for kind, value in apart}
+    return replace(row, **distances)
 
 
 def _current(row: Evaluated) -> bool:

@@ -9,15 +9,16 @@ from contextlib import suppress
 from functools import cache
 from math import isclose
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..envs import make
 from ..envs.config import UsageError, plain
-from ..envs.core import Game
+from ..envs.core import Game, hides_actions
 from .folders import whole_file
-from .overrides import parse_settings
-from .plaintext import columns
+from .metrics import utility
 from .spec import digest
+
+if TYPE_CHECKING:
+    from ..contracts.tabulate import Table
 
 ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
 DISCOUNT = 0.99  # the learners'
@@ -25,7 +26,9 @@ SAME = 1e-6  # up to which two welfares are one
 NEAR = 0.01  # what no single deviation may gain in what counts as an equilibrium
 NOT_SETTLED = " (did not settle)"
 FINITE = "finite horizon"
-OPTIMUM, HIGHEST = "social optimum", "selfish equilibrium, highest"
+OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
+BEST_RATE = "principal, best committed rates"
+NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
 
 class Exact(NamedTuple):
@@ -36,6 +39,13 @@ class Exact(NamedTuple):
     welfare: float
     payment: float | None  # None where there is no principal
     settled: bool = True  # whether its rule came to rest, or what it came to is an equilibrium all the same
+    principal_return: float | None = None  # before it pays; None where the principal values welfare
+
+    def utility(self, alpha: float) -> float | None:
+        """The principal's; None where it has rewards of its own and it is not said what it pays."""
+        if self.principal_return is not None and self.payment is None:
+            return None
+        return utility(self.welfare, self.payment or 0.0, alpha, self.principal_return)
 
 
 def exact(game: Game) -> list[Exact]:
@@ -45,25 +55,29 @@ def exact(game: Game) -> list[Exact]:
     the horizon, since that is what learners are given; then those of the finite horizon, undiscounted.
     """
     discounts = [DISCOUNT, None] if game.truncates else [None]
+    tables: list[Table] = []  # both rest on one table, which may take longer to make than to solve
     try:
-        return [each for discount in discounts for each in solutions(remembered(game, ALPHA, discount))]
+        return [each for discount in discounts for each in solutions(remembered(game, ALPHA, discount, tables))]
     except UsageError:
         return []
 
 
-def remembered(game: Game, alpha: float, discount: float | None) -> dict[str, Any]:
+def remembered(game: Game, alpha: float, discount: float | None, tables: list[Table] | None = None) -> dict[str, Any]:
     """The solver's summary, kept in the user's cache folder until a rule or the code that it rests on changes.
 
-    Raises UsageError for a game that has no table.
+    `tables` keeps the game's table for the next call with the same list. Raises UsageError for a game that has none.
     """
     from ..contracts.equilibrium import summary
+    from ..contracts.tabulate import tabulate
 
     about = [type(game).__name__, plain(game), alpha, discount, _code()]
     path = _cache() / f"exact-{digest(about)}.json"
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
-        found = summary(game, alpha=alpha, discount=discount)
+        if tables is not None and not tables and not hides_actions(game):
+            tables.append(tabulate(game))
+        found = summary(game, alpha=alpha, discount=discount, table=tables[0] if tables else None)
     with suppress(OSError, UsageError):  # it will be solved again
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial:
@@ -73,13 +87,19 @@ def remembered(game: Game, alpha: float, discount: float | None) -> dict[str, An
 
 def solutions(summary: dict[str, Any]) -> list[Exact]:
     """The solutions that a summary of the solver holds; one selfish equilibrium where the two are the same."""
+    if "hidden_actions" in summary:
+        return [
+            Exact(NAMES[name], FINITE, row["agent_return"], row["payment"], principal_return=row["principal_return"])
+            for name, row in summary["hidden_actions"].items()
+        ]
     kind = FINITE if summary["discount"] is None else f"discount {summary['discount']:g}"
     rows = {
         OPTIMUM: summary["cooperative"],
         HIGHEST: summary["selfish"]["highest"],
         "selfish equilibrium, lowest": summary["selfish"]["lowest"],
-        "principal, subgame-perfect": summary["principal"],
+        PRINCIPAL: summary["principal"],
         "principal, dominant strategies": summary["principal_dominant"],
+        BEST_RATE: summary["best_rate"],
     }
     if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=SAME):
         del rows["selfish equilibrium, lowest"]
@@ -88,25 +108,6 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
 
 def _settled(row: dict[str, Any]) -> bool:
     return bool(row.get("settled", True) or row.get("gain", NEAR) < NEAR)
-
-
-def solved(id: str, settings: list[str], *, alpha: float, discount: float | None, as_json: bool) -> str:
-    """The exact solutions of the game `id`, for people or as JSON. Raises UsageError for a game that has no table."""
-    from ..contracts.equilibrium import summary
-
-    found = summary(make(id, **parse_settings(settings)), alpha=alpha, discount=discount)
-    if as_json:
-        return json.dumps(found, indent=1)
-    kind = f"stationary at discount {discount:g}" if discount is not None else "finite horizon, undiscounted"
-    head = f"{id}: {found['states']:,} states, horizon {found['horizon']}; {kind}; alpha {alpha:g}"
-    rows = [["exact solution", "welfare", "payment", "share", "utility"]]
-    for each in solutions(found):
-        paid = each.payment or 0.0
-        share = "" if each.payment is None else f"{paid / each.welfare:.1%}" if each.welfare > 0 else "-"
-        payment = "" if each.payment is None else f"{paid:.3f}"
-        utility = f"{each.welfare / alpha - paid:.2f}"
-        rows.append([each.name + NOT_SETTLED * (not each.settled), f"{each.welfare:.3f}", payment, share, utility])
-    return f"{head}\n\n{columns(rows)}"
 
 
 def _cache() -> Path:

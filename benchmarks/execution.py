@@ -14,11 +14,11 @@ from ..envs.config import UsageError, nearest
 from . import folders
 from .overrides import override, parse_settings
 from .progress import show
-from .provenance import command
+from .provenance import command, cores
 from .record import read_run_spec
 from .run import Result, perform, result
 from .schedule import Event, Job, connected, jobs, run_all
-from .spec import DEFAULT_STEPS, RunSpec
+from .spec import DEFAULT_STEPS, RunSpec, resources_of
 from .suites import expand, load_suite, suites
 
 
@@ -73,10 +73,27 @@ def make_runs(request: Request, console: Console) -> tuple[list[Path], list[Even
     wanted = jobs(override(specs(request), parse_settings(request.settings)))
     folders.check(out)
     todo = [job for job in wanted if not (out / job.id).exists()]
-    with connected(request.workers, request.address, count=len(todo)) as workers, folders.claimed(out, command()):
+    if request.address is None:
+        for job in wanted:
+            _check_resources(job.spec)
+    each = max((resources_of(job.spec).cores for job in todo), default=1)
+    with (
+        connected(request.workers, request.address, count=len(todo), each=each) as workers,
+        folders.claimed(out, command()),
+    ):
         console.print(_plan(wanted, todo, out, workers), markup=False, soft_wrap=True)
         failures = show(run_all(todo, out, perform, workers=workers), todo, out, console)
     return [out / job.id for job in wanted if (out / job.id).exists()], failures
+
+
+def _check_resources(spec: RunSpec) -> None:
+    """Raise UsageError where this machine lacks what the run asks for."""
+    resources, gpus = resources_of(spec), 0
+    if resources.gpu:
+        import torch
+
+        gpus = torch.cuda.device_count()
+    resources.check(cores(), gpus)
 
 
 def specs(request: Request) -> list[RunSpec]:

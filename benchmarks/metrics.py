@@ -21,6 +21,9 @@ def equality(returns: np.ndarray) -> np.ndarray:
     return 1.0 - np.divide(apart, 2 * returns.shape[-1] * total, out=undefined, where=np.asarray(total) > 0)
 
 
-def utility(welfare: float, payment: float, alpha: float) -> float:
-    """`W / alpha - P`: what the principal of Ivanov et al. 2024 maximises, with alpha = 0.1."""
-    return welfare / alpha - payment
+def utility(welfare: float, payment: float, alpha: float, own: float | None = None) -> float:
+    """`W / alpha - P`: what the principal of Ivanov et al. 2024 maximises, with alpha = 0.1.
+
+    Where the principal has rewards of its `own`, a sum of money over the episode, `own - P`.
+    """
+    return (welfare / alpha if own is None else own) - payment

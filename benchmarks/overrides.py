@@ -8,10 +8,14 @@ from typing import Any, NamedTuple
 from ..baselines import mechanism_class
 from ..envs import family
 from ..envs.config import UsageError, nearest
+from ..learning import Resources
 from .spec import Reference, RunSpec, algorithm_class, principal_class, read_spec, short
 from .strictyaml import parse
 
-SECTIONS = {"game": "rules", "mechanism": "parameters", "algorithm": "settings", "principal": "principal", "run": ""}
+SECTIONS = {
+    "game": "rules", "mechanism": "parameters", "algorithm": "settings", "principal": "principal",
+    "resources": "resources", "run": "",
+}  # fmt: skip
 BUDGETS = ("steps", "episodes")
 
 
@@ -39,9 +43,9 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
 def override(specs: Iterable[RunSpec], settings: Mapping[str, Any]) -> list[RunSpec]:
     """The specs, and those they depend on, with each setting put wherever its key belongs.
 
-    A key is looked up among the game's rules, the mechanism's parameters, the algorithm's settings, the principal's
-    and the budgets; `algorithm.lr` names the section itself. Raises UsageError for a key that belongs nowhere, or to
-    two sections of one run.
+    A key is looked up among the game's rules, the mechanism's parameters, the algorithm's settings, the principal's,
+    the resources and the budgets; `algorithm.lr` names the section itself. Raises UsageError for a key that belongs
+    nowhere, or to two sections of one run.
     """
     specs = list(specs)
     known = {key for spec in specs for each in _family(spec) for places in [_places(each)] for key in _keys(places)}
@@ -53,7 +57,7 @@ def override(specs: Iterable[RunSpec], settings: Mapping[str, Any]) -> list[RunS
 
 def _changed(spec: RunSpec, settings: Mapping[str, Any]) -> RunSpec:
     values = {name: getattr(spec, name) for name in RunSpec.model_fields}
-    for name in ("rules", "parameters", "settings", "principal"):
+    for name in ("rules", "parameters", "settings", "principal", "resources"):
         values[name] = _copied(values[name])
     if spec.principal_from is not None:
         values["principal_from"] = _changed(spec.principal_from, settings)
@@ -84,8 +88,10 @@ def _places(spec: RunSpec) -> list[Place]:
     places += [Place("mechanism", key) for key in _leaves(mechanism_class(spec.mechanism)) if key != "game"]
     places += [Place("algorithm", key) for key in _leaves(algorithm_class(spec.algorithm))]
     principal = principal_class(spec.mechanism)
-    if principal is not None and spec.principal_from is None:
-        places += [Place("principal", key) for key in _leaves(principal)]
+    taken = spec.principal_from is not None
+    if principal is not None:
+        places += [Place("principal", key) for key in _leaves(principal) if not taken or key in spec.principal]
+    places += [Place("resources", key) for key in _leaves(Resources)]
     return places + [Place("run", key) for key in BUDGETS]
 
 

@@ -10,28 +10,46 @@ from typing import NamedTuple
 
 from . import tables
 from .as_json import as_json
-from .compare import METRICS, Comparison, Group, Line
+from .compare import AUDITED, DISTANCES, METRICS, Comparison, Group, Line
 from .exact import ALPHA, NOT_SETTLED, Exact
-from .metrics import utility
 from .plaintext import Rows, columns, markdown
 from .statistics import Estimate
 from .tables import Published
 
 ALWAYS = ("welfare", "payment", "payment share", "utility")  # columns that stand even where they are 0 throughout
 INTERVALS = ("welfare", "payment share")  # metrics that stand with theirs; JSON has every one
-PERCENT = ("payment share", "compliance")
-HEADS = {"payment share": "share", "transfer volume": "transfers"}
+PERCENT = ("payment share", "compliance", "states right")
+HEADS = {
+    "payment share": "share", "transfer volume": "transfers", "followed payment": "paid",
+    "worst equilibrium": "worst eq.", "deviation regret": "dev. regret", "welfare to spe": "W to spe",
+    "payment to spe": "P to spe", "welfare to best rate": "W to rates", "payment to best rate": "P to rates",
+}  # fmt: skip
 EXACT: dict[str, Callable[[Exact], float | None]] = {
     "welfare": lambda exact: exact.welfare,
     "payment": lambda exact: exact.payment,
     "payment share": lambda exact: (
         exact.payment / exact.welfare if exact.payment is not None and exact.welfare > 0 else None
     ),
-    "utility": lambda exact: utility(exact.welfare, exact.payment or 0.0, ALPHA),
+    "principal return": lambda exact: exact.principal_return,
+    "utility": lambda exact: exact.utility(ALPHA),
 }
 
-MEANS = "Means of greedy play on unseen keys, [95% bootstrap interval over seeds]; utility is welfare / 0.1 - payment."
+MEANS = (
+    "Means of greedy play on unseen keys, [95% bootstrap interval over seeds]; utility is welfare / 0.1 - payment, "
+    "or where the principal has a return of its own that less the payment."
+)
 SOLVED = "Solved: the part of the seeds that close half of the gap from the selfish equilibrium to the optimum."
+JUDGED = (
+    "By `paymaster audit`, exactly. Followed, paid: welfare and payment if everyone does as is recommended. Gain: what "
+    "the best deviation of any agent then adds to its value, now by one step or at all by any policy. SPE ratio: value "
+    "of best replies / of following; IC ratio: the same while the others do what they learned. Worst eq.: welfare of "
+    "the worst equilibrium found. Learned gain: of a deviation from what was learned; dev. regret: what the actions of "
+    "an evaluated episode lose to best replies."
+)
+APART = (
+    "W, P to spe, to rates: evaluated welfare that is missing to, and payment that is more than, what the "
+    "subgame-perfect principal and the best committed rates come to."
+)
 ACROSS = "Across games: interquartile mean of the score (0: selfish equilibrium, 1: optimum)"
 OTHERS = "Published, each under rules of its own: not to be compared with the above unless the rules are the same"
 
@@ -59,9 +77,25 @@ def group_rows(group: Group) -> Rows:
     ]
 
 
-def _columns(group: Group) -> Iterator[Column]:
+def audited_rows(group: Group) -> Rows:
+    """The head and the lines of a group of which something is exactly known; no lines where nothing is."""
+    lines = [line for line in group.lines if _known(line)]
+    there = [metric for metric in (*AUDITED, *DISTANCES) if any(metric in _known(line) for line in lines)]
+    shown = [*_names(), *(_metric(metric) for metric in there)]
+    return [[column.head for column in shown], *([column.of_line(line) for column in shown] for line in lines)]
+
+
+def _known(line: Line) -> set[str]:
+    return {metric for metric in (*AUDITED, *DISTANCES) if line.values(metric)}
+
+
+def _names() -> Iterator[Column]:
     yield Column("mechanism", lambda line: line.name + f" ({line.source})" * bool(line.source), _exact_name)
     yield Column("learner", lambda line: line.algorithm, lambda exact: f"exact, {exact.kind}")
+
+
+def _columns(group: Group) -> Iterator[Column]:
+    yield from _names()
     for metric in METRICS:
         if metric in ALWAYS or _is_there(group, metric):
             yield _metric(metric)
@@ -105,8 +139,15 @@ def _blocks(
     for group in comparison.groups:
         yield title(group.title)
         yield table(group_rows(group))
+        if len(audited := audited_rows(group)) > 1:
+            yield table(audited)
     if comparison.groups:
         yield f"{MEANS} {SOLVED}" if any(group.exact for group in comparison.groups) else MEANS
+    known = {metric for group in comparison.groups for line in group.lines for metric in _known(line)}
+    if known & AUDITED.keys():
+        yield JUDGED
+    if known & DISTANCES.keys():
+        yield APART
     if comparison.across:
         yield title(ACROSS)
         yield table(_across(comparison))
@@ -154,7 +195,9 @@ def _is_there(group: Group, metric: str) -> bool:
 def _number(metric: str, value: float | None) -> str:
     if metric in PERCENT:
         return _percent(value)
-    return "" if value is None or math.isnan(value) else f"{value:.2f}"
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:+.2f}" if metric in DISTANCES else f"{value:.2f}"
 
 
 def _percent(value: float | None) -> str:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ..contracts.loop import Episodes
 from ..envs.config import UsageError
+from ..envs.core import hides_actions
 from .folders import RUN
 from .metrics import equality, payment_share
 from .spec import Resolved, RunSpec, read_spec
@@ -30,6 +31,7 @@ class Record:
         self.training: list[dict[str, Any]] = []
         self.steps: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
+        self.deviation_regret: dict[str, np.ndarray] = {}  # (E,) of a phase's finished episodes, where it is known
 
     def add(self, phase: str, steps: int, episodes: Episodes | None, training: Mapping[str, float]) -> None:
         """What happened in `phase` up to its environment step `steps`."""
@@ -48,17 +50,22 @@ class Record:
     def save(self, folder: Path) -> None:
         """Write episodes.parquet and training.parquet."""
         tables = [
-            episode_table(self.resolved, phase, self.finished(phase)) for phase in PHASES if phase in self.episodes
+            episode_table(self.resolved, phase, self.finished(phase), self.deviation_regret.get(phase))
+            for phase in PHASES
+            if phase in self.episodes
         ]
         pq.write_table(pa.concat_tables(tables), folder / EPISODES, compression="zstd")
         schema = pa.schema({"phase": pa.string(), "steps": pa.int64(), "name": pa.string(), "value": pa.float64()})
         pq.write_table(pa.Table.from_pylist(self.training, schema=schema), folder / TRAINING, compression="zstd")
 
 
-def episode_table(resolved: Resolved, phase: str, episodes: Episodes) -> pa.Table:
+def episode_table(
+    resolved: Resolved, phase: str, episodes: Episodes, deviation_regret: np.ndarray | None = None
+) -> pa.Table:
     """A row for each episode: which run's and phase's it is, and who earned, paid and received what.
 
-    Payment share, equality, compliance and deviation regret are empty where they are undefined or not known.
+    Payment share, equality, compliance and deviation regret are empty where they are undefined or not known,
+    `principal_return`, what the principal earns before it pays, where it has no rewards of its own but values welfare.
     """
     values, count = resolved.values, len(episodes.steps)
     welfare, payment = episodes.returns.sum(axis=1), episodes.payments.sum(axis=1)
@@ -76,8 +83,9 @@ def episode_table(resolved: Resolved, phase: str, episodes: Episodes) -> pa.Tabl
         "payment_share": _nullable(payment_share(welfare, payment)),
         "transfer_volume": episodes.transfer_volume,
         "compliance": _nullable(episodes.compliance),
-        "deviation_regret": pa.nulls(count, pa.float64()),
+        "deviation_regret": pa.nulls(count, pa.float64()) if deviation_regret is None else pa.array(deviation_regret),
         "equality": _nullable(equality(episodes.returns)),
+        "principal_return": _nullable(_own(resolved, episodes)),
     }
     for name, per_agent in (
         ("return", episodes.returns), ("payment", episodes.payments),
@@ -124,6 +132,10 @@ def _read(path: Path, phase: str | None, columns: list[str] | None) -> Any:
         return pq.read_table(path, columns=columns, filters=filters).to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _own(resolved: Resolved, episodes: Episodes) -> np.ndarray:
+    return episodes.principal_returns if hides_actions(resolved.game) else np.full(len(episodes.steps), np.nan)
 
 
 def _nullable(values: np.ndarray) -> pa.Array:

@@ -13,7 +13,8 @@ from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal
 from ..envs.config import UsageError
 from ..envs.core import Game, Scene
-from ..envs.render import recommended
+from ..envs.render import Panel, recommended
+from .panels import Columns, Offer, Step, Tally, panel, worded
 
 REPLAY = "replay.npz"
 
@@ -24,18 +25,19 @@ class Replay(NamedTuple):
     key: np.ndarray  # (1,) uint64
     actions: np.ndarray  # (T, N) int
     recommended: np.ndarray  # (T, N) int, -1 where nothing is recommended
-    promised: np.ndarray  # (T, N) what following pays, 0 where nothing is recommended
+    promised: np.ndarray  # (T, N) what following pays, 0 where nothing is; (T, N, K) where each verifiable fact pays
     rewards: np.ndarray  # (T, N) from the environment alone
     payments: np.ndarray  # (T, N) from the principal
     transfers: np.ndarray  # (T, N) net
     shaping: np.ndarray  # (T, N)
+    terms: np.ndarray  # (T, N) str: the terms of other mechanisms in words, empty where there are none
 
 
 class Frame(NamedTuple):
-    """A moment of an episode: what to draw, and what to write below it."""
+    """A moment of an episode: what to draw, and what to write beside it."""
 
     scene: Scene
-    line: str
+    panel: Panel
 
 
 def play(
@@ -50,11 +52,17 @@ def play(
     while not ended:
         step = loop.step(policy(loop.seen))
         terms, ledger, actions = step.transition.terms, step.ledger, step.transition.actions
-        if not isinstance(terms, Decisions):
-            terms = Decisions(np.full_like(actions, -1), np.zeros(actions.shape, np.float32))
-        rows.append((actions, *terms, step.transition.rewards, ledger.payments, ledger.received(), ledger.shaping))
+        words = np.array([worded(terms, len(game.agents))])
+        decided = terms if isinstance(terms, Decisions) else undecided(actions)
+        rewards = step.transition.rewards
+        rows.append((actions, *decided, rewards, ledger.payments, ledger.received(), ledger.shaping, words))
         ended = bool(step.ended[0])
     return Replay(key, *(np.concatenate(column) for column in zip(*rows, strict=True)))
+
+
+def undecided(actions: np.ndarray) -> Decisions:
+    """The decisions where nothing is recommended, in the shape of `actions`."""
+    return Decisions(np.full_like(actions, -1), np.zeros(actions.shape, np.float32))
 
 
 def save_replay(folder: Path, replay: Replay) -> None:
@@ -72,31 +80,42 @@ def load_replay(folder: Path) -> Replay:
 
 
 def frames(game: Game, replay: Replay) -> Iterator[Frame]:
-    """The episode again, from its start to its end: `T + 1` frames, with arrows for what is recommended next.
+    """The episode again, from its start to its end: `T + 1` frames, with marks for what is recommended next.
 
     Raises UsageError where the game's rules no longer give the rewards that were recorded.
     """
-    state = game.reset(replay.key)
-    yield Frame(_advised(game, replay, game.scene(state, None, 0), 0), _earned(replay, 0))
-    for t, actions in enumerate(replay.actions, 1):
+    columns = Columns(
+        advice=bool((replay.recommended >= 0).any()),
+        payments=bool(replay.payments.any() or (replay.recommended >= 0).any()),
+        transfers=bool(replay.transfers.any()),
+        shaping=bool(replay.shaping.any()),
+        terms=max(map(len, replay.terms.ravel().tolist())),
+    )
+    state, tally = game.reset(replay.key), Tally.start(len(game.agents))
+    yield _frame(game, replay, columns, game.scene(state, None, 0), tally)
+    for t, actions in enumerate(replay.actions):
         state, events = game.step(state, actions[None])
-        if not np.allclose(game.rewards(events)[0], replay.rewards[t - 1]):
+        if not np.allclose(game.rewards(events)[0], replay.rewards[t]):
             raise UsageError(
-                f"step {t} of the replay earns other rewards than were recorded: the game's rules have changed"
+                f"step {t + 1} of the replay earns other rewards than were recorded: the game's rules have changed"
             )
-        yield Frame(_advised(game, replay, game.scene(state, events, 0), t), _earned(replay, t))
+        money = replay.rewards[t], replay.payments[t], replay.transfers[t], replay.shaping[t]
+        complied, valued = actions == replay.recommended[t], float(game.principal_reward(events)[0])
+        tally = tally.after(Step(actions, *money, complied, valued))
+        yield _frame(game, replay, columns, game.scene(state, events, 0), tally)
 
 
-def _advised(game: Game, replay: Replay, scene: Scene, t: int) -> Scene:
-    if t == len(replay.recommended) or (replay.recommended[t] < 0).any():
+def _frame(game: Game, replay: Replay, columns: Columns, scene: Scene, tally: Tally) -> Frame:
+    """The moment after `tally.steps` steps, with what is on offer then."""
+    t = tally.steps
+    if t == len(replay.actions):
+        return Frame(scene, panel(game, columns, tally, None))
+    offer = Offer(replay.recommended[t], replay.promised[t], replay.terms[t].tolist())
+    return Frame(advised(game, scene, offer), panel(game, columns, tally, offer))
+
+
+def advised(game: Game, scene: Scene, offer: Offer) -> Scene:
+    """The scene with what is recommended, if anything is."""
+    if (offer.recommended < 0).any():
         return scene
-    return recommended(scene, [game.action_names[action] for action in replay.recommended[t]])
-
-
-def _earned(replay: Replay, t: int) -> str:
-    line = f"welfare {replay.rewards[:t].sum():.1f}"
-    if replay.payments.any() or (replay.recommended >= 0).any():
-        line += f", paid {replay.payments[:t].sum():.2f}"
-    if replay.transfers.any():
-        line += f", net transfers {', '.join(f'{net:+.2f}' for net in replay.transfers[:t].sum(axis=0))}"
-    return line
+    return recommended(scene, [game.action_names[action] for action in offer.recommended])

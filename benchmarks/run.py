@@ -7,9 +7,12 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..baselines import mechanism_class
 from ..contracts.core import Mechanism
 from ..contracts.loop import Episodes, Principal
+from ..envs.config import UsageError
 from . import folders
+from .audit import Exam, affordable, examine, write_audit
 from .overrides import override
 from .provenance import command, provenance
 from .record import Record, read_about, read_episodes, write_about
@@ -25,6 +28,7 @@ from .spec import (
     principal_settings,
     references,
     resolve,
+    resources_of,
 )
 
 RECENT = 500  # episodes over which progress tells welfare and payment so far
@@ -85,6 +89,8 @@ def perform(spec: RunSpec, out: Path) -> Iterator[Progress]:
     """
     import torch
 
+    from .hidden import states_right
+
     resolved = resolve(spec)
     folder = out / resolved.folder
     if folder.exists():
@@ -95,13 +101,19 @@ def perform(spec: RunSpec, out: Path) -> Iterator[Progress]:
     principal = yield from _principal(resolved, mechanism, out, record)
     policy = yield from _agents(resolved, mechanism, principal, record)
     evaluated = yield from _evaluated(resolved, mechanism, principal, policy, record)
+    exam = _exam(resolved, mechanism, principal, policy, evaluated)
+    if exam is not None:
+        record.deviation_regret["evaluate"] = exam.regrets
     with folders.whole(folder) as partial:
         record.save(partial)
         policy.save(partial / POLICY)
         if spec.principal_from is None and principal is not None:
             principal.save(partial / PRINCIPAL)
+        if exam is not None:
+            write_audit(partial, exam.audit)
         save_replay(partial, _replay(resolved, mechanism, principal, policy))
-        write_about(partial, _about(resolved, mechanism, record, started, evaluated))
+        right = states_right(resolved.game, mechanism, principal, policy)
+        write_about(partial, _about(resolved, mechanism, record, started, evaluated, right))
 
 
 def result(folder: Path) -> Result:
@@ -112,15 +124,15 @@ def result(folder: Path) -> Result:
 
 def load(folder: str | Path) -> Loaded:
     """What the run in `folder` learned. Raises UsageError where the folder holds no finished run."""
-    from ..learning.policy import Policy
+    from ..learning.policy import load_policy
 
     folder = Path(folder)
     about = read_about(folder / folders.RUN)
     spec = RunSpec.model_validate(about["spec"])
     resolved, out = resolve(spec), folder.absolute().parents[3]
     mechanism = given_mechanism(resolved, out)
-    principal = load_principal(resolved, out) if mechanism.principal else None
-    return Loaded(spec, resolved.game, mechanism, principal, Policy.load(folder / POLICY))
+    principal = load_principal(resolved, out, folder) if mechanism.principal else None
+    return Loaded(spec, resolved.game, mechanism, principal, load_policy(folder / POLICY))
 
 
 def given_mechanism(resolved: Resolved, out: Path) -> Mechanism:
@@ -129,12 +141,21 @@ def given_mechanism(resolved: Resolved, out: Path) -> Mechanism:
     return mechanism_of(resolved.spec, resolved.game, given)
 
 
-def load_principal(resolved: Resolved, out: Path) -> Any:
-    """The trained principal of a finished run in `out`: its own, or the one that it took from another."""
+def load_principal(resolved: Resolved, out: Path, own: Path | None = None) -> Any:
+    """The trained principal of a finished run in `out`: its own, in its folder `own`, or one taken from another run.
+
+    One that was taken may promise otherwise than it was trained to.
+    """
+    from ..contracts.exact_principal import ExactPrincipal
+    from ..contracts.outcome_dqn import OutcomePrincipal
     from ..contracts.principal_dqn import TrainedPrincipal
 
     source = resolved.spec.principal_from or resolved.spec
-    return TrainedPrincipal.load(out / resolve(source).folder / PRINCIPAL)
+    kinds: dict[str, Any] = {"dqn": TrainedPrincipal, "outcome-dqn": OutcomePrincipal, "exact": ExactPrincipal}
+    folder = own if own and resolved.spec.principal_from is None else out / resolve(source).folder
+    principal = kinds[mechanism_class(source.mechanism).principal].load(folder / PRINCIPAL)
+    changed = resolved.spec.principal if resolved.spec.principal_from else {}
+    return principal.promising(**changed) if changed else principal
 
 
 def _principal(resolved: Resolved, mechanism: Mechanism, out: Path, record: Record) -> Generator[Progress, None, Any]:
@@ -146,7 +167,13 @@ def _principal(resolved: Resolved, mechanism: Mechanism, out: Path, record: Reco
         return load_principal(resolved, out)
     settings = principal_settings(resolved.spec)
     return (
-        yield from _phase("train", phases.train_principal(resolved.game, settings, seed=resolved.spec.seed), record)
+        yield from _phase(
+            "train",
+            phases.train_principal(
+                resolved.game, settings, seed=resolved.spec.seed, resources=resources_of(resolved.spec)
+            ),
+            record,
+        )
     )
 
 
@@ -155,8 +182,9 @@ def _agents(resolved: Resolved, mechanism: Mechanism, principal: Any, record: Re
 
     spec = resolved.spec
     phase = phases.train_agents(
-        resolved.game, mechanism, principal, algorithm_settings(spec), seed=spec.seed, steps=spec.steps
-    )
+        resolved.game, mechanism, principal, algorithm_settings(spec),
+        seed=spec.seed, steps=spec.steps, resources=resources_of(spec),
+    )  # fmt: skip
     return (yield from _phase("validate", phase, record))
 
 
@@ -187,6 +215,16 @@ def _evaluated(
     return episodes
 
 
+def _exam(resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any, episodes: Episodes) -> Exam | None:
+    """The run's audit, where its game is small enough and its mechanism can be judged exactly."""
+    if not affordable(resolved.game):
+        return None
+    try:
+        return examine(resolved, mechanism, principal, policy, episodes.key)
+    except UsageError:
+        return None
+
+
 def _replay(resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any) -> Replay:
     from ..learning import phases
 
@@ -194,8 +232,9 @@ def _replay(resolved: Resolved, mechanism: Mechanism, principal: Any, policy: An
 
 
 def _about(
-    resolved: Resolved, mechanism: Mechanism, record: Record, started: dict[str, Any], episodes: Episodes
-) -> Any:
+    resolved: Resolved, mechanism: Mechanism, record: Record, started: dict[str, Any], episodes: Episodes,
+    right: float | None,
+) -> Any:  # fmt: skip
     return {
         "run": resolved.folder,
         "finished": True,
@@ -208,6 +247,7 @@ def _about(
         "evaluated": {
             "welfare": float(episodes.returns.sum(axis=1).mean()),
             "payment": float(episodes.payments.sum(axis=1).mean()),
+            "states_right": right,
         },
         **started,
     }

@@ -58,10 +58,12 @@ def jobs(specs: Iterable[RunSpec]) -> list[Job]:
     return list(found.values())
 
 
-def check_workers(workers: int, available: int) -> int:
-    """`workers`, where there are as many cores. Raises UsageError otherwise."""
-    if not 1 <= workers <= available:
-        raise UsageError(f"the number of workers must be from 1 to {available}, the cores there are (got {workers})")
+def check_workers(workers: int, cores: int, each: int = 1) -> int:
+    """`workers`, where there are cores for so many runs of `each` cores. Raises UsageError otherwise."""
+    most = max(1, cores // each)
+    if not 1 <= workers <= most:
+        there = f"{cores}, the cores there are" if each == 1 else f"{most}, since there are {cores} cores, {each} a run"
+        raise UsageError(f"the number of workers must be from 1 to {there} (got {workers})")
     return workers
 
 
@@ -77,14 +79,15 @@ def run_all(jobs: list[Job], out: Path, execute: Execute, *, workers: int) -> It
 
 
 @contextmanager
-def connected(workers: int | None, address: str | None, *, count: int) -> Iterator[int]:
+def connected(workers: int | None, address: str | None, *, count: int, each: int = 1) -> Iterator[int]:
     """Ray's cluster at `address`, or one of our own where more than one worker is wanted; gives the number of workers.
 
-    Without a number there are as many as cores, and no more than the `count` of runs. Raises UsageError for more
-    workers than cores, and where no cluster answers.
+    Without a number there are as many as the cores allow, of which a run takes up to `each`, and no more than the
+    `count` of runs. Raises UsageError for more workers than that, and where no cluster answers.
     """
     if address is None:
-        wanted = min(check_workers(cores() if workers is None else workers, cores()), max(count, 1))
+        most = max(1, cores() // each)
+        wanted = min(check_workers(most if workers is None else workers, cores(), each), max(count, 1))
         if wanted == 1:
             yield 1
             return
@@ -93,10 +96,11 @@ def connected(workers: int | None, address: str | None, *, count: int) -> Iterat
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ours = not ray.is_initialized()
     if ours:
-        _connect(address, None if address else wanted)
+        _connect(address, None if address else wanted * each)
     try:
         available = int(ray.cluster_resources().get("CPU", 0))
-        yield check_workers(min(available, max(count, 1)) if workers is None else workers, available)
+        most = max(1, available // each)
+        yield check_workers(min(most, max(count, 1)) if workers is None else workers, available, each)
     finally:
         if ours:
             ray.shutdown()

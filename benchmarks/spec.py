@@ -18,6 +18,7 @@ from ..envs.config import UsageError, configure, nearest, plain
 from ..envs.core import Game
 
 DEFAULT_STEPS = 200_000  # environment steps in which agents learn, where a single run names no budget
+PROMISE = ("nudge", "due", "bonus", "robust")  # settings of a learned principal that its training does not depend on
 PROBE = 0.5  # stands for a share that another run has yet to give, while the parameters around it are checked
 
 
@@ -48,6 +49,8 @@ class RunSpec(Model):
     """Settings of the principal's own training, where they differ from the defaults."""
     principal_from: RunSpec | None = None
     """The run whose trained principal is taken, frozen, instead of training one."""
+    resources: dict[str, Any] = {}
+    """Remote runners and learners, and GPUs, where any are used. They change what is learned, so they belong to it."""
     steps: int = Field(ge=1)
     """Environment steps of the phase validate: the budget, equal for all that are compared."""
     episodes: int = Field(1024, ge=1)
@@ -111,16 +114,18 @@ def resolve(spec: RunSpec) -> Resolved:
         "algorithm": spec.algorithm,
         "settings": plain(algorithm_settings(spec)),
         "principal": _principal_values(spec, mechanism),
+        "resources": plain(resources_of(spec)),
         "steps": spec.steps,
         "episodes": spec.episodes,
     }
+    for settings in (values["settings"], values["principal"]):
+        _check_encoder(game, settings or {})
     variant = digest(values)
     folder = (
         f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/s{spec.seed}-{digest([variant, spec.seed])}"
     )
-    return Resolved(
-        spec, game, {**values, "seed": spec.seed}, _name(mechanism, spec.mechanism, parameters), variant, folder
-    )
+    name = _name(mechanism, spec.mechanism, parameters, _told_of_principal(spec, mechanism))
+    return Resolved(spec, game, {**values, "seed": spec.seed}, name, variant, folder)
 
 
 def explicit(spec: RunSpec) -> RunSpec:
@@ -134,8 +139,9 @@ def explicit(spec: RunSpec) -> RunSpec:
             "rules": resolved.values["rules"],
             "parameters": parameters,
             "settings": resolved.values["settings"],
-            "principal": {} if spec.principal_from else resolved.values["principal"] or {},
+            "principal": spec.principal if spec.principal_from else resolved.values["principal"] or {},
             "principal_from": explicit(spec.principal_from) if spec.principal_from else None,
+            "resources": resolved.values["resources"],
         }
     )
 
@@ -178,6 +184,23 @@ def principal_settings(spec: RunSpec) -> Any:
     return configure(cls, spec.principal, what="the principal") if cls and spec.principal_from is None else None
 
 
+def resources_of(spec: RunSpec) -> Any:
+    """What the run may use beside its own process."""
+    from ..learning import Resources
+
+    return configure(Resources, spec.resources, what="the resources")
+
+
+def _check_encoder(game: Game, settings: Mapping[str, Any]) -> None:
+    """Raise UsageError for a convolution over what is no grid."""
+    shape = game.observation_space.shape
+    if settings.get("encoder") == "conv" and (len(shape) != (2 if game.classes else 3) or min(shape) < 2):
+        raise UsageError(
+            f"encoder: got 'conv', which reads a grid, and an observation of {type(game).__name__} has the shape "
+            f"{tuple(shape)}; ask for encoder 'mlp'"
+        )
+
+
 def digest(values: Any) -> str:
     """Eight hexadecimal digits that any change of the values changes."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
@@ -204,15 +227,29 @@ def _principal_values(spec: RunSpec, mechanism: Mechanism) -> Any:
         return None
     if spec.principal_from is None:
         return plain(principal_settings(spec))
-    if spec.principal:
-        raise UsageError("a principal taken from another run is not trained again: leave out its settings")
     _same_seed(spec, spec.principal_from)
     source = resolve(spec.principal_from)
     if not isinstance(source.values["principal"], dict) or "from" in source.values["principal"]:
         raise UsageError(
             f"{source.name}/{spec.principal_from.algorithm} trains no principal that could be taken from it"
         )
-    return {"from": f"{source.name}/{spec.principal_from.algorithm}", "variant": source.variant}
+    changed = _promise(spec)
+    return {"from": f"{source.name}/{spec.principal_from.algorithm}", "variant": source.variant, **changed}
+
+
+def _promise(spec: RunSpec) -> dict[str, Any]:
+    """How a principal taken from another run promises where that differs: the settings that no training depends on."""
+    from ..learning import PRINCIPALS
+
+    allowed = PROMISE if principal_class(spec.mechanism) is PRINCIPALS["dqn"] else ()
+    refused = sorted(set(spec.principal) - set(allowed))
+    if refused:
+        raise UsageError(
+            f"a principal taken from another run is not trained again: got {', '.join(refused)}, allowed "
+            f"{'is ' + ', '.join(allowed) if allowed else 'is no setting'}"
+        )
+    checked = plain(configure(PRINCIPALS["dqn"], spec.principal, what="the principal"))
+    return {name: checked[name] for name in sorted(spec.principal)}
 
 
 def _same_seed(spec: RunSpec, source: RunSpec) -> None:
@@ -220,7 +257,7 @@ def _same_seed(spec: RunSpec, source: RunSpec) -> None:
         raise UsageError(f"seed {spec.seed} depends on a run of seed {source.seed}: they must be the same")
 
 
-def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any]) -> str:
+def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], principal: Mapping[str, Any]) -> str:
     fields = type(mechanism).__pydantic_fields__  # type: ignore[attr-defined]
     changed = {
         name: value["from"] if isinstance(value, dict) and "from" in value else value
@@ -228,4 +265,11 @@ def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any]) -> str:
         if fields[name].is_required()
         or value != to_jsonable_python(fields[name].get_default(call_default_factory=True))
     }
-    return " ".join([id, *(f"{name}={value}" for name, value in changed.items())])
+    return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **principal}.items())])
+
+
+def _told_of_principal(spec: RunSpec, mechanism: Mechanism) -> dict[str, Any]:
+    """What a run's name says of its principal: how it was solved for, or promises otherwise than it was trained."""
+    if not mechanism.principal or (spec.principal_from is None and mechanism.principal != "exact"):
+        return {}
+    return dict(spec.principal)

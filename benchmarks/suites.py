@@ -48,6 +48,8 @@ class Suite(Model):
     description: str = ""
     game: str
     rules: dict[str, Any] = Field({})
+    variations: tuple[dict[str, Any], ...] = Field(({},), min_length=1)
+    """Rules over the suite's own: every run is made once under each."""
     steps: int = Field(ge=1)
     """Environment steps in which fresh agents learn under each mechanism: equal for all."""
     episodes: int = Field(1024, ge=1)
@@ -57,6 +59,8 @@ class Suite(Model):
     """For each algorithm, where its settings differ from the defaults."""
     principal: dict[str, Any] = Field({})
     """Where the settings of a principal's training differ from the defaults."""
+    resources: dict[str, Any] = Field({})
+    """Remote runners and learners, and GPUs, of every run."""
     runs: tuple[Entry, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -88,12 +92,21 @@ def load_suite(name: str) -> Suite:
 
 
 def expand(suite: Suite, *, seeds: int | None = None, first: int = 0) -> list[RunSpec]:
-    """The suite's runs, seed by seed, each with those it depends on. Raises UsageError for a broken reference."""
+    """The suite's runs, seed by seed and within it variation by variation, each with those it depends on.
+
+    Raises UsageError for a broken reference.
+    """
     count = suite.seeds if seeds is None else seeds
     if count < 1:
         raise UsageError(f"the number of seeds must be at least 1 (got {count})")
     entries = {entry.name: entry for entry in suite.runs}
-    return [_spec(suite, entries, entry, seed, ()) for seed in range(first, first + count) for entry in suite.runs]
+    varied = [suite.model_copy(update={"rules": {**suite.rules, **rules}}) for rules in suite.variations]
+    return [
+        _spec(each, entries, entry, seed, ())
+        for seed in range(first, first + count)
+        for each in varied
+        for entry in suite.runs
+    ]
 
 
 def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, above: tuple[str, ...]) -> RunSpec:
@@ -113,8 +126,9 @@ def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, abov
         parameters={name: _parameter(value, other) for name, value in entry.parameters.items()},
         algorithm=entry.algorithm,
         settings={**suite.settings.get(entry.algorithm, {}), **entry.settings},
-        principal={**suite.principal, **entry.principal} if own and _trains(entry) else {},
+        principal={**suite.principal, **entry.principal} if own and _trains(entry) else entry.principal,
         principal_from=None if own else other(entry.principal_from),
+        resources=suite.resources,
         steps=suite.steps,
         episodes=suite.episodes,
         seed=seed,

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +14,15 @@ from pydantic import ConfigDict, Field, FiniteFloat, Json, TypeAdapter, Validati
 from pydantic.dataclasses import dataclass
 
 from ..envs.config import UsageError
+from .audit import Audit, Money, read_audit, regret
 from .folders import RUN, runs
 from .record import read_about, read_episodes
 from .spec import faults
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "results" / "published.csv"
-MEANS = ("welfare", "principal_payment", "transfer_volume", "equality", "compliance", "deviation_regret")
+MEANS = (
+    "welfare", "principal_payment", "transfer_volume", "equality", "compliance", "deviation_regret", "principal_return",
+)  # fmt: skip
 
 Word = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]  # printable: it ends on somebody's terminal
 Count = Annotated[int, Field(ge=0)]
@@ -52,6 +56,20 @@ class Evaluated:
     compliance: FiniteFloat | None
     deviation_regret: FiniteFloat | None
     run: Word  # its folder, relative
+    principal_return: FiniteFloat | None = None  # before it pays; None where the principal values welfare
+    states_right: FiniteFloat | None = None  # the share in which agents do as the exact principal has them do
+    followed_welfare: FiniteFloat | None = None  # of an audit, as all below: if everyone does as is recommended
+    followed_payment: FiniteFloat | None = None
+    followed_gain_now: FiniteFloat | None = None  # the largest of any agent, by deviating in one step
+    followed_gain: FiniteFloat | None = None  # by its best policy
+    spe_ratio: FiniteFloat | None = None  # values of best replies / of following, while the others follow
+    ic_ratio: FiniteFloat | None = None  # ... while the others do what they learned
+    learned_gain: FiniteFloat | None = None  # the largest of any agent, by its best policy against what was learned
+    worst_welfare: FiniteFloat | None = None  # of the equilibria found under the mechanism
+    welfare_regret_spe: FiniteFloat | None = None  # evaluated, to the subgame-perfect principal: what is missing
+    payment_regret_spe: FiniteFloat | None = None  # ... what is paid more
+    welfare_regret_best_rate: FiniteFloat | None = None  # the same to the best committed rates
+    payment_regret_best_rate: FiniteFloat | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -96,6 +114,7 @@ def of_run(folder: Path) -> Evaluated:
         if not len(means):
             raise ValueError("it holds no evaluated episode")
         values = {name: _number(means[name].mean()) for name in MEANS}
+        values |= _audited(read_audit(folder), Money(welfare=welfare, payment=payment), values)
         same = ("game", "game_version", "rules", "mechanism", "algorithm", "seed", "steps")
         row: dict[str, Any] = {name: resolved[name] for name in same} | values
         return Evaluated(
@@ -109,6 +128,7 @@ def of_run(folder: Path) -> Evaluated:
             seconds=round(sum(about["seconds"].values()), 1),
             episodes=len(means),
             payment_share=float(payment / welfare) if welfare > 0 else None,
+            states_right=about["evaluated"].get("states_right"),
             run=about["run"],
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -147,11 +167,16 @@ def _read_table(path: Path) -> tuple[list[Evaluated], list[Published]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     for cls in (Evaluated, Published):
-        if columns == set(cls.__dataclass_fields__):
+        if _required(cls) <= columns <= set(cls.__dataclass_fields__):
             rows = list(_rows(path, cls, lines))
             return (rows, []) if cls is Evaluated else ([], rows)
-    missing = ", ".join(sorted(set(Evaluated.__dataclass_fields__) - columns)) or "none"
+    missing = ", ".join(sorted(_required(Evaluated) - columns)) or "none"
     raise UsageError(f"{path} is no table of ours: columns missing: {missing}")
+
+
+def _required(cls: Any) -> set[str]:
+    """The columns without which a table is none of ours; those that came later may be missing."""
+    return {name for name, field in cls.__dataclass_fields__.items() if field.default is MISSING}
 
 
 def _rows(path: Path, cls: Any, lines: list[dict[str, Any]]) -> Iterator[Any]:
@@ -163,6 +188,28 @@ def _rows(path: Path, cls: Any, lines: list[dict[str, Any]]) -> Iterator[Any]:
             yield adapter.validate_python(values)
         except ValidationError as error:
             raise UsageError(f"{path} is damaged in line {number}: {faults(error)}") from None
+
+
+def _audited(audit: Audit | None, evaluated: Money, known: dict[str, float | None]) -> dict[str, float | None]:
+    """The columns of an audit; regrets are those of what was evaluated, beside which they stand."""
+    if audit is None:
+        return {}
+    followed = audit.followed
+    worst = [each.welfare for each in audit.equilibria if each.found == audit.worst]
+    columns: dict[str, float | None] = {
+        "followed_welfare": followed.welfare if followed else None,
+        "followed_payment": followed.payment if followed else None,
+        "followed_gain_now": max(followed.gain_now) if followed else None,
+        "followed_gain": max(followed.gain) if followed else None,
+        "spe_ratio": audit.spe_ratio,
+        "ic_ratio": audit.ic_ratio,
+        "learned_gain": max(audit.learned.gain),
+        "worst_welfare": worst[0] if worst else None,
+        "deviation_regret": audit.deviation_regret if known["deviation_regret"] is None else known["deviation_regret"],
+    }
+    for name, benchmark in audit.benchmarks.items():
+        columns |= {f"{kind}_regret_{name}": value for kind, value in regret(evaluated, benchmark)}
+    return columns
 
 
 def _cell(value: Any) -> Any:

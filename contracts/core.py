@@ -46,10 +46,13 @@ class Transition(NamedTuple):
 
 
 class Decisions(NamedTuple):
-    """What a principal decides for one step: a recommended action for each agent and the pay for following it."""
+    """What a principal decides for one step: a recommended action for each agent, and the pay.
+
+    That is for following it, unless the mechanism pays for something else.
+    """
 
     recommended: np.ndarray  # (B, N) int
-    promised: np.ndarray  # (B, N) float32, >= 0
+    promised: np.ndarray  # (B, N) float32, >= 0; (B, N, K) where each of K verifiable facts has its price
 
 
 @configuration
@@ -64,6 +67,11 @@ class Mechanism:
 
     principal: ClassVar[str] = ""  # the learned principal it needs ("dqn"), empty for none
     terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
+
+    @property
+    def promised_shape(self) -> tuple[int, ...]:
+        """Of what a principal promises in one environment."""
+        return (len(self.game.agents),)
 
     def start(self, keys: np.ndarray) -> Any:
         """The memory of new episodes, one for each key (B,)."""

@@ -1,11 +1,13 @@
 """The exact equilibria of a game that fits in a table: what is optimal, what selfishness gives, what a principal pays.
 
 Five solutions, each by its rule (`RULES`): the social optimum; the selfish Markov equilibria that at every stage take
-the pure equilibrium of highest, or lowest, total continuation value (rules of selection, not bounds: where a stage has
-no pure equilibrium the joint action with the smallest largest regret is taken, and both the number of such stages and
-what a best reply would gain are reported); and the subgame-perfect equilibrium of a principal who cannot commit, who
-pays the least that makes its recommendation a best response, to the others' recommended actions or, `dominant`, to
-every action of theirs, and maximises `welfare / alpha - payments` (Ivanov et al. 2024, with observable actions).
+the pure equilibrium of highest, or lowest, total continuation value (rules of selection, not bounds); and the
+subgame-perfect equilibrium of a principal who cannot commit, who pays the least that makes its recommendation a best
+response, to the others' recommended actions or, `dominant`, to every action of theirs, and maximises
+`welfare / alpha - payments` (Ivanov et al. 2024, with observable actions). Where a stage has no pure equilibrium agents
+mix (`mixed` says what is found); where nothing is found the joint action with the smallest largest regret is taken, and
+the number of such stages and what a best reply would gain are reported. Beside them stands the best committed contract
+of a simple family (`commitment`).
 
 Each is solved over the finite horizon by backward induction, undiscounted, or with a discount for the stationary
 game that never ends (`stationary` says what is done where the rule does not settle); both are evaluated over the
@@ -15,17 +17,22 @@ undiscounted horizon.
 from __future__ import annotations
 
 import time
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..envs import FAMILIES, family, make
 from ..envs.config import UsageError, nearest, plain
-from ..envs.core import Game
-from .evaluation import deviation_gains, evaluate_policy
-from .stage_games import COOPERATIVE, DOMINANT, HIGHEST, LOWEST, PRINCIPAL, sweep
-from .stationary import stationary
+from ..envs.core import Game, hides_actions
+from . import hidden_actions
+from .commitment import Committed, best_rate
+from .evaluation import Mixed, deviation_gains, evaluate_policy
+from .policy import policy
+from .stage_games import COOPERATIVE, DOMINANT, HIGHEST, LOWEST, PRINCIPAL
 from .tabulate import Table, tabulate
+from .threads import at_once
 
 RULES = {
     "cooperative": COOPERATIVE,
@@ -39,14 +46,15 @@ RULES = {
 class Solution(NamedTuple):
     """A policy for every agent, what it is paid for following it, and what that comes to over the horizon."""
 
-    actions: np.ndarray  # (S, N) int where stationary, else (T, S, N)
+    actions: np.ndarray  # (S, N) int where stationary, else (T, S, N); where an agent mixes, its most probable action
     promised: np.ndarray  # the same shape, float64; zero without a principal
+    mixed: Mixed  # the (state, step) pairs without a pure equilibrium, in which agents mix
+    unresolved: int  # how many pairs have no equilibrium that was found
+    residual: float  # by how much a stationary solution's values still moved, relative; 0 for a finite horizon
+    settled: bool  # whether the rule alone gave it; else `gains` say what it is worth
     returns: np.ndarray  # (N,) from the environment alone, undiscounted
     payments: np.ndarray  # (N,)
     gains: np.ndarray  # (N,) what each agent's best reply would add in the game that was solved
-    unresolved: int  # (state, step) pairs without a pure equilibrium
-    residual: float  # by how much a stationary solution's values still moved, relative; 0 for a finite horizon
-    settled: bool  # whether the rule alone gave it; else `gains` say what it is worth
 
     @property
     def welfare(self) -> float:
@@ -64,33 +72,77 @@ def solve(table: Table, rule: str, horizon: int, *, discount: float | None = Non
     principal in welfare: it maximises welfare / alpha - payments. Raises UsageError for values out of range.
     """
     _check(rule, horizon, discount, alpha)
-    if discount is None:
-        actions, promised, unresolved = _backward_induction(table, RULES[rule], horizon, alpha)
-        residual, settled = 0.0, True
-    else:
-        stage, residual, settled = stationary(table, RULES[rule], discount, alpha)
-        actions, promised, unresolved = table.actions[stage.joint], stage.promised, int(stage.unresolved.sum())
-    worth = evaluate_policy(table, actions, promised, horizon)
-    gains = deviation_gains(table, actions, promised, horizon, discount=discount)
-    return Solution(actions, promised, worth.returns, worth.payments, gains, unresolved, residual, settled)
+    found = policy(table, RULES[rule], horizon, discount=discount, alpha=alpha)
+    actions, promised, mixed = found.actions, found.promised, found.mixed
+    worth = evaluate_policy(table, actions, promised, horizon, mixed=mixed)
+    gains = deviation_gains(table, actions, promised, horizon, discount=discount, mixed=mixed)
+    return Solution(
+        actions, promised, mixed, found.unresolved, found.residual, found.settled, worth.returns, worth.payments, gains
+    )
 
 
-def summary(game: Game, alpha: float = 0.1, discount: float | None = None) -> dict[str, Any]:
-    """Every solution of `game` as JSON-ready values; `seconds` includes making the table.
+class Told(Protocol):
+    """What is told how far the solver is: what it does, and how much of that is done, of 1."""
+
+    def __call__(self, what: str, share: float) -> None: ...
+
+
+class Solved(NamedTuple):
+    """Every solution of a game, and the best committed rates."""
+
+    table: Table
+    solutions: dict[str, Solution]  # by rule
+    best_rate: Committed
+    seconds: float  # making the table included
+
+
+def solve_all(
+    game: Game,
+    alpha: float = 0.1,
+    discount: float | None = None,
+    *,
+    table: Table | None = None,
+    told: Told = lambda what, share: None,
+) -> Solved:
+    """Every solution of `game`, whose `table` may be known already.
 
     Raises UsageError for a game that cannot be tabulated or is too large.
     """
     began = time.perf_counter()
-    table = tabulate(game)
-    rows = {rule: _row(solve(table, rule, game.horizon, discount=discount, alpha=alpha)) for rule in RULES}
+    _check("principal", game.horizon, discount, alpha)
+    table = tabulate(game, progress=partial(told, "table")) if table is None else table
+    done = count(1)
+
+    def solution(rule: str) -> Solution:
+        found = solve(table, rule, game.horizon, discount=discount, alpha=alpha)
+        told("equilibria", next(done) / len(RULES))
+        return found
+
+    solutions = dict(zip(RULES, at_once(solution, RULES), strict=True))
+    rates = best_rate(table, game.horizon, discount=discount, alpha=alpha, progress=partial(told, "committed rates"))
+    return Solved(table, solutions, rates, time.perf_counter() - began)
+
+
+def summary(
+    game: Game, alpha: float = 0.1, discount: float | None = None, *, table: Table | None = None
+) -> dict[str, Any]:
+    """Every solution of `game` as JSON-ready values. Raises UsageError as `solve_all` does."""
+    if hides_actions(game):
+        return {"game": game_name(game), "rules": plain(game), **hidden_actions.summary(game, discount)}
+    return summarised(game, alpha, discount, solve_all(game, alpha, discount, table=table))
+
+
+def summarised(game: Game, alpha: float, discount: float | None, solved: Solved) -> dict[str, Any]:
+    """What was `solved` as JSON-ready values."""
+    rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.best_rate
     return {
         "game": game_name(game),
         "rules": plain(game),
-        "states": table.states,
+        "states": solved.table.states,
         "horizon": game.horizon,
         "discount": discount,
         "alpha": alpha,
-        "seconds": round(time.perf_counter() - began, 3),
+        "seconds": round(solved.seconds, 3),
         "cooperative": {key: rows["cooperative"][key] for key in ("welfare", "returns")},
         "selfish": {
             rule: {key: value for key, value in rows[rule].items() if key != "payment"}
@@ -98,6 +150,13 @@ def summary(game: Game, alpha: float = 0.1, discount: float | None = None) -> di
         },
         "principal": rows["principal"],
         "principal_dominant": rows["dominant"],
+        "best_rate": {
+            "welfare": rates.welfare,
+            "payment": rates.payment,
+            "returns": rates.returns.tolist(),
+            "rates": dict(zip(game.verifiable, rates.rates, strict=True)),
+            "gain": float(rates.gains.max()),
+        },
     }
 
 
@@ -108,19 +167,6 @@ def game_name(game: Game) -> str:
             same = [preset for preset in family(name).presets if make(f"{name}/{preset}") == game]
             return f"{name}/{same[0]}" if same else name
     return type(game).__name__
-
-
-def _backward_induction(table: Table, rule: int, horizon: int, alpha: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """The policy (T, S, N), its payments and the number of stages without a pure equilibrium."""
-    S, _, N = table.rewards.shape
-    actions, promised = np.empty((horizon, S, N), np.int16), np.empty((horizon, S, N))
-    values, unresolved = np.zeros((S, N + 1)), 0
-    for t in reversed(range(horizon)):
-        stage = sweep(table, values, rule=rule, alpha=alpha, discount=1.0)
-        values = stage.values
-        actions[t], promised[t] = table.actions[stage.joint], stage.promised
-        unresolved += int(stage.unresolved.sum())
-    return actions, promised, unresolved
 
 
 def _check(rule: str, horizon: int, discount: float | None, alpha: float) -> None:
@@ -140,6 +186,7 @@ def _row(solution: Solution) -> dict[str, Any]:
         "payment": solution.payment,
         "returns": solution.returns.tolist(),
         "gain": float(solution.gains.max()),
+        "mixed": len(solution.mixed.cells),
         "unresolved": solution.unresolved,
         "residual": solution.residual,
         "settled": solution.settled,

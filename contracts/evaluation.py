@@ -1,7 +1,7 @@
 """What a given policy or contract is worth, exactly: returns, payments, and what each agent could gain by deviating.
 
-Policies are `(S, N)` where they are stationary and `(T, S, N)` where they depend on the step. Values are expected over
-the table's starts and outcomes; nothing is sampled.
+Policies are `(S, N)` where they are stationary and `(T, S, N)` where they depend on the step; where agents mix, `Mixed`
+says so. Values are expected over the table's starts and outcomes; nothing is sampled.
 """
 
 from __future__ import annotations
@@ -14,12 +14,24 @@ import numpy as np
 from ..envs.config import UsageError
 from ..envs.core import Game
 from .loop import Principal
-from .stage_games import TIE
+from .mixed import TIE
+from .stage_games import chance
 from .tabulate import Table, tabular
 
 HOLD = 50  # steps that a stationary reply is held between two improvements of it
 CLOSE = 1e-12  # a stationary value has converged when it moves by less, relative to 1 + its size
 LONGEST = 2_000  # improvements after which that is given up
+
+
+class Mixed(NamedTuple):
+    """Where agents mix, each on its own, instead of doing what the policy says."""
+
+    cells: np.ndarray  # (M,) int64: the state s, or t * S + s where the policy depends on the step
+    strategies: np.ndarray  # (M, N, A) float64, each agent's probabilities
+
+    @staticmethod
+    def nowhere(table: Table) -> Mixed:
+        return Mixed(np.zeros(0, np.int64), np.zeros((0, table.rewards.shape[2], table.action_count)))
 
 
 class Evaluation(NamedTuple):
@@ -54,12 +66,12 @@ def principal_table(principal: Principal, game: Game) -> tuple[np.ndarray, np.nd
     return np.asarray(decisions.recommended), np.asarray(decisions.promised, np.float64)
 
 
-def evaluate_policy(table: Table, actions: np.ndarray, promised: np.ndarray, horizon: int) -> Evaluation:
+def evaluate_policy(
+    table: Table, actions: np.ndarray, promised: np.ndarray, horizon: int, *, mixed: Mixed | None = None
+) -> Evaluation:
     """Play `actions` over an undiscounted episode, each agent paid what is `promised` at every step."""
-    joint, due = _over_time(table, actions, promised)
-    return Evaluation(
-        *_forward(table.rewards, table.offsets, table.successors, table.probabilities, table.start, joint, due, horizon)
-    )
+    joint, due = _over_time(table, actions, promised, mixed)
+    return Evaluation(*_forward(table, joint, due, _strategies(table, mixed), horizon))
 
 
 def audit(
@@ -75,24 +87,40 @@ def audit(
 
 
 def deviation_gains(
-    table: Table, actions: np.ndarray, promised: np.ndarray, horizon: int, *, discount: float | None = None
+    table: Table,
+    actions: np.ndarray,
+    promised: np.ndarray,
+    horizon: int,
+    *,
+    discount: float | None = None,
+    mixed: Mixed | None = None,
 ) -> np.ndarray:
     """(N,): what each agent's best reply adds to its value while the others follow, averaged over the starts.
 
     `promised` is paid for following only. Finite without a `discount`, stationary and discounted with one.
     """
-    joint, due = _over_time(table, actions, promised)
+    joint, due = _over_time(table, actions, promised, mixed)
+    strategies = _strategies(table, mixed)
     if discount is not None and len(joint) > 1:
         raise UsageError("a policy that depends on the step has no discounted value: leave the discount out")
     gains = np.empty(actions.shape[-1])
     for i in range(len(gains)):
         if discount is None:
-            best, kept = (_finite(table, joint, due, i, horizon, reply) for reply in (True, False))
+            best, kept = (_finite(table, joint, due, strategies, i, horizon, reply) for reply in (True, False))
         else:
-            kept, _ = stationary_reply(table, joint[0], due[0], i, discount, improve=False)
-            best, _ = stationary_reply(table, joint[0], due[0], i, discount, values=kept)
+            kept, _ = _stationary(table, joint[0], due[0], strategies, i, discount, None, improve=False)
+            best, _ = _stationary(table, joint[0], due[0], strategies, i, discount, kept, improve=True)
         gains[i] = max(0.0, table.start @ (best - kept))
     return gains
+
+
+def action_values(table: Table, joint: np.ndarray, agent: int, values: np.ndarray, discount: float) -> np.ndarray:
+    """(S, A): what each action of an agent is worth where the others keep to `joint` (S,) and `values` (S,) follow."""
+    stride = table.action_count ** (table.rewards.shape[2] - 1 - agent)
+    own = joint - table.actions[joint, agent] * stride
+    j = own[:, None] + stride * np.arange(table.action_count)
+    s = np.arange(table.states)[:, None]
+    return table.rewards[s, j, agent] + _ahead(table, values, discount)[table.following[s, j]]
 
 
 def stationary_reply(
@@ -108,33 +136,67 @@ def stationary_reply(
     """An agent's value (S,) of its best reply to `joint` (S,), and the joint actions (S,) with that reply in it.
 
     It is paid `due[:, agent]` where it keeps to `joint`, and keeps to it where that is as good. Without `improve`, the
-    value of keeping to it everywhere. `values` is a first guess. Policy iteration, evaluated by successive steps.
+    value of keeping to it everywhere. `values` is a first guess.
     """
-    values = np.zeros(table.states) if values is None else values
+    values, reply = _stationary(table, joint, due, _strategies(table, None), agent, discount, values, improve)
+    own = table.actions[joint, agent]
+    stride = table.action_count ** (table.rewards.shape[2] - 1 - agent)
+    return values, joint + np.where(reply < 0, 0, reply - own) * stride
+
+
+def _stationary(
+    table: Table,
+    joint: np.ndarray,
+    due: np.ndarray,
+    strategies: np.ndarray,
+    agent: int,
+    discount: float,
+    values: np.ndarray | None,
+    improve: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`stationary_reply` to agents that may mix; the reply (S,) is an action, or -1 to keep to one's part.
+
+    Policy iteration, evaluated by successive steps and leaps.
+    """
+    values = np.zeros(table.states) if values is None else np.ascontiguousarray(values)
     for _ in range(LONGEST):
-        better, reply = _step_back(table, joint, due, agent, values, discount, improve)
+        better, reply = _reply(table, table.action_count, joint, due, strategies, agent, values, discount, improve)
         moved = np.abs(better - values).max()
         values = better
         if moved <= CLOSE * (1.0 + np.abs(values).max()):
             break
-        values = _hold(
-            table.rewards, table.offsets, table.successors, table.probabilities,
-            reply, np.where(reply == joint, due[:, agent], 0.0), agent, values, discount, HOLD,
-        )  # fmt: skip
+        held = _hold(table, joint, due, strategies, reply, agent, values, discount, HOLD)
+        values = leap(_hold(table, joint, due, strategies, reply, agent, held, discount, 1), held, discount)
     return values, reply
 
 
-def _finite(table: Table, joint: np.ndarray, due: np.ndarray, agent: int, horizon: int, improve: bool) -> np.ndarray:
+def leap(values: np.ndarray, before: np.ndarray, discount: float) -> np.ndarray:
+    """Where `values` (S, ...) will have gone if every state goes on moving as one, as it did since the step `before`.
+
+    With a discount g near 1 that is most of what successive steps still do: a move by m is followed by moves by
+    g m, g^2 m, ..., in all g / (1 - g) m (the bounds of MacQueen 1966). Where states move apart nothing is changed.
+    """
+    moved = values - before
+    low, high = moved.min(axis=0), moved.max(axis=0)
+    together = high - low <= 0.5 * np.abs(high + low)
+    return values + np.where(together, discount / (1.0 - discount) * (high + low) / 2.0, 0.0)
+
+
+def _finite(
+    table: Table, joint: np.ndarray, due: np.ndarray, strategies: np.ndarray, agent: int, horizon: int, improve: bool
+) -> np.ndarray:
     """(S,): an agent's undiscounted value of its best reply, or of following, at the first of `horizon` steps."""
     values = np.zeros(table.states)
     for t in reversed(range(horizon)):
-        now = min(t, len(joint) - 1)
-        values, _ = _step_back(table, joint[now], due[now], agent, values, 1.0, improve)
+        now, A = min(t, len(joint) - 1), table.action_count
+        values, _ = _reply(table, A, joint[now], due[now], strategies, agent, values, 1.0, improve)
     return values
 
 
-def _over_time(table: Table, actions: np.ndarray, promised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The policy as (T, S) joint actions and (T, S, N) payments; T is 1 where it is stationary."""
+def _over_time(
+    table: Table, actions: np.ndarray, promised: np.ndarray, mixed: Mixed | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The policy as (T, S) choices, as of a `Stage`, and (T, S, N) payments; T is 1 where it is stationary."""
     shape = (table.states, table.rewards.shape[2])
     if actions.ndim not in (2, 3) or actions.shape[-2:] != shape or promised.shape != actions.shape:
         raise UsageError(
@@ -142,104 +204,139 @@ def _over_time(table: Table, actions: np.ndarray, promised: np.ndarray) -> tuple
             f"got actions {actions.shape} and payments {promised.shape}"
         )
     joint, due = table.joint(actions), np.asarray(promised, np.float64)
+    if mixed is not None:
+        joint.reshape(-1)[mixed.cells] = len(table.actions) + np.arange(len(mixed.cells))
     return (joint, due) if actions.ndim == 3 else (joint[None], due[None])
 
 
-def _step_back(
-    table: Table, joint: np.ndarray, due: np.ndarray, agent: int, values: np.ndarray, discount: float, improve: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """An agent's values one step earlier, and the joint actions that give them."""
-    stride = table.action_count ** (table.rewards.shape[2] - 1 - agent)
-    earlier: tuple[np.ndarray, np.ndarray] = _reply(
-        table.rewards, table.offsets, table.successors, table.probabilities, table.actions, table.action_count,
-        stride, joint, due, agent, values, discount, improve,
-    )  # fmt: skip
-    return earlier
+def _strategies(table: Table, mixed: Mixed | None) -> np.ndarray:
+    return (Mixed.nowhere(table) if mixed is None else mixed).strategies
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
+def _ahead(table: Table, values: np.ndarray, discount: float) -> np.ndarray:
+    """(D,): what the `values` (S,) of the next state come to in each distribution, discounted."""
+    D = len(table.offsets) - 1
+    ahead = np.zeros(D)
+    for d in range(D):
+        for e in range(table.offsets[d], table.offsets[d + 1]):
+            ahead[d] += table.probabilities[e] * values[table.successors[e]]
+        ahead[d] *= discount
+    return ahead
+
+
+@numba.njit(cache=True, nogil=True)
 def _forward(
-    rewards: np.ndarray,
-    offsets: np.ndarray,
-    successors: np.ndarray,
-    probabilities: np.ndarray,
-    start: np.ndarray,
-    joint: np.ndarray,
-    due: np.ndarray,
-    horizon: int,
+    table: Table, joint: np.ndarray, due: np.ndarray, strategies: np.ndarray, horizon: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Carry the distribution over states forward, adding up what is earned and paid on the way."""
-    S, J, N = rewards.shape
+    S, J, N = table.rewards.shape
     returns, payments = np.zeros(N), np.zeros(N)
-    share = start.copy()
+    share = table.start.copy()
     for t in range(horizon):
         now = min(t, joint.shape[0] - 1)
-        following = np.zeros(S)
+        taken = np.zeros(len(table.offsets) - 1)  # how probable each distribution is
         for s in range(S):
             if share[s] > 0.0:
-                j = joint[now, s]
+                cell = joint[now, s]
+                for j in range(cell, cell + 1) if cell < J else range(J):
+                    part = share[s]
+                    if cell >= J:
+                        part *= chance(table.actions, j, strategies[cell - J])
+                    taken[table.following[s, j]] += part
+                    for i in range(N):
+                        returns[i] += part * table.rewards[s, j, i]
                 for i in range(N):
-                    returns[i] += share[s] * rewards[s, j, i]
                     payments[i] += share[s] * due[now, s, i]
-                for e in range(offsets[s * J + j], offsets[s * J + j + 1]):
-                    following[successors[e]] += share[s] * probabilities[e]
-        share = following
+        share = np.zeros(S)
+        for d in range(len(taken)):
+            if taken[d] > 0.0:
+                for e in range(table.offsets[d], table.offsets[d + 1]):
+                    share[table.successors[e]] += taken[d] * table.probabilities[e]
     return returns, payments
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _reply(
-    rewards: np.ndarray,
-    offsets: np.ndarray,
-    successors: np.ndarray,
-    probabilities: np.ndarray,
-    actions: np.ndarray,
+    table: Table,
     A: int,
-    stride: int,
     joint: np.ndarray,
     due: np.ndarray,
+    strategies: np.ndarray,
     agent: int,
     values: np.ndarray,
     discount: float,
     improve: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each state's best own action, the others keeping to `joint`; one more of it adds `stride` to a joint action."""
-    S, J, _ = rewards.shape
-    new, reply = np.empty(S), np.empty(S, np.int64)
+    """Each state's best own action, -1 to keep to `joint`, while the others keep to it; and the value it has."""
+    S, J, N = table.rewards.shape
+    stride = A ** (N - 1 - agent)
+    new, reply = np.empty(S), np.full(S, -1)
+    ahead = _ahead(table, values, discount)
     for s in range(S):
-        new[s], reply[s] = -np.inf, joint[s]
-        base = joint[s] - actions[joint[s], agent] * stride
-        for a in range(-1, A if improve else 0):
-            j = joint[s] if a < 0 else base + a * stride
-            value = rewards[s, j, agent] + (due[s, agent] if j == joint[s] else 0.0)
-            for e in range(offsets[s * J + j], offsets[s * J + j + 1]):
-                value += discount * probabilities[e] * values[successors[e]]
+        cell = joint[s]
+        kept, base = -1, cell
+        if cell < J:
+            kept = table.actions[cell, agent]
+            base = cell - kept * stride
+            new[s] = due[s, agent] + table.rewards[s, cell, agent] + ahead[table.following[s, cell]]
+        else:
+            new[s] = due[s, agent] + _own(table, s, strategies[cell - J], agent, -1, ahead)
+        for a in range(A if improve else 0):
+            if a == kept:
+                continue
+            if cell < J:
+                j = base + a * stride
+                value = table.rewards[s, j, agent] + ahead[table.following[s, j]]
+            else:
+                value = _own(table, s, strategies[cell - J], agent, a, ahead)
             if value > new[s] + TIE * (1.0 + abs(value)):
-                new[s], reply[s] = value, j
+                new[s], reply[s] = value, a
     return new, reply
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
+def _own(table: Table, s: int, strategies: np.ndarray, agent: int, action: int, ahead: np.ndarray) -> float:
+    """What `agent` earns in state s from its `action`, or with -1 if it mixes too, where the others mix."""
+    J, N = table.actions.shape
+    value = 0.0
+    for j in range(J):
+        share = 1.0 if action < 0 or table.actions[j, agent] == action else 0.0
+        for i in range(N):
+            if i != agent or action < 0:
+                share *= strategies[i, table.actions[j, i]]
+        if share > 0.0:
+            value += share * (table.rewards[s, j, agent] + ahead[table.following[s, j]])
+    return value
+
+
+@numba.njit(cache=True, nogil=True)
 def _hold(
-    rewards: np.ndarray,
-    offsets: np.ndarray,
-    successors: np.ndarray,
-    probabilities: np.ndarray,
+    table: Table,
     joint: np.ndarray,
-    paid: np.ndarray,
+    due: np.ndarray,
+    strategies: np.ndarray,
+    reply: np.ndarray,
     agent: int,
     values: np.ndarray,
     discount: float,
     steps: int,
 ) -> np.ndarray:
-    """One agent's values after `steps` more steps of `joint` (S,) at the pay `paid` (S,)."""
-    S, J, _ = rewards.shape
+    """One agent's values after `steps` more steps of `reply` (S,) to `joint` (S,)."""
+    S, J, N = table.rewards.shape
+    stride = strategies.shape[2] ** (N - 1 - agent)
     for _ in range(steps):
         new = np.empty(S)
+        ahead = _ahead(table, values, discount)
         for s in range(S):
-            j = joint[s]
-            new[s] = rewards[s, j, agent] + paid[s]
-            for e in range(offsets[s * J + j], offsets[s * J + j + 1]):
-                new[s] += discount * probabilities[e] * values[successors[e]]
+            cell = joint[s]
+            if cell < J:
+                if reply[s] >= 0:
+                    cell += (reply[s] - table.actions[cell, agent]) * stride
+                new[s] = table.rewards[s, cell, agent] + ahead[table.following[s, cell]]
+            else:
+                new[s] = _own(table, s, strategies[cell - J], agent, reply[s], ahead)
+            if reply[s] < 0:
+                new[s] += due[s, agent]
         values = new
     return values

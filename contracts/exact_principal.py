@@ -1,16 +1,36 @@
-"""A principal that knows the equilibrium: exact contracts, under which fresh learners can be trained."""
+"""A principal that knows the equilibrium: exact contracts, under which fresh learners are trained."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from pydantic import model_validator
+from safetensors.numpy import load_file, save_file
 
-from ..envs.config import UsageError
+from ..envs.config import UsageError, configuration
 from ..envs.core import Game
 from .core import Decisions
 from .equilibrium import Solution
+from .recommendation import RecommendationContract
 from .tabulate import tabular
+
+
+@configuration
+class ExactContract(RecommendationContract):
+    """The recommendation contract of a principal that is computed, not learned: what is then lost, the agents lose.
+
+    Ivanov et al. 2024, section 5, for games whose table of states can be solved.
+    """
+
+    principal: ClassVar[str] = "exact"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        tabular(self.game)
+        return self
 
 
 class ExactPrincipal:
@@ -20,15 +40,30 @@ class ExactPrincipal:
     is a best response anyway.
     """
 
-    def __init__(self, game: Game, solution: Solution, nudge: float = 0.0) -> None:
+    def __init__(self, solution: Solution, nudge: float = 0.0) -> None:
         if solution.actions.ndim != 2:
             raise UsageError("a principal's solution must be stationary: solve with a discount, such as 0.99")
         if not nudge >= 0.0:
             raise UsageError(f"nudge: got {nudge}, allowed is 0 or more")
-        self.game = tabular(game)
-        self.recommended = solution.actions.astype(np.int64)  # (S, N)
-        self.promised = (solution.promised + nudge * (solution.promised > 0.0)).astype(np.float32)  # (S, N)
+        self._decide(solution.actions, solution.promised + nudge * (solution.promised > 0.0))
+
+    def _decide(self, recommended: np.ndarray, promised: np.ndarray) -> None:
+        self.recommended = recommended.astype(np.int64)  # (S, N)
+        self.promised = promised.astype(np.float32)  # (S, N)
 
     def __call__(self, game: Game, state: Any) -> Decisions:
-        index = self.game.index(state)
+        index = tabular(game).index(state)
         return Decisions(self.recommended[index], self.promised[index])
+
+    def save(self, prefix: Path) -> None:
+        """Write `prefix`.safetensors and `prefix`.json."""
+        save_file({"recommended": self.recommended, "promised": self.promised}, prefix.with_suffix(".safetensors"))
+        prefix.with_suffix(".json").write_text(json.dumps({"states": len(self.recommended)}))
+
+    @classmethod
+    def load(cls, prefix: Path) -> ExactPrincipal:
+        """The principal that `save` wrote. Nothing in its files is run."""
+        arrays = load_file(prefix.with_suffix(".safetensors"))
+        principal = cls.__new__(cls)
+        principal._decide(arrays["recommended"], arrays["promised"])
+        return principal

@@ -41,6 +41,7 @@ class Episodes(NamedTuple):
     transfer_volume: np.ndarray  # (E,) gross
     shaping: np.ndarray  # (E, N)
     compliance: np.ndarray  # (E,) share of actions that followed the recommendation; nan where there is none
+    principal_returns: np.ndarray  # (E,) what the principal values, before it pays: welfare unless the game says else
 
     def __add__(self, other: Episodes) -> Episodes:  # type: ignore[override]
         return Episodes(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
@@ -113,7 +114,7 @@ class Loop:
         transition = Transition(state, terms, actions, events, rewards, next_state, terminated, truncated)
         ledger, memory = self.mechanism.settle(self.memory, transition)
         complied = self.mechanism.complied(terms, actions)
-        self._tally.add(rewards, ledger, complied)
+        self._tally.add(rewards, self.game.principal_reward(events), ledger, complied)
         ended = terminated | truncated
         self.state, self.memory = next_state, memory
         self.terms, self.memory, self.seen = self._offer(self.state, self.memory)
@@ -153,25 +154,28 @@ class _Tally(NamedTuple):
     volume: np.ndarray
     shaping: np.ndarray
     followed: np.ndarray  # nan where nothing is recommended
+    principal_returns: np.ndarray
 
     @classmethod
     def zeros(cls, B: int, N: int) -> _Tally:
-        return cls(np.zeros((B, N)), np.zeros((B, N)), np.zeros((B, N)), np.zeros(B), np.zeros((B, N)), np.zeros(B))
+        each, whole = (B, N), (B,)
+        return cls(*(np.zeros(shape) for shape in (each, each, each, whole, each, whole, whole)))
 
-    def add(self, rewards: np.ndarray, ledger: Ledger, complied: np.ndarray | None) -> None:
+    def add(self, rewards: np.ndarray, valued: np.ndarray, ledger: Ledger, complied: np.ndarray | None) -> None:
         self.returns[:] += rewards
         self.payments[:] += ledger.payments
         self.transfers[:] += ledger.received()
         self.volume[:] += ledger.transfers.sum(axis=(1, 2))
         self.shaping[:] += ledger.shaping
         self.followed[:] += np.nan if complied is None else complied.mean(axis=1)
+        self.principal_returns[:] += valued
 
     def close(self, ended: np.ndarray, steps: int, keys: np.ndarray, length: np.ndarray) -> Episodes:
         count = int(ended.sum())
         episodes = Episodes(
             np.full(count, steps, np.int64), keys[ended], length[ended],
             self.returns[ended], self.payments[ended], self.transfers[ended], self.volume[ended],
-            self.shaping[ended], self.followed[ended] / length[ended],
+            self.shaping[ended], self.followed[ended] / length[ended], self.principal_returns[ended],
         )  # fmt: skip
         for total in self:
             total[ended] = 0.0

@@ -1,36 +1,50 @@
 """The networks: an encoder of what an agent sees, and heads on it. Plain torch, so that policies act without RLlib.
 
-A row of input is flat: the observation's planes, then whatever stands beside them (terms, who follows).
+A row of input is flat: the observation, then whatever stands beside it (terms, who follows). An observation is planes
+of numbers, or, with `classes`, a class index for each cell, of which the network makes planes of 0 and 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from ..envs.core import Game
+
+
+class Shape(NamedTuple):
+    """What an agent sees of a game."""
+
+    cells: tuple[int, ...]  # the observation's shape: (channels, rows, columns), or (rows, columns) with classes
+    classes: int  # how many there are; 0 where the observation is numbers
+
+
+def shape_of(game: Game) -> Shape:
+    """The shape of an agent's observations."""
+    return Shape(tuple(game.observation_space.shape), game.classes)
+
 
 class Encoder(nn.Module):
-    """Rows (n, prod(planes) + beside) to features (n, hidden[-1]).
+    """Rows (n, prod(cells) + beside) to features (n, hidden[-1]).
 
-    `encoder` "mlp": every layer is dense; "conv": one convolution, circular as the torus is, then the dense layers.
+    `encoder` "mlp": every layer is dense. "conv": one convolution before them, over planes of numbers circular, as the
+    torus of the Coin Game is (Ivanov et al. 2024, appendix), over classes plain, as a window on a map is.
     """
 
-    FILTERS, KERNEL = 32, 4  # Ivanov et al. 2024, appendix
-
-    def __init__(self, planes: Sequence[int], beside: int, encoder: str, hidden: Sequence[int]) -> None:
+    def __init__(self, shape: Shape, beside: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.planes, self.flat = tuple(planes), prod(planes)
+        self.shape, self.flat = Shape(*shape), prod(shape[0])
+        self.classes: torch.Tensor
+        each = torch.arange(self.shape.classes).reshape(-1, *(1,) * len(self.shape.cells))
+        self.register_buffer("classes", each, persistent=False)
         self.convolution: nn.Module | None = None
-        width = self.flat
+        width = self.flat * max(1, self.shape.classes)
         if encoder == "conv":
-            channels, rows, columns = planes
-            self.convolution = nn.Sequential(
-                nn.Conv2d(channels, self.FILTERS, self.KERNEL, padding="same", padding_mode="circular"), nn.ReLU()
-            )
-            width = self.FILTERS * rows * columns
+            self.convolution, width = _convolution(self.shape)
         layers: list[nn.Module] = []
         for inputs, outputs in zip((width + beside, *hidden), hidden, strict=False):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
@@ -38,20 +52,39 @@ class Encoder(nn.Module):
         self.width = hidden[-1]
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        if self.convolution is None and not self.shape.classes:
+            return self.dense(rows)
+        seen = rows[:, : self.flat].reshape(-1, *self.shape.cells)
+        if self.shape.classes:  # (n, classes, rows, columns)
+            seen = (seen.unsqueeze(1) == self.classes).to(rows.dtype)
         if self.convolution is not None:
-            seen = self.convolution(rows[:, : self.flat].reshape(-1, *self.planes)).flatten(1)
-            rows = torch.cat([seen, rows[:, self.flat :]], dim=1)
-        return self.dense(rows)
+            seen = self.convolution(seen)
+        return self.dense(torch.cat([seen.flatten(1), rows[:, self.flat :]], dim=1))
+
+
+def _convolution(shape: Shape) -> tuple[nn.Module, int]:
+    """One convolution over what is seen, and how many features it gives."""
+    if shape.classes:
+        rows, columns = shape.cells
+        filters, kernel = 16, min(3, rows, columns)
+        layer = nn.Conv2d(shape.classes, filters, kernel)
+        width = filters * (rows - kernel + 1) * (columns - kernel + 1)
+    else:
+        channels, rows, columns = shape.cells
+        filters, kernel = 32, 4
+        layer = nn.Conv2d(channels, filters, kernel, padding="same", padding_mode="circular")
+        width = filters * rows * columns
+    return nn.Sequential(layer, nn.ReLU()), width
 
 
 class QNetwork(nn.Module):
     """Rows (n, D) to action values (n, A); `dueling`: Q = V + A - mean A (Wang et al. 2016)."""
 
     def __init__(
-        self, planes: Sequence[int], beside: int, actions: int, encoder: str, hidden: Sequence[int], dueling: bool
+        self, shape: Shape, beside: int, actions: int, encoder: str, hidden: Sequence[int], dueling: bool
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(planes, beside, encoder, hidden)
+        self.encoder = Encoder(shape, beside, encoder, hidden)
         self.advantage = nn.Linear(self.encoder.width, actions)
         self.value = nn.Linear(self.encoder.width, 1) if dueling else None
 
@@ -66,10 +99,10 @@ class QNetwork(nn.Module):
 class ActorCritic(nn.Module):
     """Rows (n, D) to action logits (n, A) and values (n,), with an encoder for each."""
 
-    def __init__(self, planes: Sequence[int], beside: int, actions: int, encoder: str, hidden: Sequence[int]) -> None:
+    def __init__(self, shape: Shape, beside: int, actions: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.policy_encoder = Encoder(planes, beside, encoder, hidden)
-        self.value_encoder = Encoder(planes, beside, encoder, hidden)
+        self.policy_encoder = Encoder(shape, beside, encoder, hidden)
+        self.value_encoder = Encoder(shape, beside, encoder, hidden)
         self.policy = nn.Linear(self.policy_encoder.width, actions)
         self.value = nn.Linear(self.value_encoder.width, 1)
         nn.init.normal_(self.policy.weight, std=0.01)  # near-uniform at the start (Andrychowicz et al. 2021)

@@ -15,8 +15,12 @@ from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 from ..envs import render
 from ..envs.config import UsageError
 from ..envs.core import Game, Scene
+from ..envs.render import Panel
+from ..envs.window import Window
 from .core import Decisions, Mechanism
 from .loop import Loop, Principal, Seen, Step
+from .outcome_contract import OutcomeContract
+from .recommendation import RecommendationContract
 
 PRINCIPAL = "principal"
 FPS = 4  # steps shown in a second by the window of "human"
@@ -101,7 +105,7 @@ class ParallelView(ParallelEnv):
         self._seed: int | None = None
         self._episode = 0
         self._loop: Loop | None = None
-        self._window: render.Window | None = None
+        self._window: Window | None = None
 
     def observation_space(self, agent: str) -> gym.Space[Any]:
         """The space of what `agent` observes; the same object every time."""
@@ -152,7 +156,8 @@ class ParallelView(ParallelEnv):
             raise UsageError(f"render_mode is None; to render, make the view with one of {', '.join(RENDER_MODES)}")
         if self.render_mode == "human":
             return None
-        return render.text(self._scene()) if self.render_mode == "ansi" else render.picture(self._scene())
+        shown = render.text if self.render_mode == "ansi" else render.picture
+        return shown(self._scene(), panel=self._panel())
 
     def close(self) -> None:
         """Close the window, if there is one."""
@@ -228,11 +233,30 @@ class ParallelView(ParallelEnv):
             return render.recommended(scene, [self.game.action_names[action] for action in terms.recommended[0]])
         return scene
 
+    def _panel(self) -> Panel | None:
+        """What is recommended to each agent and what following is said to pay, if the mechanism recommends."""
+        if not isinstance(self.mechanism, RecommendationContract):
+            return None
+        terms = self._running().terms
+        known = bool(self.agents) and isinstance(terms, Decisions)
+        names = [name.replace("_", " ") for name in self.game.action_names]
+        rows = [
+            (agent, names[terms.recommended[0, i]], _amount(terms.promised[0, i])) if known else (agent, "", "")
+            for i, agent in enumerate(self.game.agents)
+        ]
+        holds = self.game.agents, tuple(names), (_amount(np.zeros(self._promises)),)
+        return Panel(("agent", "advised", "for"), holds, tuple(rows))
+
+    @property
+    def _promises(self) -> int:
+        """How many amounts are promised to an agent."""
+        return len(self.game.verifiable) if isinstance(self.mechanism, OutcomeContract) else 1
+
     def _show(self) -> None:
         """Show the window of "human", long enough to be seen."""
         if self.render_mode == "human":
-            self._window = self._window or render.Window(self.name)
-            self._window.show(render.picture(self._scene()))
+            self._window = self._window or Window(self.name, "make the view with render_mode='rgb_array' or 'ansi'")
+            self._window.show(render.picture(self._scene(), panel=self._panel()))
             time.sleep(1 / FPS)
 
 
@@ -242,7 +266,8 @@ class PrincipalView(ParallelView):
     The principal moves before the others, who see its terms when they move. So a step of the game takes two steps
     here, and `infos[name]["due"]` says whose action the coming step reads; the others' are ignored and may be left out.
 
-    1. The principal sees `game.world` and acts `{"recommended": ints (N,), "promised": floats >= 0 (N,)}`. All rewards
+    1. The principal sees `game.world` and acts `{"recommended": ints (N,), "promised": floats >= 0 (N,)}`, which is
+       (N, K) where a contract prices each of K verifiable facts. All rewards
        are 0, the game stands still, and what the agents observe now carries the terms; before, they are zeros.
     2. The agents act and the game moves. The principal earns `game.principal_reward / alpha - payments`;
        `infos["principal"]` has the two as `reward` and `paid`.
@@ -265,7 +290,7 @@ class PrincipalView(ParallelView):
         self.alpha = alpha
         self.possible_agents = [PRINCIPAL, *game.agents]
         self._observation_spaces[PRINCIPAL] = self.state_space
-        self._action_spaces[PRINCIPAL] = _decision_space(game)
+        self._action_spaces[PRINCIPAL] = _decision_space(mechanism)
         self._promised = False  # whether terms stand for the coming step of the game
 
     def _begin(self, seed: int, episode: int) -> Loop:
@@ -286,7 +311,7 @@ class PrincipalView(ParallelView):
         return self._observations(loop.seen), dict.fromkeys(self.agents, 0.0), still, dict(still), self._infos(None)
 
     def _legal(self, agent: str, action: Any) -> Any:
-        return _decided(self.game, action) if agent == PRINCIPAL else super()._legal(agent, action)
+        return _decided(self.mechanism, action) if agent == PRINCIPAL else super()._legal(agent, action)
 
     def _observations(self, seen: Seen) -> Observations:
         return {PRINCIPAL: self.game.world(self._state)[0], **super()._observations(seen)}
@@ -330,9 +355,10 @@ class _PrincipalFirst(parallel_to_aec_wrapper):
         self._observations, self.infos = observations, infos
 
 
-def _decided(game: Game, action: Any) -> Decisions:
+def _decided(mechanism: Mechanism, action: Any) -> Decisions:
     """What the principal's action says, for one environment."""
-    shape, count = (len(game.agents),), len(game.action_names)
+    shape, count = (len(mechanism.game.agents),), len(mechanism.game.action_names)
+    priced = mechanism.promised_shape
     if not isinstance(action, dict) or set(action) != {"recommended", "promised"}:
         raise UsageError(f"the action of {PRINCIPAL} is {action!r}; it must be a dict of 'recommended' and 'promised'")
     recommended, promised = np.asarray(action["recommended"]), np.asarray(action["promised"])
@@ -340,8 +366,8 @@ def _decided(game: Game, action: Any) -> Decisions:
     if recommended.shape != shape or not within:
         raise UsageError(f"recommended is {action['recommended']!r}; allowed: integers {shape} from 0 to {count - 1}")
     payable = promised.dtype.kind in "iuf" and (np.isfinite(promised) & (promised >= 0)).all()
-    if promised.shape != shape or not payable:
-        raise UsageError(f"promised is {action['promised']!r}; allowed: finite numbers {shape}, 0 or more")
+    if promised.shape != priced or not payable:
+        raise UsageError(f"promised is {action['promised']!r}; allowed: finite numbers {priced}, 0 or more")
     return Decisions(recommended[None].astype(np.int64), promised[None].astype(np.float32))
 
 
@@ -352,9 +378,15 @@ def _observation_space(game: Game, mechanism: Mechanism) -> gym.Space[Any]:
     return Dict({"observation": game.observation_space, "terms": terms})
 
 
-def _decision_space(game: Game) -> Dict:
-    N, count = len(game.agents), len(game.action_names)
-    return Dict({"recommended": MultiDiscrete([count] * N), "promised": Box(0, np.inf, (N,), np.float32)})
+def _decision_space(mechanism: Mechanism) -> Dict:
+    N, count = len(mechanism.game.agents), len(mechanism.game.action_names)
+    promised = Box(0, np.inf, mechanism.promised_shape, np.float32)
+    return Dict({"recommended": MultiDiscrete([count] * N), "promised": promised})
+
+
+def _amount(promised: np.ndarray) -> str:
+    """What is promised, for one thing or for each of several."""
+    return " / ".join(f"{amount:5.2f}" for amount in np.atleast_1d(promised))
 
 
 def _world_space(game: Game) -> Box:

@@ -120,33 +120,49 @@ class TrainedPrincipal:
     """A frozen principal: recommends argmax_a q(s, a_i), and promises the least payment that makes it worthwhile.
 
     A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge`
-    is added, so that following is better and not merely as good. Elsewhere nothing is promised.
+    is added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With
+    `robust` the least payment is the larger of those that are enough while all others follow, and while none does.
     """
 
-    def __init__(self, shape: dict[str, Any], *, nudge: float, due: float) -> None:
-        self.shape, self.nudge, self.due = shape, nudge, due
+    def __init__(
+        self, shape: dict[str, Any], *, nudge: float = 0.0, due: float = 0.0, bonus: float = 0.0, robust: bool = False
+    ) -> None:
+        self.shape, self.nudge, self.due, self.bonus, self.robust = shape, nudge, due, bonus, robust
         self.networks = principal_networks(**shape)
 
     def __call__(self, game: Game, state: Any) -> Decisions:
         rows = joint_rows(game.observe(state))
         with torch.no_grad():
             recommended = joint(self.networks["principal"], rows).argmax(dim=-1)
-            followers = joint(self.networks["agents"], all_follow(rows))
-            least = least_payments(followers, followers, recommended).numpy()
-        promised = np.where(least > self.due, least + self.nudge, 0.0).astype(np.float32)
+            least = self._least(all_follow(rows), recommended)
+            if self.robust:
+                least = torch.maximum(least, self._least(none_follows(rows), recommended))
+        promised = self.bonus + torch.where(least > self.due, least + self.nudge, 0.0).numpy()
         return Decisions(recommended.numpy(), promised)
+
+    def _least(self, rows: torch.Tensor, recommended: torch.Tensor) -> torch.Tensor:
+        q = joint(self.networks["agents"], rows)
+        return least_payments(q, q, recommended)
+
+    def promising(self, **changed: Any) -> TrainedPrincipal:
+        """The same principal with another `nudge`, `due`, `bonus` or `robust`."""
+        principal = TrainedPrincipal(**{**self._about(), **changed})
+        principal.networks = self.networks
+        return principal
 
     def save(self, prefix: Path) -> None:
         """Write `prefix`.safetensors and `prefix`.json."""
         save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
-        about = {"shape": self.shape, "nudge": self.nudge, "due": self.due}
-        prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
+        prefix.with_suffix(".json").write_text(json.dumps(self._about(), indent=1))
+
+    def _about(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("shape", "nudge", "due", "bonus", "robust")}
 
     @classmethod
     def load(cls, prefix: Path) -> TrainedPrincipal:
         """The principal that `save` wrote. Nothing in its files is run."""
         about = json.loads(prefix.with_suffix(".json").read_text())
-        principal = cls(about["shape"], nudge=about["nudge"], due=about["due"])
+        principal = cls(**about)
         principal.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
         return principal
 
@@ -173,3 +189,9 @@ def all_follow(rows: torch.Tensor) -> torch.Tensor:
     """Rows (n, N, D) with f_-i = 1 beside them: (n, N, D + N - 1)."""
     n, N, _ = rows.shape
     return torch.cat([rows, rows.new_ones(n, N, N - 1)], dim=-1)
+
+
+def none_follows(rows: torch.Tensor) -> torch.Tensor:
+    """Rows (n, N, D) with f_-i = 0 beside them: (n, N, D + N - 1)."""
+    n, N, _ = rows.shape
+    return torch.cat([rows, rows.new_zeros(n, N, N - 1)], dim=-1)

@@ -8,16 +8,20 @@ A game that can be tabulated keeps chance apart from its rules: `play(state, act
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
 from ..envs.config import UsageError
 from ..envs.core import Game, State
+from .successors import Distinct, gather
 
 PLAYS = 1 << 18  # (state, joint action, draw) triples played at once: some 50 MB
-GIB = 2.0**30
+GIB = 2**30
+
+Progress = Callable[[float], None]  # told how much is done, of 1
 
 
 class Tabular(Game[State, Any], Protocol[State]):
@@ -49,13 +53,16 @@ class Tabular(Game[State, Any], Protocol[State]):
 class Table(NamedTuple):
     """A finite game of S states, N agents with A actions each, and J = A^N joint actions.
 
-    Row `s * J + j` of the sparse transitions is `offsets[row]:offsets[row + 1]`. Where an episode ends naturally the
-    row's probabilities sum to less than one: nothing is earned after the end.
+    What follows a joint action is one of D distributions over the next states: `following[s, j]`, whose entries are
+    `offsets[d]:offsets[d + 1]`. Where an episode ends naturally its probabilities sum to less than one: nothing is
+    earned after the end.
     """
 
     rewards: np.ndarray  # (S, J, N) float64, expected
     objective: np.ndarray  # (S, J) float64, expected: what the principal values before it pays
-    offsets: np.ndarray  # (S * J + 1,) int64
+    facts: np.ndarray  # (S, J, N, K) float64, expected: how often each agent does what a contract may pay on
+    following: np.ndarray  # (S, J) int32, in [0, D)
+    offsets: np.ndarray  # (D + 1,) int64
     successors: np.ndarray  # (entries,) int32
     probabilities: np.ndarray  # (entries,) float64
     start: np.ndarray  # (S,) float64, sums to one
@@ -80,6 +87,25 @@ class Table(NamedTuple):
         return np.asarray(actions.astype(np.int64) @ powers)
 
 
+class Plays(NamedTuple):
+    """All that can happen in one step from some states: R rows, a state and a joint action each, played P times."""
+
+    states: np.ndarray  # their indices, consecutive
+    rows: int  # R, J for each state
+    row: np.ndarray  # (P,) the row that was played
+    chance: np.ndarray  # (P,) float64 how probable it is, given the row
+    state: Any  # (P, ...) before the step
+    actions: np.ndarray  # (P, N)
+    following: Any  # (P, ...) after it
+    events: Any
+
+    def expected(self, values: np.ndarray) -> np.ndarray:
+        """(R, M) float64: the mean of `values` (P, M) in each row."""
+        columns = values.T.astype(np.float64)
+        means = [np.bincount(self.row, self.chance * column, self.rows) for column in columns]
+        return np.stack(means, axis=1) if means else np.zeros((self.rows, 0))
+
+
 def tabular(game: Game) -> Tabular:
     """`game` as one that can be tabulated. Raises UsageError where it cannot."""
     if not hasattr(game, "outcomes"):
@@ -90,27 +116,39 @@ def tabular(game: Game) -> Tabular:
     return cast(Tabular, game)
 
 
-def tabulate(game: Game, *, memory: int | None = None) -> Table:
+def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lambda share: None) -> Table:
     """The table of `game`, which may take up to `memory` bytes (what is free now, if None).
+
+    `progress` is told the share of the states that are done.
 
     Raises UsageError for a game that cannot be tabulated, or that is too large, saying what would fit.
     """
     game = tabular(game)
     budget = free_memory() if memory is None else memory
-    S, N, A = game.states, len(game.agents), len(game.action_names)
-    J = A**N
     fits(game, budget)
-    actions = joint_actions(A, N)
-    parts, size = [], 0
-    for part, done in _parts(game, actions):
-        parts.append(part)
-        size += sum(array.nbytes for array in part)
-        fits(game, budget, table=size / done)
-    rewards, objective, counts, successors, probabilities = (np.concatenate(p) for p in zip(*parts, strict=True))
-    offsets = np.concatenate([[0], np.cumsum(counts)])
+    S, N, A, K = game.states, len(game.agents), len(game.action_names), len(game.verifiable)
+    actions, known = joint_actions(A, N), Distinct.none()
+    J = len(actions)
+    rewards, objective, facts = np.empty((S * J, N)), np.empty(S * J), np.empty((S * J, N, K))
+    following = np.empty(S * J, np.int32)
+    for played in plays(game, actions):
+        row, chance, events = played.row, played.chance, played.events
+        these = slice(played.states[0] * J, (played.states[-1] + 1) * J)
+        rewards[these] = played.expected(game.rewards(events))
+        objective[these] = played.expected(game.principal_reward(events)[:, None])[:, 0]
+        facts[these] = played.expected(game.facts(events).reshape(len(row), -1)).reshape(-1, N, K)
+        alive = ~game.terminated(played.following)
+        index = game.index(played.following)
+        following[these], known = gather(known, row[alive], index[alive], chance[alive], played.rows)
+        done = int(played.states[-1]) + 1
+        fits(game, budget, distributions=known.nbytes * S // done)
+        progress(done / S)
+    D, entries = known.counts
     return Table(
-        rewards.reshape(S, J, N), objective.reshape(S, J), offsets, successors, probabilities, _start(game), actions
-    )
+        rewards.reshape(S, J, N), objective.reshape(S, J), facts.reshape(S, J, N, K), following.reshape(S, J),
+        known.offsets[: D + 1].copy(), known.successors[:entries].copy(), known.probabilities[:entries].copy(),
+        _start(game), actions,
+    )  # fmt: skip
 
 
 def joint_actions(A: int, N: int) -> np.ndarray:
@@ -118,22 +156,25 @@ def joint_actions(A: int, N: int) -> np.ndarray:
     return np.ascontiguousarray(np.indices((A,) * N).reshape(N, -1).T, np.int64)
 
 
-def fits(game: Tabular, memory: float, *, table: float = 0.0) -> None:
+def fits(game: Tabular, memory: int, *, distributions: int = 0) -> None:
     """Raise UsageError unless `game` can be tabulated and solved in `memory` bytes.
 
-    `table` is an estimate of the table's size in bytes where one is known, else the least it can be is taken.
+    `distributions` is an estimate of the bytes that those over next states take, where one is known.
     """
-    N, S = len(game.agents), game.states
+    N, S, K = len(game.agents), game.states, len(game.verifiable)
     J = len(game.action_names) ** N
-    least = S * J * (8.0 * N + 28.0)  # rewards, objective, offset, one successor with its probability
-    policy = game.horizon * S * (10.0 * N + 8.0)  # actions, payments and joint actions of every step
-    needed = 2.0 * max(least, table) + policy  # the table's pieces beside the whole, later one policy beside the table
+    table = S * J * (8 * N * (1 + K) + 12) + max(24 * S, 2 * distributions)  # the latter with room to grow
+    needed = table + game.horizon * S * (10 * N + 8)  # actions, payments and joint actions of every step
     if needed > memory:
         raise UsageError(
-            f"the game has {S:,} states with {J} joint actions each: to solve it takes about {needed / GIB:.3g} GiB "
-            f"and {memory / GIB:.3g} GiB are free, room for about {int(S * memory / needed):,} states; "
-            "ask for a smaller board, fewer agents or a shorter horizon"
+            f"the game has {_count(S)} states with {_count(J)} joint actions each: to solve it takes about "
+            f"{Decimal(needed) / GIB:.3g} GiB and {memory / GIB:.3g} GiB are free, room for about "
+            f"{_count(S * memory // needed)} states; ask for a smaller board, fewer agents or a shorter horizon"
         )
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 10**12 else f"{Decimal(number):.2e}"
 
 
 def free_memory() -> int:
@@ -143,46 +184,23 @@ def free_memory() -> int:
     return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE") // share
 
 
-class _Part(NamedTuple):
-    """The rows of some states, in order."""
-
-    rewards: np.ndarray  # (rows, N)
-    objective: np.ndarray  # (rows,)
-    counts: np.ndarray  # (rows,) successors of each
-    successors: np.ndarray
-    probabilities: np.ndarray
-
-
-def _parts(game: Tabular, actions: np.ndarray) -> Iterator[tuple[_Part, float]]:
-    """The table piece by piece, each with the share of the states that are done."""
+def plays(game: Tabular, actions: np.ndarray) -> Iterator[Plays]:
+    """Every state in order, with each of the joint `actions` (J, N), on each draw: some states at a time."""
     everything = game.representatives()
     S, J = game.states, len(actions)
     first, count, most = 0, 1, 1
     while first < S:
         chosen = np.arange(first, min(first + count, S))
-        rows = _take(everything, np.repeat(chosen, J))
+        rows = take(everything, np.repeat(chosen, J))
         acts = np.tile(actions, (len(chosen), 1))
         draws, probabilities = game.outcomes(rows, acts)
-        yield _part(game, rows, acts, draws, probabilities), (chosen[-1] + 1) / S
+        row, draw = np.nonzero(probabilities > 0.0)
+        chance = probabilities[row, draw].astype(np.float64)
+        state, acts = take(rows, row), acts[row]
+        following, events = game.play(state, acts, draws[row, draw])
+        yield Plays(chosen, len(probabilities), row, chance, state, acts, following, events)
         most = max(most, probabilities.shape[1])  # later states may have more outcomes than the first: grow slowly
         first, count = first + count, max(1, min(2 * count, PLAYS // (J * most)))
-
-
-def _part(game: Tabular, state: Any, actions: np.ndarray, draws: np.ndarray, probabilities: np.ndarray) -> _Part:
-    """Play every row (state, actions) on each of its draws; equal successors become one."""
-    rows = len(probabilities)
-    row, draw = np.nonzero(probabilities > 0.0)
-    chance = probabilities[row, draw].astype(np.float64)
-    following, events = game.play(_take(state, row), actions[row], draws[row, draw])
-    rewards = np.stack([np.bincount(row, chance * r, rows) for r in game.rewards(events).T.astype(np.float64)], axis=1)
-    objective = np.bincount(row, chance * game.principal_reward(events).astype(np.float64), rows)
-    alive = ~game.terminated(following)
-    edge, place = np.unique(row[alive] * np.int64(game.states) + game.index(following)[alive], return_inverse=True)
-    counts = np.bincount(edge // game.states, minlength=rows)
-    return _Part(
-        rewards, objective, counts, (edge % game.states).astype(np.int32),
-        np.bincount(place, chance[alive], len(edge)),
-    )  # fmt: skip
 
 
 def _start(game: Tabular) -> np.ndarray:
@@ -192,11 +210,11 @@ def _start(game: Tabular) -> np.ndarray:
     return np.bincount(game.index(state), probabilities, game.states)
 
 
-def _take(state: State, chosen: np.ndarray) -> State:
+def take(state: State, chosen: np.ndarray) -> State:
     """The environments `chosen` of a state: every array's rows, nested tuples included."""
     if isinstance(state, np.ndarray):
         return state[chosen]
     if isinstance(state, tuple):
-        parts = [_take(part, chosen) for part in state]
+        parts = [take(part, chosen) for part in state]
         return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
     return state

@@ -14,6 +14,12 @@ from .core import Game
 FAMILIES: dict[str, str] = {
     # family: module:class, imported only when a game of the family is made
     "coin_game": "coin_game:CoinGame",
+    "cleanup": "cleanup:Cleanup",
+    "harvest": "harvest:Harvest",
+    "matrix": "matrix_games:MatrixGame",
+    "public_goods": "matrix_games:PublicGoods",
+    "escape_room": "escape_room:EscapeRoom",
+    "tree": "tree:Tree",
 }
 
 

@@ -111,6 +111,7 @@ class CoinGame:
         },
     }  # fmt: skip
     version: ClassVar[int] = 1
+    classes: ClassVar[int] = 0
 
     grid_size: int = Field(default=7, ge=2, le=100)
     """Rows and columns of the grid."""
@@ -178,7 +179,7 @@ class CoinGame:
 
     @property
     def verifiable(self) -> tuple[str, ...]:
-        return ("picked", "left")
+        return ("own_picked", "others_left")
 
     # The rules
 
@@ -220,6 +221,12 @@ class CoinGame:
         """(B,) float32: welfare, the sum of the agents' rewards."""
         return self.rewards(events).sum(axis=1)
 
+    def facts(self, events: Events) -> np.ndarray:
+        """(B, N, 2): own coins picked, and coins of others left that were within reach."""
+        own = np.eye(self.players, dtype=bool)
+        counts = [(events.picked & own).sum(axis=2), (events.left & ~own).sum(axis=2)]
+        return np.stack(counts, axis=-1).astype(np.float32)
+
     def terminated(self, state: State) -> np.ndarray:
         return np.zeros(state.t.shape, np.bool_)
 
@@ -236,20 +243,19 @@ class CoinGame:
         return _world(self.grid_size, state.agents, state.coins, state.owners)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
-        """The grid, the coins, the agents, and a caption that says who picked what."""
-        coins = zip(state.coins[index].tolist(), state.owners[index].tolist(), strict=True)
-        agents = enumerate(state.agents[index].tolist())
+        """The grid within its walls, if it has any, the coins, the agents, and a caption that says who picked what."""
+        side, wall = self.grid_size, int(self.edges == "walls")
+        coins = zip((state.coins[index] + wall).tolist(), state.owners[index].tolist(), strict=True)
+        agents = enumerate((state.agents[index] + wall).tolist())
         sprites = [Sprite("coin", row, column, owner) for (row, column), owner in coins]
         sprites += [Sprite("agent", row, column, i) for i, (row, column) in agents]
         picks = np.argwhere(events.picked[index]).tolist() if events else []
         told = [f"{self.agents[i]} picks {'own' if i == j else self.agents[j]} coin" for i, j in picks]
-        return Scene(
-            self.grid_size,
-            self.grid_size,
-            ("." * self.grid_size,) * self.grid_size,
-            tuple(sprites),
-            "; ".join([f"step {state.t[index]}", *told]),
-        )
+        ground: tuple[str, ...] = ("." * side,) * side
+        if wall:
+            ground = ("@" * (side + 2), *(f"@{row}@" for row in ground), "@" * (side + 2))
+        caption = "; ".join([f"step {state.t[index]}", *told])
+        return Scene(side + 2 * wall, side + 2 * wall, ground, tuple(sprites), caption)
 
     # The table of the exact solver
 

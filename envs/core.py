@@ -15,6 +15,8 @@ import gymnasium as gym
 import numba
 import numpy as np
 
+from .config import UsageError
+
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's increment (Steele, Lea and Flood 2014)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
@@ -66,6 +68,7 @@ class Sprite(NamedTuple):
     column: float
     colour: int  # index of the agent whose colour it bears; -1 for none
     label: str = ""
+    facing: int = -1  # 0 up, 1 right, 2 down, 3 left; -1 for what has no front
 
 
 class Scene(NamedTuple):
@@ -76,6 +79,8 @@ class Scene(NamedTuple):
     ground: tuple[str, ...]  # one string a row, one character a cell
     sprites: tuple[Sprite, ...]
     caption: str
+    kind: str = "map"  # "map": tiles; "choices": a row for each agent; "payoffs": a table of two agents; "tree"
+    choices: tuple[str, ...] = ()  # of "choices" and "payoffs": what each column is called
 
 
 class Game(Protocol[State, Events]):
@@ -101,12 +106,16 @@ class Game(Protocol[State, Events]):
         """Of one agent."""
 
     @property
+    def classes(self) -> int:
+        """C, where an observation holds class indices in [0, C), of which a network makes planes; 0 for numbers."""
+
+    @property
     def action_names(self) -> tuple[str, ...]:
         """Of one agent: action `a` is called `action_names[a]`."""
 
     @property
     def verifiable(self) -> tuple[str, ...]:
-        """The events that a contract may pay on."""
+        """The K facts about an agent that a contract may pay on, as `facts` counts them."""
 
     def reset(self, keys: np.ndarray) -> State:
         """New episodes, one for each key (B,) uint64."""
@@ -120,6 +129,9 @@ class Game(Protocol[State, Events]):
     def principal_reward(self, events: Events) -> np.ndarray:
         """(B,) float32: what the principal values before it pays; welfare unless the game says otherwise."""
 
+    def facts(self, events: Events) -> np.ndarray:
+        """(B, N, K) float32: how often each agent did what each name of `verifiable` says, in one step."""
+
     def observe(self, state: State) -> np.ndarray:
         """(B, N, *observation_space.shape)."""
 
@@ -131,6 +143,30 @@ class Game(Protocol[State, Events]):
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """What a renderer draws of environment `index`."""
+
+
+def hides_actions(game: Any) -> bool:
+    """Whether a game, or its class, hides what agents do: it says so by a class variable `hidden_actions`.
+
+    Then contracts may pay on the outcome that came, one of its verifiable facts, and the principal has rewards of its
+    own, which it counts as money: it maximises `principal_reward - payments`.
+    """
+    return bool(getattr(game, "hidden_actions", False))
+
+
+def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -> np.ndarray:
+    """`actions` of a game whose `action_names` are `names`. Raises UsageError unless they are integers that name one.
+
+    `shape` is (B, N).
+    """
+    if actions.shape != shape or actions.dtype.kind not in "iu":
+        raise UsageError(f"actions are {actions.dtype} of shape {actions.shape}; integers of shape {shape} are needed")
+    if actions.size and not 0 <= actions.min() <= actions.max() < len(names):
+        raise UsageError(
+            f"actions from {actions.min()} to {actions.max()} were played; "
+            f"0 to {len(names) - 1} are allowed ({', '.join(names)})"
+        )
+    return actions
 
 
 def where(condition: np.ndarray, new: Any, old: Any) -> Any:

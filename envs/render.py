@@ -1,235 +1,264 @@
-"""Pictures of a scene: as pixels, as text, in a window, in a file. It knows scenes, not games.
+"""Pictures of a scene, as pixels or as text: the board, what happened, and a panel of who did what and earned what.
 
-pygame draws and imageio writes; both are imported when the first picture is made, and only a window needs a screen.
+pygame is imported when the first picture is drawn; only a window needs a screen.
 """
 
 from __future__ import annotations
 
-import math
-import os
-from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .config import UsageError
+from .boards import cell_of, draw_board
 from .core import Scene, Sprite
+from .sprites import INK, PAPER, RGB, Look, font, import_pygame, lay, letter_of
 
 if TYPE_CHECKING:
     import pygame
 
-RGB = tuple[int, int, int]
-
-PALETTE: tuple[tuple[str, RGB], ...] = (  # letter and colour of each agent; further agents begin again
-    ("r", (206, 52, 52)),
-    ("b", (42, 98, 200)),
-    ("g", (40, 146, 72)),
-    ("y", (222, 170, 20)),
-    ("p", (132, 70, 176)),
-    ("o", (226, 116, 30)),
-    ("c", (28, 156, 170)),
-    ("k", (222, 110, 160)),
-)
-GREY: RGB = (140, 140, 140)  # what bears nobody's colour
-PAPER: RGB = (255, 255, 255)
-INK: RGB = (40, 40, 40)
-LINE: RGB = (214, 214, 208)
-GOLD: RGB = (238, 196, 84)
-GROUND: dict[str, RGB] = {".": (247, 246, 240), "@": (90, 90, 96)}  # floor, wall
-
-DETAIL = 2  # pixels drawn for each pixel shown, in either direction: smooth edges
+SIZE = 13  # of letters, in pixels
 TEXT = 20  # pixels of a line of text
-DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}  # x, y
+ROW = 26  # pixels of an agent's row of the panel
+MARGIN = 10
+CROWDED = 2  # more agents have more to tell: captions of theirs take two lines
+SHOWN = 30  # agents in a panel
+CHART = 120  # pixels of the curves and their names
+GREY: RGB = (112, 116, 124)
+RULE: RGB = (216, 216, 212)
+CURVES: tuple[RGB, ...] = (INK, (198, 134, 0))
 
 
-def picture(scene: Scene, *, lines: Sequence[str] = (), height: int = 360) -> np.ndarray:
-    """The scene (H, W, 3) uint8: a board `height` pixels high, below it the caption and the further `lines`.
+class Panel(NamedTuple):
+    """A table beside the board: a row for each agent, and what holds for all below it."""
 
-    Pictures of scenes of one size with the same number of lines have the same shape; it is even, as films need.
+    head: tuple[str, ...]  # names of the columns
+    holds: tuple[tuple[str, ...], ...]  # texts that each column may hold, so that the table never changes its size
+    rows: tuple[tuple[str, ...], ...]  # in the agents' order, the agent's name first
+    lines: tuple[str, ...] = ()
+    curves: tuple[tuple[str, tuple[float, ...]], ...] = ()  # running totals after each step, by their names
+    span: int = 0  # steps that the curves' axis covers; no axis for less than 2
+
+
+def picture(
+    scene: Scene, *, panel: Panel | None = None, lines: Sequence[str] = (), height: int | None = None
+) -> np.ndarray:
+    """The scene (H, W, 3) uint8: the board, the panel beside it, below them the caption and the further `lines`.
+
+    The board is about `height` pixels high, or as high as its cells need. Pictures of scenes of one size, with panels
+    of one size and the same number of lines, have the same shape; it is even, as films need.
     """
-    pygame = _pygame()
-    cell = max(8, height // scene.rows // 2 * 2)
-    board = pygame.Surface((scene.columns * cell * DETAIL, scene.rows * cell * DETAIL))
-    _draw_ground(board, scene, cell * DETAIL)
-    _draw_sprites(board, scene, cell * DETAIL)
-    size = scene.columns * cell, scene.rows * cell
-    told = [scene.caption, *lines]
-    page = pygame.Surface((size[0], size[1] + TEXT * len(told) + 8))
+    page = paint(scene, panel=panel, lines=lines, height=height)
+    pixels = import_pygame().image.tobytes(page, "RGB")
+    return np.frombuffer(pixels, np.uint8).reshape(page.get_height(), page.get_width(), 3).copy()
+
+
+def paint(
+    scene: Scene, *, panel: Panel | None = None, lines: Sequence[str] = (), height: int | None = None
+) -> pygame.Surface:
+    """`picture`, as a surface of pygame's."""
+    pygame = import_pygame()
+    board = draw_board(scene, cell_of(scene, height))
+    beside = _draw_panel(panel, scene) if panel else pygame.Surface((0, 0))
+    agents = sum(sprite.kind == "agent" for sprite in scene.sprites)
+    room = 1 if agents <= CROWDED and scene.kind != "choices" else 2
+    width, top = board.get_width() + beside.get_width(), max(board.get_height(), beside.get_height())
+    told = [*_wrapped(scene.caption, width - 2 * MARGIN, room), *lines]
+    page = pygame.Surface((_even(width), _even(top + TEXT * (room + len(lines)) + 8)), 0, 24)
     page.fill(PAPER)
-    page.blit(pygame.transform.smoothscale(board, size), (0, 0))
+    page.blit(board, (0, 0))
+    page.blit(beside, (board.get_width(), 0))
     for number, line in enumerate(told):
-        _write(page, line, size[1] + 4 + TEXT * number)
-    return np.ascontiguousarray(pygame.surfarray.array3d(page).swapaxes(0, 1))
+        colour = INK if number < room else GREY
+        _write(page, line, MARGIN, top + 4 + TEXT * number, width - 2 * MARGIN, colour)
+    return page
 
 
-def text(scene: Scene, *, lines: Sequence[str] = ()) -> str:
-    """The scene as text: an agent is the first letter of its colour, a coin that letter as a capital."""
-    cells = [[[ground] for ground in row] for row in scene.ground]
-    for sprite in scene.sprites:
-        if sprite.kind in LETTERS:
-            cells[round(sprite.row)][round(sprite.column)].append(LETTERS[sprite.kind](_letter(sprite.colour)))
-    words = [["".join(things[1:]) or things[0] for things in row] for row in cells]
-    width = max(len(word) for row in words for word in row)
-    board = [" ".join(word.ljust(width) for word in row).rstrip() for row in words]
-    return "\n".join([*board, scene.caption, *lines])
+def text(scene: Scene, *, panel: Panel | None = None, lines: Sequence[str] = ()) -> str:
+    """The scene as text, below it the caption, the panel and the further `lines`.
+
+    An agent is the first letter of its colour, and its facing (^ > v <) if it has one; a coin is that letter as a
+    capital, an apple *, waste H, beams ! and ~. Of a table of payoffs the joint action that was played bears a star.
+    """
+    board = _payoffs(scene) if scene.kind == "payoffs" else _letters(scene)
+    beside = [*_columns([panel.head, *panel.rows]), *panel.lines] if panel else []
+    return "\n".join([*board, scene.caption, *beside, *lines])
 
 
 def recommended(scene: Scene, actions: Sequence[str]) -> Scene:
-    """The scene with an arrow for the action, one of `action_names`, that is recommended to each agent."""
+    """The scene with a mark for the action, one of `action_names`, that is recommended to each agent.
+
+    Moves are arrows, other actions signs; where agents choose among places, the place bears a ring.
+    """
+    return _beside_agents(scene, "arrow", lambda agent: actions[agent])
+
+
+def steered(scene: Scene, agent: int) -> Scene:
+    """The scene with a ring around one agent."""
+    marked = _beside_agents(scene, "you", lambda agent: "")
+    kept = tuple(sprite for sprite in marked.sprites if sprite.kind != "you" or sprite.colour == agent)
+    return scene._replace(sprites=kept)
+
+
+def _beside_agents(scene: Scene, kind: str, label: Callable[[int], str]) -> Scene:
     agents = [sprite for sprite in scene.sprites if sprite.kind == "agent"]
-    arrows = [agent._replace(kind="arrow", label=actions[agent.colour]) for agent in agents]
-    return scene._replace(sprites=(*scene.sprites, *arrows))
+    added = [agent._replace(kind=kind, label=label(agent.colour)) for agent in agents]
+    return scene._replace(sprites=(*scene.sprites, *added))
 
 
-def write_png(frame: np.ndarray, path: Path) -> None:
-    """Write a picture (H, W, 3); the file appears whole or not at all."""
-    _write_whole(path, ".png", frame)
+# Text
 
 
-def write_gif(frames: Sequence[np.ndarray], path: Path, fps: float = 4) -> None:
-    """Write pictures (H, W, 3) of one shape as a film that repeats; the file appears whole or not at all."""
-    _write_whole(path, ".gif", np.stack(frames), duration=1000 / fps, loop=0)
-
-
-class Window:
-    """A window that shows pictures. The first one opens it."""
-
-    def __init__(self, title: str) -> None:
-        self.title = title
-        self.screen: pygame.Surface | None = None
-
-    def show(self, frame: np.ndarray) -> None:
-        """Show a picture (H, W, 3); a window that the user closed opens no more."""
-        pygame = _pygame()
-        if self.screen is None:
-            pygame.display.init()
-            self.screen = pygame.display.set_mode((frame.shape[1], frame.shape[0]))
-            pygame.display.set_caption(self.title)
-        pygame.event.pump()
-        self.screen.blit(pygame.surfarray.make_surface(frame.swapaxes(0, 1)), (0, 0))
-        pygame.display.flip()
-
-    def close(self) -> None:
-        if self.screen is not None:
-            _pygame().display.quit()
-            self.screen = None
-
-
-def _pygame() -> Any:
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    import pygame
-
-    if not pygame.font.get_init():
-        pygame.font.init()
-    return pygame
-
-
-def _draw_ground(board: pygame.Surface, scene: Scene, cell: int) -> None:
-    pygame = _pygame()
-    for row, line in enumerate(scene.ground):
-        for column, character in enumerate(line):
-            square = pygame.Rect(column * cell, row * cell, cell, cell)
-            board.fill(GROUND.get(character, PAPER), square)
-            pygame.draw.rect(board, LINE, square, DETAIL)
-
-
-def _draw_sprites(board: pygame.Surface, scene: Scene, cell: int) -> None:
-    """Things that share a cell stand side by side in it; arrows lie over its edges."""
-    cells: dict[tuple[float, float], list[Sprite]] = defaultdict(list)
-    for sprite in scene.sprites:
-        if sprite.kind in SHAPES:
-            cells[sprite.row, sprite.column].append(sprite)
-    for (row, column), sprites in cells.items():
-        side = math.ceil(math.sqrt(len(sprites)))
-        room = cell / side
-        for place, sprite in enumerate(sprites):
-            x = column * cell + (place % side + 0.5) * room
-            y = row * cell + (place // side + 0.5) * room + (cell - room * math.ceil(len(sprites) / side)) / 2
-            SHAPES[sprite.kind](board, x, y, room, _colour(sprite.colour))
-    _draw_arrows(board, [sprite for sprite in scene.sprites if sprite.kind == "arrow"], cell)
-
-
-def _draw_agent(board: pygame.Surface, x: float, y: float, room: float, colour: RGB) -> None:
-    """A rounded body with two eyes."""
-    pygame = _pygame()
-    half = 0.33 * room
-    body = pygame.Rect(x - half, y - half, 2 * half, 2 * half)
-    pygame.draw.rect(board, colour, body, border_radius=round(0.5 * half))
-    for side in (-1, 1):
-        pygame.draw.circle(board, PAPER, (x + side * 0.4 * half, y - 0.2 * half), 0.26 * half)
-        pygame.draw.circle(board, INK, (x + side * 0.4 * half, y - 0.2 * half), 0.12 * half)
-
-
-def _draw_coin(board: pygame.Surface, x: float, y: float, room: float, colour: RGB) -> None:
-    """A golden coin that bears its owner's colour."""
-    pygame = _pygame()
-    pygame.draw.circle(board, INK, (x, y), 0.29 * room)
-    pygame.draw.circle(board, GOLD, (x, y), 0.27 * room)
-    pygame.draw.circle(board, colour, (x, y), 0.19 * room)
-
-
-SHAPES: dict[str, Callable[[pygame.Surface, float, float, float, RGB], None]] = {
-    "agent": _draw_agent,
-    "coin": _draw_coin,
+LETTERS: dict[str, Callable[[Sprite], str]] = {
+    "agent": lambda sprite: letter_of(sprite.colour) + ("^>v<"[sprite.facing] if sprite.facing >= 0 else ""),
+    "coin": lambda sprite: letter_of(sprite.colour).upper(),
+    "apple": lambda sprite: "*",
+    "waste": lambda sprite: "H",
+    "beam-fire": lambda sprite: "!",
+    "beam-clean": lambda sprite: "~",
 }
-LETTERS: dict[str, Callable[[str], str]] = {"agent": str.lower, "coin": str.upper}
 
 
-def _draw_arrows(board: pygame.Surface, arrows: Sequence[Sprite], cell: int) -> None:
-    """An arrowhead at the edge to which it points; arrows of one cell and direction lie side by side."""
-    beside: Counter[tuple[float, float, str]] = Counter()
-    for arrow in arrows:
-        key = arrow.row, arrow.column, arrow.label
-        _draw_arrow(board, arrow, beside[key], cell)
-        beside[key] += 1
+def _letters(scene: Scene) -> list[str]:
+    """One row of text for each of the board's: what stands in a cell, or else its ground."""
+    cells = [[[_ground(ground)] for ground in row] for row in scene.ground]
+    for sprite in scene.sprites:
+        if sprite.kind in LETTERS:
+            cells[round(sprite.row)][round(sprite.column)].append(LETTERS[sprite.kind](sprite))
+    words = [["".join(things[1:]) or things[0] for things in row] for row in cells]
+    width = max(len(word) for row in words for word in row)
+    return [" ".join(word.ljust(width) for word in row).rstrip() for row in words]
 
 
-def _draw_arrow(board: pygame.Surface, arrow: Sprite, beside: int, cell: int) -> None:
-    pygame = _pygame()
-    colour, size = _colour(arrow.colour), 0.14 * cell
-    shift = (beside + 1) // 2 * (-1) ** beside * 2.2 * size  # 0, -1, 1, -2, ... places
-    x, y = (arrow.column + 0.5) * cell, (arrow.row + 0.5) * cell
-    if arrow.label not in DIRECTIONS:  # stay
-        pygame.draw.circle(board, colour, (x + shift, y + 0.43 * cell), 0.35 * size)
-        return
-    dx, dy = DIRECTIONS[arrow.label]
-    x, y = x + dx * 0.49 * cell - dy * shift, y + dy * 0.49 * cell + dx * shift
-    wings = [(x - dx * size - side * dy * size, y - dy * size + side * dx * size) for side in (-1, 1)]
-    pygame.draw.polygon(board, colour, [(x, y), *wings])
-    pygame.draw.polygon(board, PAPER, [(x, y), *wings], DETAIL)
+def _ground(character: str) -> str:
+    """A map's own letters say where things may appear; of the river, where there is none, it says so."""
+    return {" ": ".", "P": ".", "A": ".", "B": ".", "H": "R"}.get(character, character)
 
 
-def _write(page: pygame.Surface, line: str, top: int) -> None:
+def _payoffs(scene: Scene) -> list[str]:
+    played = {(sprite.row, sprite.column) for sprite in scene.sprites if sprite.kind == "played"}
+    rows = [["", *scene.choices]]
+    for row, name in enumerate(scene.choices):
+        rows.append([name])
+        for column in range(scene.columns):
+            earned = [s.label for s in scene.sprites if s.kind == "payoff" and (s.row, s.column) == (row, column)]
+            rows[-1].append(", ".join(earned) + " *" * ((row, column) in played))
+    return _columns(rows)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of words, as lines in which they stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+# Pixels
+
+
+def _draw_panel(panel: Panel, scene: Scene) -> pygame.Surface:
+    """The table, each agent's name beside its likeness, and the lines below."""
+    pygame = import_pygame()
+    shown = panel.rows[:SHOWN]
+    more = len(panel.rows) - len(shown)
+    lines = [*([f"and {more} more"] if more else []), *panel.lines]
+    numeric = [not any(letter.isalpha() for word in words for letter in word) for words in panel.holds]
+    widths = [max(map(_width, (name, *words))) for name, words in zip(panel.head, panel.holds, strict=True)]
+    widths[0] += ROW
+    chart = CHART + 2 * MARGIN if panel.span > 1 else 0
+    height = MARGIN + TEXT + ROW * len(shown) + MARGIN + (TEXT + 2) * len(lines) + chart
+    page = pygame.Surface((sum(widths) + 16 * (len(widths) - 1) + 2 * MARGIN + 4, height), 0, 24)
+    page.fill(PAPER)
+    lefts = [MARGIN + sum(widths[:k]) + 16 * k for k in range(len(widths))]
+    for k, (name, left, width) in enumerate(zip(panel.head, lefts, widths, strict=True)):
+        _write_in(page, name, left, MARGIN, width, GREY, right=numeric[k])
+    pygame.draw.line(page, RULE, (MARGIN, MARGIN + TEXT), (page.get_width() - MARGIN, MARGIN + TEXT))
+    likeness = {sprite.colour: sprite for sprite in reversed(scene.sprites) if sprite.kind == "agent"}
+    for i, row in enumerate(shown):
+        top = MARGIN + TEXT + ROW * i + 3
+        label = str(i) if len(panel.rows) > CROWDED else ""
+        facing = 0 if i in likeness and likeness[i].facing >= 0 else -1
+        lay(page, Look("agent", i, label, facing), ROW, MARGIN + ROW / 2 - 4, top + TEXT / 2)
+        for k, (word, left, width) in enumerate(zip(row, lefts, widths, strict=True)):
+            shift = ROW if k == 0 else 0
+            _write_in(page, word, left + shift, top, width - shift, INK, right=numeric[k])
+    top = MARGIN + TEXT + ROW * len(shown) + 6
+    pygame.draw.line(page, RULE, (MARGIN, top), (page.get_width() - MARGIN, top))
+    for number, line in enumerate(lines):
+        _write(page, line, MARGIN, top + 4 + (TEXT + 2) * number, page.get_width() - 2 * MARGIN, INK)
+    if chart:
+        _draw_curves(page, panel, pygame.Rect(MARGIN, height - CHART - MARGIN, page.get_width() - 2 * MARGIN, CHART))
+    return page
+
+
+def _draw_curves(page: pygame.Surface, panel: Panel, frame: pygame.Rect) -> None:
+    """The running totals over the steps, on an axis that holds 0 and all of them."""
+    pygame = import_pygame()
+    values = [0.0, *(value for _, curve in panel.curves for value in curve)]
+    low, high = min(values), max(values)
+    high = high if high > low else low + 1
+    marks = [f"{high:.4g}", f"{low:.4g}"]
+    left = frame.left + max(map(_width, marks)) + 6
+    area = pygame.Rect(left, frame.top + TEXT, frame.right - left - 4, frame.height - 3 * TEXT // 2)
+
+    def at(step: int, value: float) -> tuple[float, float]:
+        return area.left + area.width * step / panel.span, area.bottom - area.height * (value - low) / (high - low)
+
+    for mark, y in zip(marks, (area.top, area.bottom), strict=True):
+        _write(page, mark, left - 6 - _width(mark), y - TEXT // 2, frame.width, GREY)
+    pygame.draw.line(page, RULE, at(0, 0.0), at(panel.span, 0.0))
+    pygame.draw.line(page, RULE, area.topleft, area.bottomleft)
+    names = left
+    for (name, curve), colour in zip(panel.curves, CURVES, strict=False):
+        points = [at(0, 0.0), *(at(step, value) for step, value in enumerate(curve, 1))]
+        if len(points) > 1:
+            pygame.draw.lines(page, colour, False, points, 2)
+        pygame.draw.circle(page, colour, points[-1], 3)
+        _write(page, name, names, frame.top - 4, frame.width, colour)
+        names += _width(name) + 16
+
+
+@lru_cache(maxsize=4096)
+def _width(word: str) -> int:
+    return font(SIZE).size(word)[0]
+
+
+def _write_in(page: pygame.Surface, word: str, left: int, top: int, width: int, colour: RGB, *, right: bool) -> None:
+    """Write in a column, numbers at its right edge."""
+    _write(page, word, left + (max(0, width - _width(word)) if right else 0), top, width, colour)
+
+
+def _write(page: pygame.Surface, line: str, left: int, top: int, width: int, colour: RGB) -> None:
     """Write a line of text, smaller where it would not fit."""
-    pygame = _pygame()
-    drawn = pygame.font.Font(None, TEXT * DETAIL).render(line, True, INK)
-    shrink = min(1 / DETAIL, (page.get_width() - 12) / max(drawn.get_width(), 1))
-    shown = pygame.transform.smoothscale_by(drawn, shrink)
-    page.blit(shown, (6, top + (TEXT - shown.get_height()) // 2))
+    pygame = import_pygame()
+    drawn = font(SIZE).render(line, True, colour)
+    if drawn.get_width() > width:
+        drawn = pygame.transform.smoothscale_by(drawn, max(width, 1) / drawn.get_width())
+    page.blit(drawn, (left, top + (TEXT - drawn.get_height()) // 2))
 
 
-def _colour(agent: int) -> RGB:
-    return PALETTE[agent % len(PALETTE)][1] if agent >= 0 else GREY
+def _wrapped(line: str, width: int, room: int) -> list[str]:
+    """A text in at most `room` lines, cut where there is not enough; always `room` of them."""
+    lines, rest = list[str](), line
+    while rest and len(lines) < room:
+        part = rest if _width(rest) <= width else _fitting(rest, width)
+        lines.append(part)
+        rest = rest[len(part) :].lstrip()
+    if rest and room > 1:
+        lines[-1] = _fitting(lines[-1] + rest, width - _width("\u2026")).rstrip() + "\u2026"
+    elif rest:
+        lines[-1] += " " + rest  # written smaller
+    return lines + [""] * (room - len(lines))
 
 
-def _letter(agent: int) -> str:
-    return PALETTE[agent % len(PALETTE)][0] if agent >= 0 else "o"
+def _fitting(line: str, width: int) -> str:
+    """As many whole words of a line as fit; one at least."""
+    words = line.split(" ")
+    count = len(words)
+    while count > 1 and _width(" ".join(words[:count])) > width:
+        count -= 1
+    return " ".join(words[:count])
 
 
-def _write_whole(path: Path, suffix: str, pixels: np.ndarray, **options: Any) -> None:
-    """Write beside, then rename. Raises UsageError for another suffix, or where the path cannot be written."""
-    import imageio.v3
-
-    if path.suffix.lower() != suffix:
-        raise UsageError(f"cannot write a picture to {str(path)!r}; give a path that ends in {suffix}")
-    part = path.with_name(f".{path.stem}.{os.getpid()}{suffix}")
-    try:
-        imageio.v3.imwrite(part, pixels, **options)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(
-            f"cannot write {str(path)!r}: {error.strerror or error}; give a path that you may write"
-        ) from None
+def _even(number: int) -> int:
+    return number + number % 2

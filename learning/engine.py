@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import ray
@@ -17,29 +17,8 @@ from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LI
 from safetensors.numpy import load_file, save_file
 
 from ..contracts.loop import Episodes
-from ..envs.config import UsageError
 from .runner import ArrayEnvRunner, Rollout, Task
-
-
-class Resources(NamedTuple):
-    """What a run may use beside the process it runs in."""
-
-    runners: int = 0  # remote EnvRunners; with 0 the environments are played in this process. Each adds its own
-    # environments to a rollout, so there are fewer gradient steps to an environment step
-    learners: int = 0  # remote Learners; with 0 the gradients are computed in this process
-    gpu: bool = False  # whether each Learner has a GPU
-
-    def check(self) -> None:
-        """Start Ray if need be. Raises UsageError for more remote actors than it has cores: they would wait forever."""
-        if not ray.is_initialized():
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        cores = int(ray.cluster_resources().get("CPU", 0))
-        if self.runners + self.learners > cores:
-            raise UsageError(
-                f"{self.runners} remote runners and {self.learners} remote learners need as many cores, "
-                f"and Ray has {cores}: ask for {cores} or fewer in all"
-            )
-
+from .settings import Resources
 
 ALONE = Resources()
 WEIGHTS = "weights.safetensors"
@@ -144,7 +123,10 @@ def configured(
     runner_class: type[ArrayEnvRunner] = ArrayEnvRunner,
 ) -> AlgorithmConfig:
     """`config` for a task: array runners, a module for each player, a rate that falls from `lr[0]` to `lr[1]`."""
-    resources.check()
+    if not ray.is_initialized():
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    there = ray.cluster_resources()
+    resources.check(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
     spec = RLModuleSpec(module_class=module_class, model_config=model_config)
     sampled = config.num_envs_per_env_runner * config.rollout_fragment_length * max(1, resources.runners)
     config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed

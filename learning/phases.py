@@ -4,22 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from ..contracts.core import Mechanism
+from ..contracts.equilibrium import solve
+from ..contracts.exact_principal import ExactPrincipal
 from ..contracts.loop import Episodes, Loop, Principal
+from ..contracts.networks import shape_of
+from ..contracts.outcome_contract import OutcomeContract
+from ..contracts.outcome_dqn import OutcomePrincipal, check
 from ..contracts.principal_dqn import FollowedContract, TrainedPrincipal
+from ..contracts.tabulate import tabulate
 from ..envs.core import Game
 from .dqn import QModule, dqn_config
-from .engine import ALONE, ArrayAlgorithm, Resources, configured
+from .engine import ALONE, ArrayAlgorithm, configured
+from .outcome_principal import OutcomeModule, OutcomeRunner, outcome_config
 from .policy import Policy
 from .ppo import ActorCriticModule, ValuedRunner, ppo_config
 from .principal import MODULE, PrincipalModule, PrincipalRunner, principal_config
 from .runner import EVALUATE, TRAIN, VALIDATE, Task
-from .settings import DQNSettings, PPOSettings, PrincipalSettings
+from .settings import (
+    AgentSettings,
+    AnyPrincipalSettings,
+    BestResponseSettings,
+    DQNSettings,
+    ExactSettings,
+    FollowSettings,
+    OutcomeSettings,
+    PPOSettings,
+    Resources,
+)
+from .untrained import untrained
+
+P = TypeVar("P", TrainedPrincipal, OutcomePrincipal)
 
 
 class Update(NamedTuple):
@@ -52,17 +72,37 @@ class Phase:
         self.algorithm.stop()
 
 
+class NoPhase(Phase):
+    """A phase in which nothing is learned: `policy` is there from the start."""
+
+    def __init__(self, policy: Any) -> None:
+        self.policy = policy
+
+    def __iter__(self) -> Iterator[Update]:
+        return iter(())
+
+    def result(self) -> Any:
+        return self.policy
+
+    def __exit__(self, *error: object) -> None: ...
+
+
 def train_agents(
     game: Game,
     mechanism: Mechanism,
     principal: Principal | None,
-    settings: DQNSettings | PPOSettings,
+    settings: AgentSettings,
     *,
     seed: int,
     steps: int,
     resources: Resources = ALONE,
 ) -> Phase:
-    """Fresh agents learn for `steps` environment steps under a mechanism; the result is their `Policy`."""
+    """Fresh agents learn for `steps` environment steps under a mechanism; the result is their `Policy`.
+
+    Agents that learn nothing take no steps.
+    """
+    if isinstance(settings, FollowSettings | BestResponseSettings):
+        return NoPhase(untrained(game, mechanism, principal, settings))
     config = agents_config(game, mechanism, principal, settings, seed=seed, steps=steps, resources=resources)
     kind = "q" if isinstance(settings, DQNSettings) else "actor-critic"
     players, network = _players(game, settings.policies), _network(game, mechanism, settings)
@@ -95,10 +135,17 @@ def agents_config(
     )  # fmt: skip
 
 
-def train_principal(game: Game, settings: PrincipalSettings, *, seed: int, resources: Resources = ALONE) -> Phase:
-    """A principal learns by Algorithm 3; the result is a `TrainedPrincipal`."""
+def train_principal(game: Game, settings: AnyPrincipalSettings, *, seed: int, resources: Resources = ALONE) -> Phase:
+    """A principal learns by Algorithm 3, or by Algorithm 2, or is solved for; the result decides for `(game, state)`.
+
+    Raises UsageError for a game that it is not for.
+    """
+    if isinstance(settings, ExactSettings):
+        return NoPhase(_exact_principal(game, settings))
+    if isinstance(settings, OutcomeSettings):
+        return _train_outcome_principal(game, settings, seed, resources)
     shape = {
-        "players": len(game.agents), "planes": tuple(game.observation_space.shape), "actions": len(game.action_names),
+        "players": len(game.agents), "shape": shape_of(game), "actions": len(game.action_names),
         "encoder": settings.encoder, "hidden": settings.hidden, "dueling": True,
     }  # fmt: skip
     contract = FollowedContract(game=game, follow=settings.follow)
@@ -107,7 +154,28 @@ def train_principal(game: Game, settings: PrincipalSettings, *, seed: int, resou
         principal_config(settings), task, PrincipalModule, {"shape": shape}, (settings.lr, settings.lr_final),
         seed=seed, resources=resources, runner_class=PrincipalRunner,
     )  # fmt: skip
-    return Phase(config.build_algo(), settings.steps, lambda algorithm: _principal(algorithm, shape, settings))
+    principal = TrainedPrincipal(
+        shape, nudge=settings.nudge, due=settings.due, bonus=settings.bonus, robust=settings.robust
+    )
+    return Phase(config.build_algo(), settings.steps, lambda algorithm: _averaged(algorithm, principal))
+
+
+def _exact_principal(game: Game, settings: ExactSettings) -> ExactPrincipal:
+    rule = "principal" if settings.against == "recommended" else "dominant"
+    solution = solve(tabulate(game), rule, game.horizon, discount=settings.discount, alpha=settings.alpha)
+    return ExactPrincipal(solution, settings.nudge)
+
+
+def _train_outcome_principal(game: Game, settings: OutcomeSettings, seed: int, resources: Resources) -> Phase:
+    check(game)
+    shape = {"classes": game.classes, "actions": len(game.action_names), "hidden": settings.hidden}
+    task = Task(game, OutcomeContract(game=game), None, {MODULE: (0,)}, TRAIN, settings.steps)
+    config = configured(
+        outcome_config(settings), task, OutcomeModule, {"shape": shape}, (settings.lr, settings.lr_final),
+        seed=seed, resources=resources, runner_class=OutcomeRunner,
+    )  # fmt: skip
+    principal = OutcomePrincipal(shape, nudge=settings.nudge)
+    return Phase(config.build_algo(), settings.steps, lambda algorithm: _averaged(algorithm, principal))
 
 
 def evaluate(
@@ -127,7 +195,7 @@ def evaluate(
 
 def _network(game: Game, mechanism: Mechanism, settings: DQNSettings | PPOSettings) -> dict[str, Any]:
     network = {
-        "planes": tuple(game.observation_space.shape), "beside": mechanism.terms_size,
+        "shape": shape_of(game), "beside": mechanism.terms_size,
         "actions": len(game.action_names), "encoder": settings.encoder, "hidden": settings.hidden,
     }  # fmt: skip
     return {**network, "dueling": True} if isinstance(settings, DQNSettings) else network
@@ -139,9 +207,8 @@ def _players(game: Game, policies: str) -> dict[str, tuple[int, ...]]:
     return {name: (index,) for index, name in enumerate(game.agents)}
 
 
-def _principal(algorithm: ArrayAlgorithm, shape: dict[str, Any], settings: PrincipalSettings) -> TrainedPrincipal:
-    """The averaged networks, which are steadier than the last ones."""
-    principal = TrainedPrincipal(shape, nudge=settings.nudge, due=settings.due)
+def _averaged(algorithm: ArrayAlgorithm, principal: P) -> P:
+    """`principal` with the averaged networks, which are steadier than the last ones."""
     principal.networks.load_state_dict(_tensors(algorithm.weights()[MODULE], "target."))
     return principal
 

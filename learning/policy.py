@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from ..contracts.loop import Seen
 from ..contracts.networks import ActorCritic, QNetwork
 from .rows import rows
+from .untrained import FollowPolicy, TablePolicy
 
 NETWORKS: dict[str, type[QNetwork] | type[ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
 
@@ -48,3 +49,11 @@ class Policy:
         policy = cls(about["kind"], players, about["network"])
         policy.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
         return policy
+
+
+def load_policy(prefix: Path) -> Policy | FollowPolicy | TablePolicy:
+    """The policy of whatever kind that was saved at `prefix`."""
+    kind = json.loads(prefix.with_suffix(".json").read_text())["kind"]
+    kinds: dict[str, Any] = {"follow": FollowPolicy, "table": TablePolicy}
+    loaded: Policy | FollowPolicy | TablePolicy = kinds.get(kind, Policy).load(prefix)
+    return loaded

@@ -33,13 +33,12 @@ class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
 
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         logits = self.net.logits(batch[Columns.OBS])
-        distribution = torch.distributions.Categorical(logits=logits, validate_args=False)
-        actions = distribution.sample()
+        logp = logits.log_softmax(dim=-1)
+        actions = torch.multinomial(logp.exp(), 1)
         return {
-            Columns.ACTIONS: actions,
-            Columns.ACTION_LOGP: distribution.log_prob(actions),
+            Columns.ACTIONS: actions.squeeze(-1),
+            Columns.ACTION_LOGP: logp.gather(-1, actions).squeeze(-1),
             Columns.ACTION_DIST_INPUTS: logits,
-            Columns.VF_PREDS: self.net.values(batch[Columns.OBS]),
         }
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -47,16 +46,18 @@ class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
 
 
 class ValuedRunner(ArrayEnvRunner):
-    """Adds to a rollout the values (T, B, N) of what followed each step, before any reset."""
+    """Adds to a rollout the values (T, B, N) of what was seen, and of what followed each step, before any reset."""
 
     def _play(self, T: int) -> Rollout:
         rollout = super()._play(T)
-        values = rollout.extras[Columns.VF_PREDS]
+        T, B, N = rollout.actions.shape
+        flat = Seen(*(part.reshape(T * B, *part.shape[2:]) for part in (rollout.observations, rollout.terms)))
+        values = self._values(flat).reshape(T, B, N)
         following = np.concatenate([values[1:], self._values(self.loop.seen)[None]])
         if rollout.ended.any():
             last = Seen(rollout.next_observations[rollout.ended], rollout.next_terms[rollout.ended])
             following[rollout.ended] = self._values(last)
-        rollout.extras["next_values"] = following
+        rollout.extras.update({Columns.VF_PREDS: values, "next_values": following})
         return rollout
 
     def _values(self, seen: Seen) -> np.ndarray:

@@ -10,9 +10,9 @@ from ..envs.core import Game
 
 
 def rows(seen: Seen) -> np.ndarray:
-    """Flat rows (B, N, D) float32: the observation's planes, then the terms. More axes may lead, as in a rollout."""
-    planes = seen.observations.reshape(*seen.terms.shape[:-1], -1)
-    return np.concatenate([planes, seen.terms], axis=-1, dtype=np.float32)
+    """Flat rows (B, N, D) float32: the observation, then the terms. More axes may lead, as in a rollout."""
+    flat = seen.observations.reshape(*seen.terms.shape[:-1], -1)
+    return np.concatenate([flat, seen.terms], axis=-1, dtype=np.float32)
 
 
 def width(game: Game, mechanism: Mechanism) -> int:

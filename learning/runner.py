@@ -15,7 +15,7 @@ from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
 
 from ..contracts.core import Mechanism
-from ..contracts.loop import Episodes, Loop, Principal, Seen
+from ..contracts.loop import Episodes, Loop, Principal, Seen, Step
 from ..envs.core import Game
 from .rows import rows, width
 
@@ -38,7 +38,8 @@ class Task:
 
 
 class Rollout(NamedTuple):
-    """`T` steps of `B` environments. What the modules said about their actions lies in `extras`, (T, B, N, ...)."""
+    """`T` steps of `B` environments. What the modules said about their actions lies in `extras`, (T, B, N, ...), with
+    what the runner noted of the steps, (T, B, ...)."""
 
     observations: np.ndarray  # (T, B, N, *observation)
     terms: np.ndarray  # (T, B, N, K)
@@ -105,7 +106,7 @@ class ArrayEnvRunner(EnvRunner):
                     "ended": step.ended,
                 }
             )
-            extras.append(said)
+            extras.append({**said, **self.noted(step)})
             if step.episodes is not None:
                 finished = step.episodes if finished is None else finished + step.episodes
         return Rollout(**_stacked(steps), extras=_stacked(extras), episodes=finished)
@@ -117,13 +118,17 @@ class ArrayEnvRunner(EnvRunner):
         said: dict[str, np.ndarray] = {}
         for name, players in self.task.players.items():
             batch = {Columns.OBS: torch.from_numpy(flat[:, players].reshape(-1, D)), "progress": self.progress}
-            with torch.no_grad():
-                outputs = self.module[name].forward_exploration(batch)
+            with torch.no_grad():  # RLlib's forward_exploration would first switch every layer to evaluation
+                outputs = self.module[name]._forward_exploration(batch)
             for key, value in outputs.items():
                 part = value.numpy()
                 whole = said.setdefault(key, np.empty((B, N, *part.shape[1:]), part.dtype))
                 whole[:, players] = part.reshape(B, len(players), *part.shape[1:])
         return said.pop(Columns.ACTIONS), said
+
+    def noted(self, step: Step) -> dict[str, np.ndarray]:
+        """What else is kept of a step, each (B, ...): a subclass's to say."""
+        return {}
 
     @property
     def progress(self) -> float:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..envs.config import configuration
+from ..envs.config import UsageError, configuration
 
 Encoder = Literal["mlp", "conv"]
 
@@ -84,6 +84,16 @@ class PPOSettings:
 
 
 @configuration
+class FollowSettings:
+    """Nobody learns: every agent does as is recommended."""
+
+
+@configuration
+class BestResponseSettings:
+    """Nobody learns: the one agent does what is best for itself, by the table of the game and the frozen principal."""
+
+
+@configuration
 class PrincipalSettings:
     """Algorithm 3 of Ivanov et al. 2024: how the principal and its model of the agents are trained."""
 
@@ -95,6 +105,10 @@ class PrincipalSettings:
     """Paid on top of the least payment, where one is due."""
     due: float = Field(default=0.0, ge=0.0)
     """The least payment up to which none is due: smaller ones are errors of the value estimates."""
+    bonus: float = Field(default=0.0, ge=0.0)
+    """Paid for following at every step, whether a payment is due or not."""
+    robust: bool = False
+    """Whether a payment is the least that is enough also while no other agent follows."""
     encoder: Encoder = "mlp"
     """mlp: dense layers; conv: one convolution (32 filters, 4x4, circular) before them."""
     hidden: tuple[int, ...] = (128, 128)
@@ -129,5 +143,98 @@ class PrincipalSettings:
     """Environment steps before the first gradient step; a tenth of the budget at most."""
 
 
-ALGORITHMS: dict[str, type[Any]] = {"dqn": DQNSettings, "ppo": PPOSettings}
-PRINCIPALS: dict[str, type[Any]] = {"dqn": PrincipalSettings}
+@configuration
+class OutcomeSettings:
+    """Algorithm 2 of Ivanov et al. 2024: how a principal that sees only outcomes and its model of the agent learn.
+
+    The paper's are two layers of 256, 20,000 gradient steps of 128 rows for 8 environment steps each, targets copied
+    every 100; as many environment steps as here, and batches that see each of them several times, leave less noise.
+    """
+
+    steps: int = Field(default=1_280_000, ge=1)
+    """Environment steps of the principal's own training; apart from the budget of the agents."""
+    nudge: float = Field(default=0.0, ge=0.0)
+    """By how much an action that is induced is made better for the agent than any other."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the dense layers of both networks."""
+    discount: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Discount a step."""
+    lr: float = Field(default=5e-3, gt=0.0)
+    """Adam's learning rate at the start ..."""
+    lr_final: float = Field(default=1e-5, gt=0.0)
+    """... and at the end, linear in between; the agent's, while the principal's falls to 0 until it has settled."""
+    settled: float = Field(default=0.6, gt=0.0, le=1.0)
+    """The share of the budget after which the principal's network stands still and the agent's goes on."""
+    epsilon: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Share of random actions at the start ..."""
+    epsilon_final: float = Field(default=0.2, ge=0.0, le=1.0)
+    """... and from `explore_until` on."""
+    explore_until: float = Field(default=1.0, gt=0.0, le=1.0)
+    """The share of the budget after which epsilon stays at `epsilon_final`."""
+    tau: float = Field(default=0.005, gt=0.0, le=1.0)
+    """How far the target networks follow at every gradient step."""
+    environments: int = Field(default=256, ge=1)
+    """Parallel environments of a runner; each vector step pays for one gradient step."""
+    batch: int = Field(default=2048, ge=1)
+    """Environment steps in a minibatch."""
+    replay: int = Field(default=1_280_000, ge=1000)
+    """Environment steps remembered: by default all, since none is ever out of date."""
+    priority: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Exponent of prioritised replay; 0 is uniform."""
+    fragment: int = Field(default=20, ge=1)
+    """Vector steps, and so gradient steps, to one call of the learner."""
+    warm_up: int = Field(default=5000, ge=0)
+    """Environment steps before the first gradient step; a tenth of the budget at most."""
+
+
+@configuration
+class ExactSettings:
+    """A principal that is solved for and not learned: stationary, subgame-perfect, with least payments."""
+
+    against: Literal["recommended", "any"] = "recommended"
+    """What a payment makes best against: the others' recommended actions, or any of theirs (dominant strategies)."""
+    nudge: float = Field(default=0.0, ge=0.0)
+    """Paid on top of the least payment, where one is due."""
+    alpha: float = Field(default=0.1, gt=0.0)
+    """The price of money: the principal maximises welfare - alpha * payments, discounted."""
+    discount: float = Field(default=0.99, gt=0.0, lt=1.0)
+    """Discount a step."""
+
+
+@configuration
+class Resources:
+    """What a run may use beside the process it runs in."""
+
+    runners: int = Field(default=0, ge=0)
+    """Remote EnvRunners; with 0 the environments are played in the run's process. Each adds its own environments to a
+    rollout, so there are fewer gradient steps to an environment step."""
+    learners: int = Field(default=0, ge=0)
+    """Remote Learners, which share each minibatch; with 0 the gradients are computed in the run's process."""
+    gpu: bool = False
+    """Whether each Learner has a GPU."""
+
+    @property
+    def cores(self) -> int:
+        """Of a run's process and its remote actors."""
+        return 1 + self.runners + self.learners
+
+    def check(self, cores: int, gpus: int) -> None:
+        """Raise UsageError for more remote actors than `cores`, or learners than `gpus`: they would wait forever."""
+        if self.runners + self.learners > cores:
+            raise UsageError(
+                f"{self.runners} remote runners and {self.learners} remote learners need as many cores, "
+                f"and there are {cores}: ask for {cores} or fewer in all"
+            )
+        if self.gpu and gpus < max(1, self.learners):
+            raise UsageError(
+                f"a GPU for each learner needs {max(1, self.learners)} of them, and there are {gpus}: "
+                "leave gpu out, or ask for fewer learners"
+            )
+
+
+AgentSettings = DQNSettings | PPOSettings | FollowSettings | BestResponseSettings
+AnyPrincipalSettings = PrincipalSettings | OutcomeSettings | ExactSettings
+ALGORITHMS: dict[str, type[Any]] = {
+    "dqn": DQNSettings, "ppo": PPOSettings, "follow": FollowSettings, "best-response": BestResponseSettings,
+}  # fmt: skip
+PRINCIPALS: dict[str, type[Any]] = {"dqn": PrincipalSettings, "outcome-dqn": OutcomeSettings, "exact": ExactSettings}

@@ -30,6 +30,7 @@ class PlainGame:
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"two": {}, "three": {"N": 3}}
     version: ClassVar[int] = 4
+    classes: ClassVar[int] = 0
     PAY: ClassVar[np.ndarray] = np.array([1.0, 0.25, -2.0, 0.0], np.float32)
 
     N: int = 2
@@ -64,6 +65,9 @@ class PlainGame:
 
     def principal_reward(self, events: PlainEvents) -> np.ndarray:
         return self.rewards(events).sum(axis=1)
+
+    def facts(self, events: PlainEvents) -> np.ndarray:
+        return np.ones((*events.chosen.shape, 1), np.float32)
 
     def observe(self, state: PlainState) -> np.ndarray:
         own = np.arange(self.N, dtype=np.float32)

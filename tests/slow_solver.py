@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 from itertools import product
+from operator import add, mul
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ class SmallGame(NamedTuple):
     rewards: dict[tuple[int, Joint], tuple[Fraction, ...]]
     following: dict[tuple[int, Joint], dict[int, Fraction]]
     start: dict[int, Fraction]
+    facts: dict[tuple[int, Joint], tuple[tuple[int, ...], ...]]  # of each agent, what a contract may pay on
 
     @property
     def joints(self) -> list[Joint]:
@@ -37,7 +39,7 @@ class Worth(NamedTuple):
 
     returns: list[Fraction]
     payments: list[Fraction]
-    unresolved: int
+    unresolved: int  # stages of selfish agents without a pure equilibrium: there the smallest largest regret is taken
     gains: list[Fraction]
 
 
@@ -53,7 +55,16 @@ def random_game(seed: int, S: int, A: int, N: int) -> SmallGame:
         total = sum(weights) + end
         following[cell] = {s: Fraction(w, total) for s, w in enumerate(weights) if w}
     weights = [dice.randint(1, 3) for _ in range(S)]
-    return SmallGame(A, N, rewards, following, {s: Fraction(w, sum(weights)) for s, w in enumerate(weights)})
+    start = {s: Fraction(w, sum(weights)) for s, w in enumerate(weights)}
+    facts = {cell: tuple((dice.choice([0, 0, 1, 2]),) for _ in range(N)) for cell in cells}
+    return SmallGame(A, N, rewards, following, start, facts)
+
+
+def at_rates(game: SmallGame, rates: tuple[Fraction, ...]) -> SmallGame:
+    """The game in which each agent earns, beside its reward, the `rates` for what it does."""
+    paid = {cell: [sum(map(mul, rates, own)) for own in each] for cell, each in game.facts.items()}
+    rewards = {cell: tuple(map(add, own, paid[cell])) for cell, own in game.rewards.items()}
+    return game._replace(rewards=rewards)
 
 
 def as_table(game: SmallGame) -> Table:
@@ -64,6 +75,8 @@ def as_table(game: SmallGame) -> Table:
     return Table(
         rewards=rewards.reshape(game.states, -1, game.N),
         objective=rewards.sum(axis=1).reshape(game.states, -1),
+        facts=np.array([game.facts[cell] for cell in cells], float).reshape(game.states, -1, game.N, 1),
+        following=np.arange(len(cells), dtype=np.int32).reshape(game.states, -1),
         offsets=np.cumsum([0, *map(len, edges)]),
         successors=np.array([s for row in edges for s, _ in row], np.int32),
         probabilities=np.array([float(p) for row in edges for _, p in row]),
@@ -72,8 +85,11 @@ def as_table(game: SmallGame) -> Table:
     )
 
 
-def solve_slowly(game: SmallGame, rule: str, horizon: int, alpha: Fraction) -> Worth:
-    """Backward induction by the definitions."""
+def solve_slowly(
+    game: SmallGame, rule: str, horizon: int, alpha: Fraction, rates: tuple[Fraction, ...] = (Fraction(0),)
+) -> Worth:
+    """Backward induction by the definitions; agents are paid the `rates` for what they do beside what the rule says."""
+    paid = at_rates(game, rates)
     nothing = [Fraction(0)] * game.N
     agents = {s: list(nothing) for s in range(game.states)}  # values, payments included
     chooser = {s: Fraction(0) for s in range(game.states)}
@@ -84,7 +100,7 @@ def solve_slowly(game: SmallGame, rule: str, horizon: int, alpha: Fraction) -> W
     for _ in range(horizon):
         now: dict[str, dict] = {name: {} for name in ("agents", "chooser", "returns", "payments", "best")}
         for s in range(game.states):
-            q = {j: _then(game, s, j, list(game.rewards[s, j]), agents) for j in game.joints}
+            q = {j: _then(game, s, j, list(paid.rewards[s, j]), agents) for j in game.joints}
             value = {
                 j: sum(game.rewards[s, j]) / alpha + sum(p * chooser[n] for n, p in game.following[s, j].items())
                 for j in game.joints
@@ -94,8 +110,9 @@ def solve_slowly(game: SmallGame, rule: str, horizon: int, alpha: Fraction) -> W
             now["agents"][s] = [v + d for v, d in zip(q[chosen], due, strict=True)]
             now["chooser"][s] = value[chosen] - sum(due)
             now["returns"][s] = _then(game, s, chosen, list(game.rewards[s, chosen]), returns)
-            now["payments"][s] = _then(game, s, chosen, due, payments)
-            now["best"][s] = [_best_reply(game, s, chosen, due, i, best) for i in range(game.N)]
+            income = [d + b - r for d, b, r in zip(due, paid.rewards[s, chosen], game.rewards[s, chosen], strict=True)]
+            now["payments"][s] = _then(game, s, chosen, income, payments)
+            now["best"][s] = [_best_reply(paid, s, chosen, due, i, best) for i in range(game.N)]
         agents, chooser, returns = now["agents"], now["chooser"], now["returns"]
         payments, best = now["payments"], now["best"]
 
@@ -147,3 +164,47 @@ def _best_reply(
             game.rewards[s, j][i] + pay + sum((p * best[n][i] for n, p in game.following[s, j].items()), Fraction(0))
         )
     return max(options)
+
+
+def mixed_totals(game: SmallGame) -> list[Fraction]:
+    """The total value of every equilibrium of a one-shot game of two, whose supports' indifference has one solution."""
+    rows = [[game.rewards[0, (a, b)][0] for b in range(game.A)] for a in range(game.A)]
+    columns = [[game.rewards[0, (a, b)][1] for a in range(game.A)] for b in range(game.A)]
+    supports = [s for size in range(1, game.A + 1) for s in product([False, True], repeat=game.A) if sum(s) == size]
+    totals = []
+    for one, other in product(supports, repeat=2):
+        x, y = _indifferent(columns, other, one), _indifferent(rows, one, other)
+        if x and y and min(x) >= 0 and min(y) >= 0 and _best(rows, x, y) and _best(columns, y, x):
+            totals.append(_payoff(rows, x, y) + _payoff(columns, y, x))
+    return totals
+
+
+def _indifferent(payoffs: list[list[Fraction]], mine: tuple[bool, ...], yours: tuple[bool, ...]) -> list[Fraction]:
+    """Your probabilities, on `yours`, that make all of `mine` equally good; empty unless exactly one does."""
+    played, tied = [j for j, on in enumerate(yours) if on], [a for a, on in enumerate(mine) if on]
+    system = [[payoffs[tied[0]][j] - payoffs[a][j] for j in played] + [Fraction(0)] for a in tied[1:]]
+    system.append([Fraction(1)] * (len(played) + 1))
+    for column in range(len(played)):
+        pivot = next((r for r in range(column, len(system)) if system[r][column] != 0), None)
+        if pivot is None:
+            return []
+        system[column], system[pivot] = system[pivot], system[column]
+        system[column] = [v / system[column][column] for v in system[column]]
+        for r in range(len(system)):
+            if r != column:
+                factor = system[r][column]
+                system[r] = [v - factor * w for v, w in zip(system[r], system[column], strict=True)]
+    if any(row[-1] != 0 for row in system[len(played) :]):
+        return []
+    found = [Fraction(0)] * len(yours)
+    for place, j in enumerate(played):
+        found[j] = system[place][-1]
+    return found
+
+
+def _payoff(payoffs: list[list[Fraction]], mine: list[Fraction], yours: list[Fraction]) -> Fraction:
+    return sum((m * y * payoffs[a][j] for a, m in enumerate(mine) for j, y in enumerate(yours)), Fraction(0))
+
+
+def _best(payoffs: list[list[Fraction]], mine: list[Fraction], yours: list[Fraction]) -> bool:
+    return all(sum(map(mul, row, yours)) <= _payoff(payoffs, mine, yours) for row in payoffs)

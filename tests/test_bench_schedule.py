@@ -108,6 +108,12 @@ def test_more_workers_than_cores_are_refused(workers: int) -> None:
         check_workers(workers, cores())
 
 
+def test_runs_with_remote_actors_need_cores_for_them() -> None:
+    assert check_workers(2, 6, each=3) == 2
+    with pytest.raises(UsageError, match=r"from 1 to 2, since there are 6 cores, 3 a run .got 3"):
+        check_workers(3, 6, each=3)
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere.invalid:6379", "127.0.0.1:door"])
 def test_a_cluster_that_does_not_answer_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)

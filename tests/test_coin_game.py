@@ -675,3 +675,11 @@ def test_games_without_a_table_say_so() -> None:
         game_of("ivanov-7x7", players=4).representatives()
     with pytest.raises(UsageError, match="starts are too many"):
         game_of("ivanov-7x7", players=5).starts()
+
+
+def test_facts_count_own_coins_picked_and_others_coins_left() -> None:
+    picked, left = np.zeros((2, 2, 2), bool), np.zeros((2, 2, 2), bool)
+    picked[0, 0, 0] = picked[1, 1, 0] = True  # red picks its own; blue picks red's
+    left[0, 1, 0] = left[1, 0, 0] = True  # blue leaves red's; red leaves its own, which is no favour to anyone
+    facts = make("coin_game/ivanov-3x3").facts(Events(picked, left, np.ones(2, bool)))
+    assert facts.tolist() == [[[1, 0], [0, 1]], [[0, 0], [0, 0]]]

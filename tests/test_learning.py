@@ -12,11 +12,11 @@ import torch
 from paymaster import UsageError, make, make_mechanism
 from paymaster.contracts.loop import Episodes, Loop, Seen
 from paymaster.learning.dqn import n_step
-from paymaster.learning.phases import Resources, evaluate, train_agents, train_principal
+from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.policy import Policy
 from paymaster.learning.ppo import advantages
 from paymaster.learning.replay import Replay
-from paymaster.learning.settings import DQNSettings, PPOSettings, PrincipalSettings
+from paymaster.learning.settings import DQNSettings, PPOSettings, PrincipalSettings, Resources
 
 SMALL: dict[str, Any] = {"hidden": (16,), "environments": 8, "fragment": 8}
 DQN = DQNSettings(**SMALL, batch=16, warm_up=0, replay=1000)

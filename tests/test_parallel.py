@@ -14,7 +14,8 @@ from paymaster.contracts.core import Decisions
 from paymaster.contracts.loop import Loop
 from paymaster.envs import family, games
 from paymaster.envs.core import Game
-from paymaster.envs.render import Window, text
+from paymaster.envs.render import text
+from paymaster.envs.window import Window
 
 from .plain_game import PlainGame
 
@@ -104,18 +105,21 @@ def whole(view: Any, seed: int | None, actions: np.random.Generator) -> list[Any
     """All that is seen of an episode, from its reset to its last observation."""
     record: list[Any] = [view.reset(seed=seed)]
     while view.agents:
-        record.append(view.step({agent: int(actions.integers(4)) for agent in view.agents}))
+        record.append(view.step({agent: int(actions.integers(view.action_space(agent).n)) for agent in view.agents}))
     return record
 
 
 @pytest.mark.parametrize("id", games())
 def test_the_same_seed_gives_the_same_episodes_to_the_end(id: str) -> None:
-    one, other = parallel_env(id, "drawn-contract"), parallel_env(id, "drawn-contract")
+    mechanism = "drawn-contract" if id.startswith("coin_game/") else "inequity-aversion"
+    one, other = parallel_env(id, mechanism), parallel_env(id, mechanism)
     whole(other, 99, np.random.default_rng(5))  # what was played before does not matter
     for seed in (3, None, None, 3):
         first = whole(one, seed, np.random.default_rng(0))
         np.testing.assert_equal(first, whole(other, seed, np.random.default_rng(0)))
-        assert len(first) == make(id).horizon + 1
+        terminations, truncations = first[-1][2:4]
+        assert len(first) == make(id).horizon + 1 or (len(first) <= make(id).horizon and all(terminations.values()))
+        assert all(terminations[agent] != truncations[agent] for agent in one.possible_agents)
 
 
 def test_episodes_of_a_seed_differ_and_so_do_seeds() -> None:

@@ -14,13 +14,16 @@ from paymaster.contracts.principal_dqn import (
     TrainedPrincipal,
     Transitions,
     Values,
+    joint,
+    joint_rows,
     least_payments,
     losses,
+    none_follows,
     others,
 )
 from paymaster.envs.core import episode_keys
 
-SHAPE = {"players": 2, "planes": (4, 3, 3), "actions": 4, "encoder": "mlp", "hidden": (8,), "dueling": True}
+SHAPE = {"players": 2, "shape": ((4, 3, 3), 0), "actions": 4, "encoder": "mlp", "hidden": (8,), "dueling": True}
 
 
 def q(*rows: list[float]) -> torch.Tensor:
@@ -116,3 +119,23 @@ def test_principal_is_kept_as_tensors_and_json(tmp_path: Path) -> None:
     state = game.reset(episode_keys(0, 0, np.arange(50), np.zeros(50, np.int64)))
     for one, other in zip(principal(game, state), again(game, state), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_bonus_is_paid_everywhere_and_robust_payments_are_enough_whoever_follows() -> None:
+    game = make("coin_game/ivanov-3x3")
+    bare, bonus, robust = (
+        TrainedPrincipal(SHAPE),
+        TrainedPrincipal(SHAPE, bonus=0.5),
+        TrainedPrincipal(SHAPE, robust=True),
+    )
+    for principal in (bonus, robust):
+        principal.networks.load_state_dict(bare.networks.state_dict())
+    state = game.reset(episode_keys(0, 0, np.arange(500), np.zeros(500, np.int64)))
+    recommended, least = bare(game, state)
+    np.testing.assert_allclose(bonus(game, state).promised, least + 0.5, rtol=1e-6)
+    rows = joint_rows(game.observe(state))
+    with torch.no_grad():
+        alone = joint(bare.networks["agents"], none_follows(rows))
+        enough = least_payments(alone, alone, torch.from_numpy(recommended)).numpy()
+    np.testing.assert_allclose(robust(game, state).promised, np.maximum(least, enough), rtol=1e-6)
+    assert (enough > least).any()

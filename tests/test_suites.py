@@ -10,7 +10,7 @@ import pytest
 
 from paymaster.benchmarks.overrides import override, parse_settings
 from paymaster.benchmarks.schedule import jobs
-from paymaster.benchmarks.spec import RunSpec, resolve
+from paymaster.benchmarks.spec import RunSpec, explicit, resolve
 from paymaster.benchmarks.strictyaml import parse, read
 from paymaster.benchmarks.suites import Suite, expand, load_suite, suites
 from paymaster.envs.config import UsageError
@@ -29,7 +29,7 @@ def written(path: Path, text: str) -> str:
 
 
 def test_the_suites_are_pinned() -> None:
-    assert suites() == ["coin-3x3", "coin-7x7", "quick"]
+    assert suites() == ["coin-3x3", "coin-7x7", "coin-frontier", "quick", "tree"]
     assert [entry.name for entry in load_suite("quick").runs] == [
         "selfish/dqn", "joint/dqn", "principal-dqn/dqn", "principal-dqn/ppo",
     ]  # fmt: skip
@@ -42,11 +42,12 @@ def test_the_suites_are_pinned() -> None:
 
 @pytest.mark.parametrize("name", suites())
 def test_every_run_of_a_suite_resolves_and_no_two_are_the_same(name: str) -> None:
-    specs = expand(load_suite(name))
+    suite = load_suite(name)
+    specs = expand(suite)
     found = [resolve(spec) for spec in specs]
-    assert len({each.folder for each in found}) == len(specs) == load_suite(name).seeds * len(load_suite(name).runs)
-    assert {each.values["steps"] for each in found} == {load_suite(name).steps}  # the budget is equal for all
-    assert {each.values["rules"]["observation"] for each in found} == {"egocentric"}
+    assert len(specs) == suite.seeds * len(suite.runs) * len(suite.variations)
+    assert len({each.folder for each in found}) == len(specs)
+    assert {each.values["steps"] for each in found} == {suite.steps}  # the budget is equal for all
 
 
 @pytest.mark.parametrize("name", ["coin-3x3", "coin-7x7"])
@@ -116,12 +117,15 @@ def test_a_spec_that_does_not_hold_is_told(changes: dict[str, Any], message: str
 
 def test_set_finds_where_a_key_belongs() -> None:
     spec = RunSpec(game=GAME, mechanism="constant-share", steps=100)
-    settings = parse_settings(["share=0.25", "horizon=10", "lr=3e-4", "steps=50", "hidden=[16, 16]", "episodes=8"])
+    pairs = ["share=0.25", "horizon=10", "lr=3e-4", "steps=50", "hidden=[16, 16]", "episodes=8", "runners=2"]
+    settings = parse_settings(pairs)
     (found,) = override([spec], settings)
     assert found.parameters == {"share": 0.25}
     assert found.rules == {"horizon": 10}
     assert found.settings == {"lr": 3e-4, "hidden": [16, 16]}
     assert (found.steps, found.episodes) == (50, 8)
+    assert found.resources == {"runners": 2}
+    assert resolve(found).values["resources"] == {"runners": 2, "learners": 0, "gpu": False}
 
 
 def test_set_reaches_those_that_a_run_depends_on() -> None:
@@ -206,3 +210,22 @@ def test_numbers_as_everybody_writes_them() -> None:
     assert parse("[3e-4, 1E5, 1.5, 7, -2e3, .5e1, yes, 'no', a1e5]", what="it") == [
         3e-4, 1e5, 1.5, 7, -2e3, 5.0, True, "no", "a1e5",
     ]  # fmt: skip
+
+
+def test_a_principal_that_is_taken_may_promise_otherwise() -> None:
+    trained = RunSpec(game=GAME, mechanism="principal-dqn", steps=100, principal={"nudge": 0.02})
+    spec = RunSpec(game=GAME, mechanism="principal-dqn", steps=100, principal_from=trained, principal={"bonus": 0.1})
+    assert resolve(spec).name == "principal-dqn bonus=0.1"
+    assert resolve(spec).values["principal"]["bonus"] == 0.1
+    assert resolve(explicit(spec)).folder == resolve(spec).folder
+    for setting in ("lr", "alpha"):
+        with pytest.raises(UsageError, match=f"not trained again: got {setting}, allowed is nudge, due, bonus, robust"):
+            resolve(spec.model_copy(update={"principal": {setting: 1.0}}))
+    with pytest.raises(UsageError, match=r"bonus: .*-1"):
+        resolve(spec.model_copy(update={"principal": {"bonus": -1.0}}))
+
+
+def test_an_exact_principal_needs_a_table() -> None:
+    spec = RunSpec(game=GAME, mechanism="principal-exact", steps=100, principal={"against": "any"})
+    assert resolve(spec).name == "principal-exact against=any"
+    assert resolve(spec).values["principal"]["nudge"] == 0.0

@@ -30,36 +30,41 @@ def test_every_step_that_is_played_is_in_the_table(id: str, rules: dict) -> None
     B, T, J = 1000, 40, len(table.actions)
     dice = np.random.default_rng(5)
     state = game.reset(episode_keys(1, 0, np.arange(B), np.zeros(B, np.int64)))
-    rows, nexts, rewards = [], [], []
+    rows, nexts, rewards, facts = [], [], [], []
     for _ in range(T):
         actions = table.actions[dice.integers(J, size=B)]
         following, events = game.step(state, actions)
         rows.append(game.index(state) * J + table.joint(actions))
+        facts.append(game.facts(events))
         nexts.append(game.index(following))
         rewards.append(game.rewards(events))
         state = following
-    row, successor, reward = np.concatenate(rows), np.concatenate(nexts), np.concatenate(rewards)
-    _agrees(table, row, successor, reward)
+    row, successor = np.concatenate(rows), np.concatenate(nexts)
+    earned = np.concatenate([np.concatenate(rewards)[:, :, None], np.concatenate(facts)], axis=2)
+    _agrees(table, row, successor, earned)
 
 
-def _agrees(table: Table, row: np.ndarray, successor: np.ndarray, reward: np.ndarray) -> None:
-    """Each edge played is in the table, and is played as often as its probability says; so is the mean reward."""
-    S, rows = table.states, len(table.offsets) - 1
-    edges = np.repeat(np.arange(rows), np.diff(table.offsets)) * S + table.successors
+def _agrees(table: Table, row: np.ndarray, successor: np.ndarray, earned: np.ndarray) -> None:
+    """Each edge played is in the table, and is played as often as its probability says; so are rewards and facts."""
+    S, rows = table.states, table.following.size
+    counts = np.diff(table.offsets)[table.following.ravel()]
+    first = np.repeat(table.offsets[table.following.ravel()] - np.cumsum(counts) + counts, counts)
+    entry = first + np.arange(counts.sum())
+    edges, probabilities = np.repeat(np.arange(rows), counts) * S + table.successors[entry], table.probabilities[entry]
     played = np.bincount(row, minlength=rows)
     place = np.searchsorted(edges, row * S + successor)
     assert (edges[place] == row * S + successor).all()
-    seen, expected = np.bincount(place, minlength=len(edges)), played[edges // S] * table.probabilities
-    spread = np.sqrt(expected * (1 - table.probabilities))
+    seen, expected = np.bincount(place, minlength=len(edges)), played[edges // S] * probabilities
+    spread = np.sqrt(expected * (1 - probabilities))
     assert (np.abs(seen - expected) <= 6 * spread + 6).all()
     certain = spread == 0
     assert (seen[certain] == expected[certain]).all()
     enough = played[edges // S] > 0
     chance = spread[enough & ~certain] ** 2
     assert ((seen - expected)[enough & ~certain] ** 2).sum() == pytest.approx(chance.sum(), rel=0.25)
-    flat = table.rewards.reshape(rows, -1)
-    for i in range(flat.shape[1]):
-        assert reward[:, i].sum() == pytest.approx(flat[row, i].sum(), abs=6 * np.sqrt(len(row)) * 0.5)
+    flat = np.concatenate([table.rewards[..., None], table.facts], axis=3).reshape(rows, *earned.shape[1:])
+    for i in np.ndindex(earned.shape[1:]):
+        assert earned[:, *i].sum() == pytest.approx(flat[row][:, *i].sum(), abs=6 * np.sqrt(len(row)) * 0.5)
 
 
 @pytest.mark.parametrize("id", ["coin_game/ivanov-3x3", "coin_game/mate-2"])
@@ -77,12 +82,14 @@ def test_probabilities_sum_to_one_and_starts_are_as_often_as_they_should(id: str
 
 
 def test_the_table_of_the_coin_game_is_small() -> None:
-    """Relative positions and colour: 2 x 9 x 9 states, 16 joint actions, 5,888 distinct steps."""
+    """Relative positions and colour: 2 x 9 x 9 states, 16 joint actions, 144 distributions over what follows."""
     table = tabulate(make("coin_game/ivanov-3x3"))
     assert table.rewards.shape == (162, 16, 2)
     assert table.actions[6].tolist() == [1, 2]
     assert table.joint(table.actions).tolist() == list(range(16))
     np.testing.assert_allclose(table.objective, table.rewards.sum(axis=2), atol=1e-6)
+    assert table.following.shape == (162, 16)
+    assert len(np.unique(table.following)) == len(table.offsets) - 1 < 162
     assert table.nbytes < 200_000
 
 
@@ -121,6 +128,12 @@ class Walk:
         at = np.where(both, np.where(ended, 7, 1), state.at)
         return Place(at), Coins(np.where(both, np.where(ended, 3.0, 1.0), 0.0))
 
+    verifiable = ("paid", "stopped")
+
+    def facts(self, events: Coins) -> np.ndarray:
+        paid = events.pay > 0
+        return np.repeat(np.stack([paid, ~paid], axis=1)[:, None], 2, axis=1).astype(np.float32)
+
     def rewards(self, events: Coins) -> np.ndarray:
         return np.stack([events.pay, 2 * events.pay], axis=1)
 
@@ -137,9 +150,11 @@ def test_an_end_takes_its_probability_out_of_the_table() -> None:
     assert table.start.tolist() == [0.75, 0.25]
     assert table.rewards[0].tolist() == [[0, 0], [0, 0], [0, 0], [2, 4]]
     assert table.objective[1].tolist() == [0, 0, 0, 20]
-    assert table.offsets.tolist() == list(range(9))
-    assert table.successors.tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
-    assert table.probabilities.tolist() == [1, 1, 1, 0.5, 1, 1, 1, 0.5]
+    assert table.facts[0, :, 1].tolist() == [[0, 1], [0, 1], [0, 1], [1, 0]]
+    assert table.following.tolist() == [[0, 0, 0, 1], [2, 2, 2, 1]]  # to place 0; to place 1 or the end; to place 1
+    assert table.offsets.tolist() == [0, 1, 2, 3]
+    assert table.successors.tolist() == [0, 1, 1]
+    assert table.probabilities.tolist() == [1, 0.5, 1]
     assert solve(table, "cooperative", 2).welfare == 6 + 3
 
 

@@ -12,6 +12,7 @@ import torch
 
 from paymaster.contracts.core import Mechanism
 from paymaster.contracts.loop import Episodes, Loop
+from paymaster.contracts.networks import shape_of
 from paymaster.contracts.principal_dqn import TrainedPrincipal
 from paymaster.envs.core import Game
 from paymaster.learning.policy import Policy
@@ -52,7 +53,7 @@ class Phase:
     def __exit__(self, *error: object) -> None: ...
 
 
-def train_principal(game: Game, settings: Any, *, seed: int) -> Phase:
+def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = None) -> Phase:
     calls.append("train")
     torch.manual_seed(seed)
     shape = {**_shape(game), "players": len(game.agents), "dueling": True}
@@ -63,7 +64,9 @@ def train_principal(game: Game, settings: Any, *, seed: int) -> Phase:
     )
 
 
-def train_agents(game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int) -> Phase:
+def train_agents(
+    game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int, resources: Any = None
+) -> Phase:
     calls.append("validate")
     loop = Loop(game, mechanism, B, seed=seed, stream=VALIDATE, principal=principal)
     own = policy(game, mechanism, seed)
@@ -96,5 +99,4 @@ def install() -> None:
 
 
 def _shape(game: Game) -> dict[str, Any]:
-    planes = tuple(game.observation_space.shape)
-    return {"planes": planes, "actions": len(game.action_names), "encoder": "mlp", "hidden": (8,)}
+    return {"shape": shape_of(game), "actions": len(game.action_names), "encoder": "mlp", "hidden": (8,)}

@@ -1,0 +1,241 @@
+"""A run judged by exact arithmetic: what its contract, and what its agents learned, come to in the game's own table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from pydantic import FiniteFloat, ValidationError
+
+from ..contracts.core import Mechanism
+from ..contracts.loop import Loop, Principal, Seen
+from ..envs.config import UsageError
+from ..envs.core import Game
+from .exact import ALPHA, NEAR, remembered
+from .folders import whole_file
+from .spec import Model, Resolved, faults
+
+if TYPE_CHECKING:
+    from ..contracts.audited import Contracted, Equilibrium, Reply
+
+AUDIT = "audit.json"
+ROWS = 100_000  # (state, joint action) pairs up to which a run is audited when it ends: ten seconds at the most
+
+
+class Money(Model):
+    """Over the undiscounted horizon."""
+
+    welfare: FiniteFloat
+    payment: FiniteFloat
+
+
+class Judged(Money):
+    """A policy of the agents in the game under their mechanism."""
+
+    gain_now: list[FiniteFloat]
+    """The most that each agent adds to its value by another action in one step, in any state that can be reached."""
+    gain: list[FiniteFloat]
+    """What each agent's best policy adds to its value at the start, while the others keep to theirs."""
+
+
+class Found(Money):
+    """An equilibrium of the game under its mechanism."""
+
+    found: str
+    """By which rule of selection, or from where best replies in turn led to it."""
+    gain: FiniteFloat
+    """What the best deviation of any agent adds to its value."""
+    holds: bool
+    """Whether that is next to nothing; else it is no equilibrium."""
+
+
+class Audit(Model):
+    """What audit.json holds. Values and gains are discounted where there is a discount, money never."""
+
+    run: str
+    states: int
+    horizon: int
+    discount: FiniteFloat | None
+    """The learners', in whose game that never ends agents reply; None where the horizon ends the game."""
+    followed: Judged | None
+    """Where an action is recommended: if everyone follows."""
+    spe_ratio: FiniteFloat | None
+    """The agents' values of their best replies / of following, while the others follow."""
+    ic_ratio: FiniteFloat | None
+    """The same while the others do what they learned in this run."""
+    learned: Judged
+    """What the agents learned, played greedily."""
+    agreement: FiniteFloat
+    """The share of evaluated actions that are the same in the state that stands for all symmetric ones."""
+    deviation_regret: FiniteFloat
+    """Mean over the evaluated episodes of what the agents' actions lose, step by step, to their best replies."""
+    equilibria: list[Found]
+    worst: str | None
+    """Which of the equilibria that hold has the lowest welfare."""
+    benchmarks: dict[str, Money]
+    """spe: the subgame-perfect principal; best_rate: the best committed rates."""
+    regrets: dict[str, dict[str, Money]]
+    """To each benchmark, if followed and as learned: welfare that is missing, payment that is too much. Not clipped."""
+
+
+class Exam(NamedTuple):
+    """An audit, and the deviation regret of each evaluated episode."""
+
+    audit: Audit
+    regrets: np.ndarray  # (E,)
+
+
+def affordable(game: Game) -> bool:
+    """Whether a run of `game` is audited when it ends."""
+    from ..contracts.tabulate import tabular
+
+    try:
+        return tabular(game).states * len(game.action_names) ** len(game.agents) <= ROWS
+    except UsageError:
+        return False
+
+
+def examine(
+    resolved: Resolved, mechanism: Mechanism, principal: Principal | None, policy: Any, keys: np.ndarray
+) -> Exam:
+    """Audit a run whose evaluated episodes have the `keys` (E,).
+
+    Raises UsageError where the game has no table, or the mechanism remembers more than the state.
+    """
+    from ..contracts import audited
+
+    game, values = resolved.game, resolved.values
+    discount = values["settings"]["discount"] if game.truncates else None
+    judged = audited.contracted(game, mechanism, principal, discount=None if discount == 1.0 else discount)
+    actions = _greedy(game, mechanism, judged, policy)
+    reply = audited.replies(judged, actions)
+    regrets, agreement = _replayed(resolved, mechanism, principal, policy, actions, reply, keys)
+    learned = _judged(judged, actions, reply)
+    followed, spe_ratio, ic_ratio, starts = None, None, None, {"what was learned": actions}
+    if judged.decisions is not None:
+        recommended = np.asarray(judged.decisions.recommended, np.int64)
+        following = audited.replies(judged, recommended)
+        followed = _judged(judged, recommended, following)
+        spe_ratio = _ratio(following.kept, following.best)
+        ic_ratio = _ratio(*audited.obedience(judged, recommended, actions))
+        starts = {"what is recommended": recommended, **starts}
+    equilibria = [_found(each) for each in audited.equilibria(judged, starts)]
+    benchmarks = _benchmarks(game, judged.discount)
+    policies = {"followed": followed, "learned": learned}
+    return Exam(
+        Audit(
+            run=resolved.folder,
+            states=judged.table.states,
+            horizon=game.horizon,
+            discount=judged.discount,
+            followed=followed,
+            spe_ratio=spe_ratio,
+            ic_ratio=ic_ratio,
+            learned=learned,
+            agreement=agreement,
+            deviation_regret=float(regrets.mean()),
+            equilibria=equilibria,
+            worst=_worst(equilibria),
+            benchmarks=benchmarks,
+            regrets={
+                name: {kind: regret(money, benchmark) for kind, money in policies.items() if money is not None}
+                for name, benchmark in benchmarks.items()
+            },
+        ),
+        regrets,
+    )
+
+
+def regret(money: Money, benchmark: Money) -> Money:
+    """Welfare that is missing to the benchmark, and payment that is more than it has."""
+    return Money(welfare=benchmark.welfare - money.welfare, payment=money.payment - benchmark.payment)
+
+
+def write_audit(folder: Path, audit: Audit) -> None:
+    """Write audit.json, the one file that may be added to a finished run. Raises UsageError where it cannot be."""
+    with whole_file(folder / AUDIT) as partial:
+        partial.write_text(audit.model_dump_json(indent=1) + "\n")
+
+
+def read_audit(folder: Path) -> Audit | None:
+    """The audit of a run; None where there is none. Raises UsageError for a damaged one."""
+    path = folder / AUDIT
+    if not path.exists():
+        return None
+    try:
+        return Audit.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise UsageError(f"{path} is damaged, audit the run again: {faults(error)}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _greedy(game: Game, mechanism: Mechanism, judged: Contracted, policy: Any) -> np.ndarray:
+    """(S, N): what the agents do in every state of the table."""
+    from ..contracts.tabulate import tabular
+
+    states = tabular(game).representatives()
+    keys = np.zeros(judged.table.states, np.uint64)
+    terms, _ = mechanism.offer(mechanism.start(keys), states, judged.decisions)
+    return np.asarray(policy(Seen(game.observe(states), mechanism.view(terms, len(keys)))), np.int64)
+
+
+def _replayed(
+    resolved: Resolved, mechanism: Mechanism, principal: Principal | None, policy: Any,
+    actions: np.ndarray, reply: Reply, keys: np.ndarray,
+) -> tuple[np.ndarray, float]:  # fmt: skip
+    """Play the evaluated episodes again: the deviation regret (E,) of each, and how often `actions` are what is done.
+
+    At every step each agent loses what its action falls short of its best reply to what the others learned, and the
+    agents' losses of all steps add up. In a finite game that is, in expectation, what the best replies gain.
+    """
+    from ..contracts.tabulate import tabular
+    from ..learning.phases import EVALUATE
+
+    game, count = resolved.game, len(keys)
+    loop = Loop(game, mechanism, count, seed=resolved.spec.seed, stream=EVALUATE, principal=principal)
+    order = {int(key): place for place, key in enumerate(loop.keys)}
+    if order.keys() != {int(key) for key in keys}:
+        raise UsageError("its episodes cannot be played again: another version of Paymaster made the run")
+    agents, regrets, same, steps = np.arange(len(game.agents)), np.zeros(count), 0, 0
+    while (live := loop.episode == 0).any():
+        state, played = tabular(game).index(loop.state), policy(loop.seen)
+        step = np.minimum(loop.t, len(reply.lost) - 1)
+        lost = reply.lost[step[:, None], state[:, None], agents, played]
+        regrets += np.where(live, lost.sum(axis=1), 0.0)
+        same += int((played == actions[state])[live].sum())
+        steps += int(live.sum())
+        loop.step(played)
+    return regrets[[order[int(key)] for key in keys]], same / (steps * len(agents))
+
+
+def _judged(judged: Contracted, actions: np.ndarray, reply: Reply) -> Judged:
+    from ..contracts.audited import worth
+
+    found = worth(judged, actions)
+    return Judged(welfare=found.welfare, payment=found.payment, gain_now=reply.now.tolist(), gain=reply.gains.tolist())
+
+
+def _found(each: Equilibrium) -> Found:
+    return Found(
+        welfare=each.worth.welfare, payment=each.worth.payment,
+        found=each.found, gain=each.gain, holds=each.gain < NEAR,
+    )  # fmt: skip
+
+
+def _worst(equilibria: list[Found]) -> str | None:
+    holding = [each for each in equilibria if each.holds]
+    return min(holding, key=lambda each: each.welfare).found if holding else None
+
+
+def _ratio(kept: np.ndarray, best: np.ndarray) -> float | None:
+    """Of the sums over the agents; None where following is worth nothing."""
+    return float(best.sum() / kept.sum()) if kept.sum() > 0.0 else None
+
+
+def _benchmarks(game: Game, discount: float | None) -> dict[str, Money]:
+    """The named exact benchmarks that the game has, in the game that the agents are judged in."""
+    known = remembered(game, ALPHA, discount)
+    rows = {"spe": known.get("principal"), "best_rate": known.get("best_rate")}
+    return {name: Money(welfare=row["welfare"], payment=row["payment"]) for name, row in rows.items() if row}

@@ -1,0 +1,28 @@
+"""What is told of games with hidden actions: in how many states the agent does as the exact principal would have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..contracts.core import Mechanism
+from ..contracts.hidden_actions import solve
+from ..contracts.loop import Principal, Seen
+from ..contracts.tabulate import tabular, tabulate
+from ..envs.core import Game, hides_actions
+
+
+def states_right(game: Game, mechanism: Mechanism, principal: Principal | None, policy: Any) -> float | None:
+    """The share of all states, each counted once, in which `policy` does what the exact principal induces.
+
+    None for a game without hidden actions, of which that is not told.
+    """
+    if not hides_actions(game):
+        return None
+    states = tabular(game).representatives()
+    keys = np.zeros(tabular(game).states, np.uint64)
+    terms, _ = mechanism.offer(mechanism.start(keys), states, principal(game, states) if principal else None)
+    actions = policy(Seen(game.observe(states), mechanism.view(terms, len(keys))))
+    wanted = solve(tabulate(game), game.horizon).induced[states.t, np.arange(len(keys))]
+    return float((actions[:, 0] == wanted).mean())

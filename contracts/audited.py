@@ -1,0 +1,223 @@
+"""What a mechanism and the agents under it are worth, exactly: nothing is sampled, so nothing is left to luck.
+
+A mechanism without memory changes what every (state, joint action) earns and nothing else: the game under it is a table
+again, with the same transitions. A policy in that table has a value, each agent a best reply to it, and the table has
+equilibria: those that the contract really brings about, whatever its principal recommends.
+
+Values are discounted in the game that never ends where there is a discount, as learners have it whose horizon only
+truncates; else they are undiscounted and finite. Welfare and payments are counted over the undiscounted horizon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ..envs.config import UsageError
+from ..envs.core import Game
+from .core import Decisions, Mechanism, Transition
+from .equilibrium import solve
+from .evaluation import Evaluation, Mixed, action_values, deviation_gains, evaluate_policy, stationary_reply
+from .loop import Principal
+from .mixed import TIE
+from .tabulate import Table, Tabular, plays, tabular, tabulate, take
+
+RULES = ("highest", "lowest")  # of selection among the pure equilibria of every stage
+ROUNDS = 30  # of best replies in turn, which settle within a few or go round in circles
+
+
+class Contracted(NamedTuple):
+    """A game of S states, N agents and J joint actions under a mechanism."""
+
+    table: Table  # the game alone: its rewards make welfare
+    earned: Table  # the same with the rewards that agents learn from: the mechanism's income is added
+    payments: np.ndarray  # (S, J, N) from the principal, expected
+    decisions: Decisions | None  # (S, N) what the principal recommends and promises, where there is one
+    horizon: int
+    discount: float | None
+
+
+class Reply(NamedTuple):
+    """What each agent could make of it if the others kept to a policy; T is 1 where values are stationary."""
+
+    kept: np.ndarray  # (N,) an agent's value of keeping to the policy too, averaged over the starts
+    best: np.ndarray  # (N,) of its best policy
+    now: np.ndarray  # (N,) the most that another action in one step adds, in any state that can be reached
+    lost: np.ndarray  # (T, S, N, A) by how much each of its actions falls short of its best reply
+
+    @property
+    def gains(self) -> np.ndarray:
+        """(N,): what its best policy adds."""
+        return np.maximum(self.best - self.kept, 0.0)
+
+
+class Equilibrium(NamedTuple):
+    """A policy from which nobody gains by deviating, or what was found instead of one."""
+
+    found: str  # how
+    worth: Evaluation
+    gain: float  # the largest gain of any agent: next to nothing in an equilibrium
+
+
+def contracted(
+    game: Game, mechanism: Mechanism, principal: Principal | None = None, *, discount: float | None = None
+) -> Contracted:
+    """`game` under `mechanism`, as tables.
+
+    The principal is asked about one representative of each class of symmetric states, as is the mechanism. Raises
+    UsageError for a game without a table, and for a mechanism that remembers more than the state.
+    """
+    memory = mechanism.start(np.zeros(1, np.uint64))
+    if not (isinstance(memory, tuple) and not memory):
+        raise UsageError(
+            f"{type(mechanism).__name__} cannot be judged exactly, since it remembers more than the game's state; "
+            "ask for a mechanism without memory"
+        )
+    table, listed = tabulate(game), tabular(game)
+    decisions = principal(game, listed.representatives()) if principal else None
+    incomes, payments = _incomes(listed, mechanism, decisions, table.actions)
+    earned = table._replace(rewards=table.rewards + incomes)
+    return Contracted(table, earned, payments, decisions, game.horizon, discount)
+
+
+def worth(game: Contracted, actions: np.ndarray, mixed: Mixed | None = None) -> Evaluation:
+    """What an episode of the policy `actions`, (S, N) or (T, S, N), comes to; where agents mix, as `mixed` says."""
+    unpaid = np.zeros(actions.shape)
+    earned, paid = (
+        evaluate_policy(game.table._replace(rewards=rewards), actions, unpaid, game.horizon, mixed=mixed).returns
+        for rewards in (game.table.rewards, game.payments)
+    )
+    return Evaluation(earned, paid)
+
+
+def replies(game: Contracted, actions: np.ndarray) -> Reply:
+    """Each agent's best reply, where the others keep to the stationary policy `actions` (S, N)."""
+    start, there = game.table.start, _reached(game)
+    kept, best, now, lost = [], [], [], []
+    for agent in range(actions.shape[1]):
+        following, replying = _action_values(game, actions, agent)
+        value, most = _taken(following, actions, agent), replying.max(axis=2)
+        kept.append(start @ value[0])
+        best.append(start @ most[0])
+        now.append((following.max(axis=2) - value)[there].max(initial=0.0))
+        lost.append(most[..., None] - replying)
+    return Reply(np.array(kept), np.array(best), np.array(now), np.stack(lost, axis=2))
+
+
+def obedience(game: Contracted, recommended: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) and (N,): each agent's value of following, and of its best reply, where the others play as in `others`."""
+    start, values = game.table.start, []
+    for agent in range(recommended.shape[1]):
+        mixed = others.copy()
+        mixed[:, agent] = recommended[:, agent]
+        following, replying = _action_values(game, mixed, agent)
+        values.append((start @ _taken(following, mixed, agent)[0], start @ replying[0].max(axis=1)))
+    kept, best = np.array(values).T
+    return kept, best
+
+
+def equilibria(game: Contracted, starts: Mapping[str, np.ndarray]) -> list[Equilibrium]:
+    """The equilibria of the game under its mechanism that were found, and what was found in place of one.
+
+    First those of the two rules of selection; then what best replies in turn lead to from each of the `starts`,
+    policies (S, N).
+    """
+    found = []
+    for rule in RULES:
+        solution = solve(game.earned, rule, game.horizon, discount=game.discount)
+        gain = float(solution.gains.max())
+        found.append(Equilibrium(rule, worth(game, solution.actions, solution.mixed), gain))
+    for name, actions in starts.items():
+        settled = _replies_in_turn(game, actions)
+        unpaid = np.zeros(settled.shape)  # what is paid has been earned
+        gains = deviation_gains(game.earned, settled, unpaid, game.horizon, discount=game.discount)
+        found.append(Equilibrium(f"from {name}", worth(game, settled), float(gains.max())))
+    return found
+
+
+def _incomes(
+    game: Tabular, mechanism: Mechanism, decisions: Decisions | None, actions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(S, J, N) and (S, J, N): what the mechanism adds to each agent's reward, and what the principal pays of it."""
+    incomes, payments = [], []
+    for played in plays(game, actions):
+        keys = np.zeros(len(played.row), np.uint64)
+        given = decisions and take(decisions, played.states[played.row // len(actions)])
+        terms, memory = mechanism.offer(mechanism.start(keys), played.state, given)
+        rewards, terminated = game.rewards(played.events), game.terminated(played.following)
+        transition = Transition(
+            played.state, terms, played.actions, played.events, rewards, played.following,
+            terminated, np.zeros_like(terminated),
+        )  # fmt: skip
+        ledger, _ = mechanism.settle(memory, transition)
+        incomes.append(played.expected(ledger.income()))
+        payments.append(played.expected(ledger.payments))
+    shape = (game.states, *actions.shape)
+    return np.concatenate(incomes).reshape(shape), np.concatenate(payments).reshape(shape)
+
+
+def _action_values(game: Contracted, actions: np.ndarray, agent: int) -> tuple[np.ndarray, np.ndarray]:
+    """(T, S, A) twice: what each action of an agent is worth if it then keeps to `actions`, or to its best reply."""
+    table, joint = game.earned, game.earned.joint(actions)
+    if game.discount is not None:
+        kept, _ = stationary_reply(table, joint, np.zeros(actions.shape), agent, game.discount, improve=False)
+        best, _ = stationary_reply(table, joint, np.zeros(actions.shape), agent, game.discount, values=kept)
+        both = (action_values(table, joint, agent, values, game.discount)[None] for values in (kept, best))
+        return next(both), next(both)
+    following = np.empty((game.horizon, table.states, table.action_count))
+    replying = np.empty_like(following)
+    kept, best = np.zeros(table.states), np.zeros(table.states)
+    for t in reversed(range(game.horizon)):
+        following[t] = action_values(table, joint, agent, kept, 1.0)
+        replying[t] = action_values(table, joint, agent, best, 1.0)
+        kept, best = _taken(following[t : t + 1], actions, agent)[0], replying[t].max(axis=1)
+    return following, replying
+
+
+def _taken(values: np.ndarray, actions: np.ndarray, agent: int) -> np.ndarray:
+    """(T, S): the `values` (T, S, A) of what an agent does."""
+    return np.take_along_axis(values, actions[None, :, agent, None], axis=2)[..., 0]
+
+
+def _replies_in_turn(game: Contracted, actions: np.ndarray) -> np.ndarray:
+    """Each agent in turn takes its best reply until none changes anything, or for `ROUNDS`; ties keep what was."""
+    table = game.earned
+    if game.discount is None:
+        actions = np.repeat(actions[None], game.horizon, axis=0)
+    for _ in range(ROUNDS):
+        before = actions
+        for agent in range(actions.shape[-1]):
+            actions = _best_reply(table, actions, agent, game.discount)
+        if np.array_equal(actions, before):
+            break
+    return actions
+
+
+def _best_reply(table: Table, actions: np.ndarray, agent: int, discount: float | None) -> np.ndarray:
+    """The policy, (S, N) with a `discount`, else (T, S, N), with an agent's best reply in it."""
+    if discount is not None:
+        _, joint = stationary_reply(table, table.joint(actions), np.zeros(actions.shape), agent, discount)
+        return table.actions[joint]
+    actions, values = actions.copy(), np.zeros(table.states)
+    for t in reversed(range(len(actions))):
+        each = action_values(table, table.joint(actions[t]), agent, values, 1.0)
+        values, own = each.max(axis=1), actions[t, :, agent]
+        kept = np.take_along_axis(each, own[:, None], axis=1)[:, 0]
+        actions[t, :, agent] = np.where(values > kept + TIE * (1.0 + abs(values)), each.argmax(axis=1), own)
+    return actions
+
+
+def _reached(game: Contracted) -> np.ndarray:
+    """The states that some play reaches: (T, S) bool by step, or (1, S) at any, where values are stationary."""
+    table, there = game.table, game.table.start > 0.0
+    distribution = np.repeat(np.arange(len(table.offsets) - 1), np.diff(table.offsets))  # of each entry
+    steps = [there]
+    for _ in range(game.horizon - 1):
+        possible = np.zeros(len(table.offsets) - 1, bool)
+        possible[table.following[there]] = True
+        there = np.zeros_like(there)
+        there[table.successors[possible[distribution]]] = True
+        steps.append(there)
+    return np.array(steps) if game.discount is None else np.any(steps, axis=0, keepdims=True)

@@ -1,0 +1,147 @@
+"""The best committed contract of a simple family: a constant rate for each verifiable fact, the same for every agent.
+
+The principal announces `rates` b_k >= 0 once and for all; whenever an agent does what fact k says, it is paid b_k for
+each time. The agents then play the game with these payments. A wage for every cell cleaned is such a contract (simple
+contracts: Dutting, Roughgarden and Talgam-Cohen 2019). It needs no model of the state, only what can be verified, and
+since the principal is bound it can be cheaper than one that may do in every state what is best from there on.
+
+The agents' answer is the selfish equilibrium of highest total value, by the rule and for the reason of the selfish
+row, so that rates of zero give that row: agents settle on what is best for them, not for the principal.
+
+The rates are found by a search, not a proof. Welfare jumps where a rate is just enough and payment falls between jumps,
+so slopes are of no use: each rate in turn goes through a ladder of values while the others stay, twice; then the rates
+above zero are moved by ever smaller steps in either direction. No rate above the ladder's end is tried.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .evaluation import deviation_gains, evaluate_policy
+from .policy import Policy, policy
+from .stage_games import HIGHEST
+from .tabulate import Progress, Table
+from .threads import at_once
+
+LADDER = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)  # times the largest reward of any agent in one step
+ROUNDS = 2  # times that each rate goes through the ladder
+HALVINGS = 5  # of the steps by which the rates are moved at last
+SOLVES, WORK = 48, 2_000_000_000  # games solved at most, and (state, joint action, step) triples in all of them
+LEAST = 8  # games solved, however large they are
+CLIMB = 2 / 3  # the share of them that the ladder may take
+STATIONARY = 8  # games solved in the end where they are stationary, which takes long
+
+
+class Committed(NamedTuple):
+    """A committed contract, and what comes of it over the undiscounted horizon."""
+
+    rates: tuple[float, ...]  # for each of the game's verifiable facts
+    returns: np.ndarray  # (N,) from the environment alone
+    payments: np.ndarray  # (N,) from the principal
+    gains: np.ndarray  # (N,) what each agent's best reply would add in the game with the payments
+
+    @property
+    def welfare(self) -> float:
+        return float(self.returns.sum())
+
+    @property
+    def payment(self) -> float:
+        return float(self.payments.sum())
+
+
+def contracted(table: Table, rates: tuple[float, ...]) -> Table:
+    """The game with what each agent is paid at the `rates` (K,) in its rewards."""
+    return table._replace(rewards=table.rewards + table.facts @ np.array(rates))
+
+
+def committed(table: Table, rates: tuple[float, ...], horizon: int, *, discount: float | None = None) -> Committed:
+    """What comes of the `rates` (K,) >= 0: the agents' answer, in the finite game or the stationary one."""
+    return _judged(table, rates, _answer(table, rates, horizon, discount), horizon, discount)
+
+
+def best_rate(
+    table: Table,
+    horizon: int,
+    *,
+    discount: float | None = None,
+    alpha: float = 0.1,
+    progress: Progress = lambda share: None,
+) -> Committed:
+    """The rates found that maximise welfare / alpha - payments.
+
+    With a `discount` the ladder is still climbed in the finite game, and the steps at the end taken in the stationary
+    one. `progress` is told the share of the games that may be solved.
+    """
+    K = table.facts.shape[3]
+    largest = float(np.abs(table.rewards).max(initial=0.0))
+    triples = table.rewards.shape[0] * table.rewards.shape[1] * horizon
+    budget = max(LEAST, min(SOLVES, WORK // triples))
+    search = _Search(table, horizon, None, alpha, round(CLIMB * budget), progress)
+    best = (0.0,) * K
+    for _ in range(ROUNDS if largest > 0.0 else 0):
+        for k in range(K):
+            best = search.best([_moved(best, k, step * largest) for step in LADDER])
+    if discount is None:
+        search.budget = budget
+    else:
+        search = _Search(table, horizon, discount, alpha, STATIONARY, progress)
+    rung = best
+    for halving in range(1, HALVINGS + 1):
+        for k in range(K):
+            if best[k] > 0.0:
+                step = rung[k] / 2 ** (halving + 1)
+                best = search.best([best, _moved(best, k, best[k] - step), _moved(best, k, best[k] + step)])
+    return committed(table, best, horizon, discount=discount)
+
+
+class _Search:
+    """Rates and their worth to the principal; no rates are tried twice, and none when `budget` games are solved."""
+
+    def __init__(
+        self, table: Table, horizon: int, discount: float | None, alpha: float, budget: int, progress: Progress
+    ) -> None:
+        self.table, self.horizon, self.discount, self.alpha = table, horizon, discount, alpha
+        self.budget, self.progress, self.solved = budget, progress, 0
+        self.known: dict[tuple[float, ...], float] = {}
+
+    def best(self, candidates: list[tuple[float, ...]]) -> tuple[float, ...]:
+        """The best of the `candidates`, the first of equals, as far as they are known."""
+        untried = [rates for rates in dict.fromkeys(candidates) if rates not in self.known]
+        untried = untried[: self.budget - len(self.known)]
+        self.known |= dict(zip(untried, at_once(self._worth, untried), strict=True))
+        return max((rates for rates in candidates if rates in self.known), key=self.known.__getitem__)
+
+    def _worth(self, rates: tuple[float, ...]) -> float:
+        answer = _answer(self.table, rates, self.horizon, self.discount)
+        returns, payments = _earned(self.table, rates, answer, self.horizon)
+        self.solved += 1
+        self.progress(self.solved / self.budget)
+        return float(returns.sum()) / self.alpha - float(payments.sum())
+
+
+def _moved(rates: tuple[float, ...], k: int, rate: float) -> tuple[float, ...]:
+    return (*rates[:k], rate, *rates[k + 1 :])
+
+
+def _answer(table: Table, rates: tuple[float, ...], horizon: int, discount: float | None) -> Policy:
+    return policy(contracted(table, rates), HIGHEST, horizon, discount=discount, alpha=1.0)
+
+
+def _earned(table: Table, rates: tuple[float, ...], answer: Policy, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) and (N,): the agents' returns from the environment, and their payments, over the undiscounted horizon."""
+    paid = table._replace(rewards=table.facts @ np.array(rates))
+
+    def returns(game: Table) -> np.ndarray:
+        return evaluate_policy(game, answer.actions, answer.promised, horizon, mixed=answer.mixed).returns
+
+    return returns(table), returns(paid)
+
+
+def _judged(table: Table, rates: tuple[float, ...], answer: Policy, horizon: int, discount: float | None) -> Committed:
+    returns, payments = _earned(table, rates, answer, horizon)
+    gains = deviation_gains(
+        contracted(table, rates), answer.actions, answer.promised, horizon, discount=discount, mixed=answer.mixed
+    )
+    return Committed(rates, returns, payments, gains)

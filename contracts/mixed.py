@@ -1,0 +1,223 @@
+"""Mixed equilibria of a stage game, for where it has no pure one.
+
+Of two agents all equilibria: they are the pairs of vertices of two polytopes that between them leave no action both
+unplayed and worse than a best reply (vertex enumeration; Mangasarian 1964, Avis et al. 2010), and the faces between
+such vertices, on which the total value is bilinear, so that the highest and the lowest stand at vertices. Degenerate
+games, with their many ties, are no exception. Of more than two agents those in which two mix while each of the others
+plays one action; there may be none.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+TIE = 1e-9  # payoffs closer than this, relative to 1 + their size, are equal; of equal choices the first is taken
+TIGHT = 1e-9  # by how much a constraint of a polytope may be missed, its payoffs scaled to [1, 2]
+SINGULAR = 1e-11
+SAME = 1e-12  # payoffs closer than this, relative to 1 + their size, make no difference
+
+
+@numba.njit(cache=True, nogil=True)
+def mixed_equilibrium(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -> tuple[bool, np.ndarray]:
+    """Whether one was found, and each agent's probabilities (N, A): of those found, the largest `sign` * total value.
+
+    `q[j, i]` is what agent i earns from the joint action `actions[j]`.
+    """
+    J, N = actions.shape
+    best, found = -np.inf, False
+    chosen = np.zeros((N, A))
+    for first in range(N):
+        for second in range(first + 1, N):
+            step_1, step_2 = A ** (N - 1 - first), A ** (N - 1 - second)
+            for base in range(J):  # the others' actions, those of the two being 0
+                if actions[base, first] or actions[base, second]:
+                    continue
+                game = _between(q, base, step_1, step_2, A)  # (A, A, N)
+                own, other = _worth_playing(game, first, second)
+                n, m = len(own), len(other)
+                xs, unplayed_x = _vertices(_scaled(game, own, other, second).T.copy())
+                ys, unplayed_y = _vertices(_scaled(game, own, other, first))
+                for k in range(len(xs)):
+                    mask = (unplayed_x[k] >> n) | ((unplayed_x[k] & ((1 << n) - 1)) << m)  # as y orders its labels
+                    for r in range(len(ys)):
+                        if mask | unplayed_y[r] != (1 << (n + m)) - 1:
+                            continue
+                        strategies = np.zeros((N, A))
+                        for i in range(N):
+                            strategies[i, actions[base, i]] = 1.0
+                        strategies[first, 0] = strategies[second, 0] = 0.0
+                        strategies[first][own], strategies[second][other] = xs[k], ys[r]
+                        total, regret = _worth(q, actions, strategies)
+                        if regret <= 0.0 and sign * total > best + TIE * (1.0 + abs(total)):
+                            best, found, chosen = sign * total, True, strategies
+    return found, chosen
+
+
+@numba.njit(cache=True, nogil=True)
+def _between(q: np.ndarray, base: int, step_1: int, step_2: int, A: int) -> np.ndarray:
+    """(A, A, N): what all agents earn from the actions of two, the others' being those of `base`."""
+    game = np.empty((A, A, q.shape[1]))
+    for a in range(A):
+        for b in range(A):
+            game[a, b] = q[base + a * step_1 + b * step_2]
+    return game
+
+
+@numba.njit(cache=True, nogil=True)
+def _worth_playing(game: np.ndarray, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
+    """The two agents' actions, ascending, but for those that another is strictly better than whatever the other does,
+    again and again, and those that make no difference to another one for anybody: no equilibrium needs them."""
+    A = len(game)
+    kept = np.ones((2, A), np.bool_)
+    changed = True
+    while changed:
+        changed = False
+        for player in range(2):
+            agent = second if player else first
+            for a in range(A):
+                for other in range(A):
+                    useful = kept[player, a] and kept[player, other] and a != other
+                    if useful and _needless(game, kept[1 - player], player, agent, a, other):
+                        kept[player, a], changed = False, True
+    return np.flatnonzero(kept[0]), np.flatnonzero(kept[1])
+
+
+@numba.njit(cache=True, nogil=True)
+def _worth(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray) -> tuple[float, float]:
+    """The agents' total value, and the largest regret of any, zero where that is a tie."""
+    (J, N), A = actions.shape, strategies.shape[1]
+    total, regret = 0.0, 0.0
+    for i in range(N):
+        of_action = np.zeros(A)
+        for j in range(J):
+            chance = 1.0
+            for k in range(N):
+                if k != i:
+                    chance *= strategies[k, actions[j, k]]
+            of_action[actions[j, i]] += chance * q[j, i]
+        value, best = 0.0, -np.inf
+        for a in range(A):
+            value += strategies[i, a] * of_action[a]
+            best = max(best, of_action[a])
+        total += value
+        if best - value > TIE * (1.0 + abs(best)):
+            regret = max(regret, best - value)
+    return total, regret
+
+
+@numba.njit(cache=True, nogil=True)
+def _needless(game: np.ndarray, against: np.ndarray, player: int, agent: int, a: int, other: int) -> bool:
+    """Whether action `a` of `player`, who is `agent`, is worse than its action `other`, or the same for everybody.
+
+    That is, whatever the other one does of what is kept, `against`.
+    """
+    worse, same = True, True
+    for b in range(len(against)):
+        if against[b]:
+            row, column = (b, a) if player else (a, b)
+            row_2, column_2 = (b, other) if player else (other, b)
+            yours = game[row_2, column_2, agent]
+            worse = worse and yours - game[row, column, agent] > TIE * (1.0 + abs(yours))
+            for i in range(game.shape[2]):
+                mine = game[row, column, i]
+                same = same and abs(game[row_2, column_2, i] - mine) <= SAME * (1.0 + abs(mine))
+            if not worse and not same:
+                return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _scaled(game: np.ndarray, own: np.ndarray, other: np.ndarray, agent: int) -> np.ndarray:
+    """(n, m): what `agent` earns from those actions of the two, mapped to [1, 2], which changes no best reply."""
+    payoffs = np.empty((len(own), len(other)))
+    for a in range(len(own)):
+        for b in range(len(other)):
+            payoffs[a, b] = game[own[a], other[b], agent]
+    low, high = payoffs.min(), payoffs.max()
+    return 1.0 + (payoffs - low) / max(high - low, 1e-300)
+
+
+@numba.njit(cache=True, nogil=True)
+def _vertices(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices of {x >= 0, M x <= 1}, the origin left out, as probabilities (V, m), and their labels (V,).
+
+    Bit i of the labels says that x_i = 0, bit m + r that row r is tight: action r of the other is a best reply to x.
+    """
+    n, m = M.shape
+    points, labels = np.empty((64, m)), np.empty(64, np.int64)
+    count = 0
+    for played in range(1, 1 << m):
+        for tight in range(1, 1 << n):
+            if _size(played) != _size(tight):
+                continue
+            solved, x = _solution(M, played, tight)
+            if not solved or x.min() < -TIGHT:
+                continue
+            label = 0
+            for i in range(m):
+                if x[i] <= TIGHT:
+                    x[i] = 0.0
+                    label |= 1 << i
+            for r in range(n):
+                product = 0.0
+                for i in range(m):
+                    product += M[r, i] * x[i]
+                if product > 1.0 + TIGHT:
+                    label = -1
+                    break
+                if product >= 1.0 - TIGHT:
+                    label |= 1 << (m + r)
+            if label < 0 or label in labels[:count]:
+                continue
+            if count == len(labels):
+                points, labels = np.concatenate((points, points)), np.concatenate((labels, labels))
+            points[count], labels[count] = x / x.sum(), label
+            count += 1
+    return points[:count], labels[:count]
+
+
+@numba.njit(cache=True, nogil=True)
+def _size(subset: int) -> int:
+    size = 0
+    while subset:
+        subset &= subset - 1
+        size += 1
+    return size
+
+
+@numba.njit(cache=True, nogil=True)
+def _solution(M: np.ndarray, played: int, tight: int) -> tuple[bool, np.ndarray]:
+    """x (m,) with M x = 1 in the rows `tight` and 0 but where `played`: by elimination with pivoting."""
+    size = _size(played)
+    x, system = np.zeros(M.shape[1]), np.empty((size, size + 1))
+    rows, columns = np.empty(size, np.int64), np.empty(size, np.int64)
+    r = i = 0
+    for bit in range(max(M.shape)):
+        if tight >> bit & 1:
+            rows[r] = bit
+            r += 1
+        if played >> bit & 1:
+            columns[i] = bit
+            i += 1
+    for r in range(size):
+        for i in range(size):
+            system[r, i] = M[rows[r], columns[i]]
+        system[r, size] = 1.0
+    for i in range(size):
+        pivot = i
+        for r in range(i + 1, size):
+            if abs(system[r, i]) > abs(system[pivot, i]):
+                pivot = r
+        if abs(system[pivot, i]) < SINGULAR:
+            return False, x
+        for k in range(size + 1):
+            system[i, k], system[pivot, k] = system[pivot, k], system[i, k]
+        for r in range(size):
+            if r != i:
+                factor = system[r, i] / system[i, i]
+                for k in range(i, size + 1):
+                    system[r, k] -= factor * system[i, k]
+    for i in range(size):
+        x[columns[i]] = system[i, size] / system[i, i]
+    return True, x

@@ -1,0 +1,58 @@
+"""The contract of a principal that sees outcomes only: so much for each, whatever the agent did to bring it about."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..envs.config import configuration
+from ..envs.core import Game
+from .core import Decisions, Ledger, Transition, nothing
+from .hidden_actions import solve
+from .recommendation import RecommendationContract
+from .tabulate import tabular, tabulate
+
+
+@configuration
+class OutcomeContract(RecommendationContract):
+    """In every state a payment for each verifiable outcome, with limited liability (pay >= 0). Payments.
+
+    Terms are the principal's `Decisions`, with `promised` (B, N, K): what each of the game's K verifiable facts pays,
+    whatever the action. Agents see all of it, and the action that it is meant to induce. Ivanov et al. 2024, section 2.
+    """
+
+    shows_pay: ClassVar[bool] = True  # type: ignore[misc]
+    principal: ClassVar[str] = "outcome-dqn"
+
+    @property
+    def terms_size(self) -> int:  # type: ignore[override]
+        return len(self.game.action_names) + len(self.game.verifiable)
+
+    @property
+    def promised_shape(self) -> tuple[int, ...]:
+        return (len(self.game.agents), len(self.game.verifiable))
+
+    def view(self, terms: Decisions, B: int) -> np.ndarray:
+        recommended = np.eye(len(self.game.action_names), dtype=np.float32)[terms.recommended]
+        return np.concatenate([recommended, terms.promised], axis=-1)
+
+    def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
+        payments = (transition.terms.promised * self.game.facts(transition.events)).sum(axis=-1)
+        return nothing(transition.rewards)._replace(payments=payments.astype(np.float32)), memory
+
+
+class ExactOutcomePrincipal:
+    """Induces what the subgame-perfect principal does, by the least payments on outcomes and a `nudge`.
+
+    Without a nudge an agent is left indifferent; the default only outdoes single precision.
+    """
+
+    def __init__(self, game: Game, nudge: float = 1e-4) -> None:
+        contracts, states = solve(tabulate(game), game.horizon, nudge=nudge), tabular(game).representatives()
+        here = states.t, np.arange(len(states.t))  # a state tells its step
+        self.induced, self.payments = contracts.induced[here], contracts.payments[here].astype(np.float32)
+
+    def __call__(self, game: Game, state: Any) -> Decisions:
+        index = tabular(game).index(state)
+        return Decisions(self.induced[index][:, None], self.payments[index][:, None])

@@ -1,0 +1,415 @@
+"""Cleanup: apples grow only while someone leaves them to the others and cleans the river.
+
+Waste gathers in the river, and the more of it there is the fewer apples grow. Whoever cleans earns nothing by it, and
+the apples it makes grow are far away, where the others stand.
+
+    @ H . . B @    H   a river cell with waste; R one without; S a stream, never with any
+    @ R . a B @    B   where apples grow
+    @ S S . B @    a   an agent, P where one may start, @ a wall
+
+Hughes et al. 2018 (arXiv:1803.08884) introduced the game; its small maps are those of LIO, Yang et al. 2020
+(arXiv:2006.06051). The rules were read in the public codes of both.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+import gymnasium as gym
+import numpy as np
+from pydantic import Field, model_validator
+
+from . import cleanup_rules as kernels
+from .config import UsageError, configuration
+from .core import Scene, legal
+from .gridworld import (
+    ACTIONS,
+    CLOCKWISE,
+    COUNTERCLOCKWISE,
+    FACINGS,
+    FIRE,
+    FLOOR,
+    RIVER,
+    STREAM,
+    WALL,
+    WASTE,
+    cells_of,
+    check_map,
+    draw,
+    earned,
+    overview,
+    place,
+    read_map,
+    scene,
+    windows,
+)
+
+LEGEND = {"@": WALL, " ": FLOOR, "P": FLOOR, "B": FLOOR, "S": STREAM, "R": RIVER, "H": WASTE}
+CLASSES = 14  # of the grid world
+LARGEST_TABLE = 10_000_000  # states or starts
+
+SSD = (  # 25 x 18, Hughes et al. 2018
+    "@@@@@@@@@@@@@@@@@@",
+    "@RRRRRR     BBBBB@",
+    "@HHHHHH      BBBB@",
+    "@RRRRRR     BBBBB@",
+    "@RRRRR  P    BBBB@",
+    "@RRRRR    P BBBBB@",
+    "@HHHHH       BBBB@",
+    "@RRRRR      BBBBB@",
+    "@HHHHHHSSSSSSBBBB@",
+    "@HHHHHHSSSSSSBBBB@",
+    "@RRRRR   P P BBBB@",
+    "@HHHHH   P  BBBBB@",
+    "@RRRRRR    P BBBB@",
+    "@HHHHHH P   BBBBB@",
+    "@RRRRR       BBBB@",
+    "@HHHH    P  BBBBB@",
+    "@RRRRR       BBBB@",
+    "@HHHHH  P P BBBBB@",
+    "@RRRRR       BBBB@",
+    "@HHHH       BBBBB@",
+    "@RRRRR       BBBB@",
+    "@HHHHH      BBBBB@",
+    "@RRRRR       BBBB@",
+    "@HHHH       BBBBB@",
+    "@@@@@@@@@@@@@@@@@@",
+)
+LIO_7X7 = (
+    "@@@@@@@",
+    "@H  PB@",
+    "@H   B@",
+    "@    B@",
+    "@    B@",
+    "@ P  B@",
+    "@@@@@@@",
+)
+LIO_10X10 = (
+    "@@@@@@@@@@",
+    "@HH   P B@",
+    "@RR    BB@",
+    "@HH     B@",
+    "@RR    BB@",
+    "@HH P   B@",
+    "@RR    BB@",
+    "@HH     B@",
+    "@RRP   BB@",
+    "@@@@@@@@@@",
+)
+LIO: dict[str, Any] = {
+    "players": 2, "horizon": 50, "start_cells": "fixed", "turning": False, "fire": False, "beam_order": "agents",
+}  # fmt: skip
+
+
+class State(NamedTuple):
+    """`B` running episodes."""
+
+    key: np.ndarray  # (B,) uint64
+    t: np.ndarray  # (B,) int32 steps played
+    agents: np.ndarray  # (B, N, 2) int8 row, column
+    facing: np.ndarray  # (B, N) int8: 0 up, 1 right, 2 down, 3 left
+    board: np.ndarray  # (B, H, W) uint8: what every cell shows but for agents and beams
+    beams: np.ndarray  # (B, H, W) uint8: FIRE_BEAM or CLEAN_BEAM where one went in the last step, else 0
+
+
+class Events(NamedTuple):
+    """What happened in one step."""
+
+    ate: np.ndarray  # (B, N) bool
+    cleaned: np.ndarray  # (B, N) int16 cells
+    fired: np.ndarray  # (B, N) bool
+    hit: np.ndarray  # (B, N) int16 how many others' beams hit the agent
+
+
+@configuration
+class Cleanup:
+    """`N` agents on a map with a river that they may clean, and an orchard that then bears apples.
+
+    In a step all agents turn and move; each eats the apple on which it stands; the beams go one after the other; waste
+    and apples appear, as much as the river's waste after the beams allows (`cleanup_rules.probabilities`).
+
+    Moves: of those who want a cell one is drawn, the others hold their places; it enters only if nobody stays there.
+    Chains of agents move, cycles of three or more rotate, two never swap. Only walls and agents block.
+
+    Beams: `beam_width` rays beside each other, of which the centre one covers the cells 1 to `beam_length` ahead, the
+    others start level with the agent. Walls and agents stop a ray. A clean beam's ray stops at the first waste, under
+    an agent or not, and cleans it. A fire beam passes waste and hits each agent it reaches once.
+
+    - observation: uint8 (view, view), the classes of the cells around the agent, its front up: 0 off the map, 1 floor,
+      2 wall, 3 apple, 4 itself, 5 to 8 another agent that faces as it does, to its right, against it, to its left,
+      9 fire beam, 10 river, 11 stream, 12 waste, 13 clean beam. Agents hide what they stand on and beams of the last
+      step hide floor and water, but neither apples nor waste. Others are not told apart.
+    - events: who ate, how many cells each cleaned, who fired, who was hit how often.
+    - reward: `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
+    - end: none; the horizon cuts the episode (`truncates`).
+
+    The sources leave open, and here it is so: agents start on different spawn points, apples and waste that appear in
+    a step do not know of each other, and the later of two beams is the one seen where they cross.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "ssd": {},
+        "lio-7x7": {
+            **LIO, "map": LIO_7X7, "view": 9, "apple_probability": 0.5, "depletion": 0.6, "waste_probability": 0.5,
+        },
+        "lio-10x10": {
+            **LIO, "map": LIO_10X10, "view": 15, "apple_probability": 0.3, "depletion": 0.4, "waste_probability": 0.5,
+        },
+    }  # fmt: skip
+    version: ClassVar[int] = 1
+
+    map: tuple[str, ...] = SSD
+    """Rows of `@` wall, `H` waste, `R` clean river, `S` stream, `B` apple cell, `P` spawn point, blank floor."""
+    horizon: int = Field(default=1000, ge=1)
+    """Steps of an episode."""
+    truncates: bool = True
+    """Whether the horizon cuts the episode (learners bootstrap) or ends it."""
+    players: int = Field(default=5, ge=2, le=50)
+    """Number of agents."""
+    start_cells: Literal["drawn", "fixed"] = "drawn"
+    """Whether spawn points are drawn, or agent 0 has the last one in reading order, agent 1 the one before, ..."""
+    turning: bool = True
+    """Whether agents may turn and move relative to their facing, which is drawn at the start, or always face up."""
+    fire: bool = True
+    """Whether agents may fire."""
+    view: int = Field(default=15, ge=1, le=99)
+    """Rows and columns that an agent sees around itself; odd."""
+    beam_length: int = Field(default=5, ge=1, le=100)
+    """Cells that each ray of a beam covers."""
+    beam_width: int = Field(default=3, ge=1, le=99)
+    """Rays of a beam; odd."""
+    beam_order: Literal["drawn", "agents"] = "drawn"
+    """Whether beams go in an order that is drawn in each step, or in the agents' order."""
+    depletion: float = Field(default=0.4, gt=0.0, allow_inf_nan=False)
+    """The share of waste from which nothing appears."""
+    restoration: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    """The share of waste up to which apples appear with their full probability."""
+    apple_probability: float = Field(default=0.05, ge=0.0, le=1.0)
+    """The highest probability of an apple, on each free apple cell in each step."""
+    waste_probability: float = Field(default=0.5, ge=0.0, le=1.0)
+    """The probability of waste on each clean cell tried; they are tried in random order up to the first success."""
+    apple_reward: float = Field(default=1.0, allow_inf_nan=False)
+    """Reward for an apple."""
+    fire_cost: float = Field(default=1.0, allow_inf_nan=False)
+    """Cost of firing."""
+    hit_cost: float = Field(default=50.0, allow_inf_nan=False)
+    """Cost of being hit, by each beam."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_map(self.map, LEGEND, self.players)
+        cells = "".join(self.map)
+        if not {*"HR"} & {*cells}:
+            raise ValueError("the map has no river; give it cells 'H' (waste) or 'R' (clean)")
+        for name in ("view", "beam_width"):
+            if getattr(self, name) % 2 == 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; ask for an odd number, the agent in the middle")
+        if self.restoration >= self.depletion:
+            raise ValueError(
+                f"restoration {self.restoration} is not below depletion {self.depletion}; "
+                "ask for a share of waste that is"
+            )
+        return self
+
+    # What there is
+
+    @cached_property
+    def agents(self) -> tuple[str, ...]:
+        return tuple(f"agent_{i}" for i in range(self.players))
+
+    @cached_property
+    def action_names(self) -> tuple[str, ...]:
+        return tuple(ACTIONS[code] for code in self._rules.codes)
+
+    @cached_property
+    def observation_space(self) -> gym.spaces.Box:
+        return gym.spaces.Box(0, self.classes - 1, (self.view, self.view), np.uint8)
+
+    @property
+    def classes(self) -> int:
+        """How many values an observation can have."""
+        return CLASSES
+
+    @property
+    def verifiable(self) -> tuple[str, ...]:
+        return ("cleaned", "ate")
+
+    # The rules
+
+    def reset(self, keys: np.ndarray) -> State:
+        """New episodes: see `begin`."""
+        keys = np.ascontiguousarray(keys, np.uint64)
+        return self.begin(keys, draw(keys, np.zeros(keys.shape, np.int32), 2 * self.players))
+
+    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
+        """New episodes for `keys` (B,), their chance given: `draws` (B, 2 N) in [0, 1).
+
+        Slots: the spawn point of each agent, among those that are free, then the facing of each.
+        """
+        keys = np.ascontiguousarray(keys, np.uint64)
+        agents, facing = place(self._spawns, self._fixed, self.turning, self.players, draws)
+        board = np.repeat(self._board[None], len(keys), axis=0)
+        return State(keys, np.zeros(keys.shape, np.int32), agents, facing, board, np.zeros_like(board))
+
+    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
+        """One step of every environment; `actions` (B, N).
+
+        Raises UsageError where an action is none of `action_names`.
+        """
+        return self._step(state, actions, np.empty((0, 0)))
+
+    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
+        """`step` with its chance given: `draws` (B, S) in [0, 1), slots as in `cleanup_rules.Rules`."""
+        return self._step(state, actions, draws)
+
+    def _step(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
+        actions, t = self._checked(state, actions), state.t + 1
+        agents, facing, board, beams, *events = kernels.play(
+            self._rules, state.agents, state.facing, state.board, actions, state.key, t, draws
+        )
+        return State(state.key, t, agents, facing, board, beams), Events(*events)
+
+    def rewards(self, events: Events) -> np.ndarray:
+        return earned(self.apple_reward, self.fire_cost, self.hit_cost, events.ate, events.fired, events.hit)
+
+    def principal_reward(self, events: Events) -> np.ndarray:
+        """(B,) float32: welfare, the sum of the agents' rewards."""
+        return self.rewards(events).sum(axis=1)
+
+    def facts(self, events: Events) -> np.ndarray:
+        """(B, N, 2): cells cleaned, and apples eaten."""
+        return np.stack([events.cleaned, events.ate], axis=-1).astype(np.float32)
+
+    def terminated(self, state: State) -> np.ndarray:
+        return np.zeros(state.t.shape, np.bool_)
+
+    # What is seen
+
+    def observe(self, state: State) -> np.ndarray:
+        return windows(state.board, state.beams, state.agents, state.facing, self.view)
+
+    def world(self, state: State) -> np.ndarray:
+        """(B, H, W) uint8: the whole map in the classes of an observation; agent i facing f is `classes + 4 i + f`."""
+        return overview(state.board, state.beams, state.agents, state.facing, self.classes)
+
+    def scene(self, state: State, events: Events | None, index: int) -> Scene:
+        """The map, waste and apples, the beams, the agents, and a caption that says who did what."""
+        return scene(self.map, state, index, [] if events is None else self._told(events, index))
+
+    def _told(self, events: Events, index: int) -> list[str]:
+        told: list[str] = []
+        for i, name in enumerate(self.agents):
+            told += [f"{name} eats"] * bool(events.ate[index, i])
+            told += [f"{name} cleans {events.cleaned[index, i]}"] * bool(events.cleaned[index, i])
+            told += [f"{name} is hit"] * bool(events.hit[index, i])
+        return told
+
+    # The table of the exact solver
+
+    @cached_property
+    def states(self) -> int:
+        """How many states there are: the agents on different cells, times any waste, times any apples.
+
+        Raises UsageError where they are too many for a table, or where a state is more than that.
+        """
+        if self.turning or self.beam_order == "drawn":
+            raise UsageError(
+                f"a game with turning={self.turning} and beam_order={self.beam_order!r} has no table of states; "
+                "set turning=false and beam_order='agents'"
+            )
+        places = math.perm(len(self._walkable), self.players)
+        cells = len(self._rules.waste_cells) + len(self._rules.apple_cells)
+        return self._listed("states", places << cells)
+
+    def index(self, state: State) -> np.ndarray:
+        """(B,) int64 in [0, `states`): the agents' places, agent 0's slowest, then the waste, then the apples."""
+        return kernels.index(self._rules, self._rank, len(self._walkable), state.agents, state.board)
+
+    def representatives(self) -> State:
+        """A state for every index, in order, without beams."""
+        agents, board = kernels.representatives(self._rules, self._walkable, self.players, self.states)
+        keys, t, facing = (
+            np.zeros(self.states, np.uint64),
+            np.zeros(self.states, np.int32),
+            np.zeros_like(agents[..., 0]),
+        )
+        return State(keys, t, agents, facing, board, np.zeros_like(board))
+
+    def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All that chance may do in a step: draws (B, K, S) for `play` and their probabilities (B, K).
+
+        Rows with fewer than K outcomes end with probability 0. Beams go in the agents' order.
+        """
+        return kernels.outcomes(self._rules, state.agents, state.facing, state.board, self._checked(state, actions))
+
+    def starts(self) -> tuple[np.ndarray, np.ndarray]:
+        """All that chance may do at the start: draws (M, 2 N) for `begin` and their probabilities (M,).
+
+        Raises UsageError where that is too much to list.
+        """
+        N, spawns = self.players, len(self._spawns)
+        choices = [1] * N if self._fixed else [spawns - i for i in range(N)]
+        choices += [FACINGS if self.turning else 1] * N
+        count = self._listed("starts", math.prod(choices))
+        chosen = np.indices(choices).reshape(2 * N, count).T
+        return (chosen + 0.5) / choices, np.full(count, 1 / count)
+
+    # What follows from the rules
+
+    @cached_property
+    def _rules(self) -> kernels.Rules:
+        turns = {CLOCKWISE, COUNTERCLOCKWISE}
+        barred = (set() if self.turning else turns) | (set() if self.fire else {FIRE})
+        return kernels.Rules(
+            ground=read_map(self.map, {**LEGEND, "H": RIVER}),
+            apple_cells=cells_of(self.map, "B"),
+            waste_cells=cells_of(self.map, "HR"),
+            codes=np.array([code for code in range(len(ACTIONS)) if code not in barred]),
+            beam_length=self.beam_length,
+            beam_width=self.beam_width,
+            drawn_order=self.beam_order == "drawn",
+            depletion=self.depletion,
+            restoration=self.restoration,
+            apple_probability=self.apple_probability,
+            waste_probability=self.waste_probability,
+        )
+
+    @cached_property
+    def _board(self) -> np.ndarray:
+        """(H, W) uint8: the board at the start."""
+        return read_map(self.map, LEGEND)
+
+    @cached_property
+    def _spawns(self) -> np.ndarray:
+        return cells_of(self.map, "P")
+
+    @property
+    def _fixed(self) -> bool:
+        return self.start_cells == "fixed"
+
+    @cached_property
+    def _walkable(self) -> np.ndarray:
+        """(F, 2) every cell that is no wall."""
+        return cells_of(self.map, "".join({*LEGEND} - {"@"}))
+
+    @cached_property
+    def _rank(self) -> np.ndarray:
+        """(H, W) the number of every cell in `_walkable`."""
+        rank = np.full(self._board.shape, -1)
+        rank[tuple(self._walkable.T)] = np.arange(len(self._walkable))
+        return rank
+
+    def _listed(self, what: str, count: int) -> int:
+        """`count`, or UsageError where that is too many to list."""
+        if count > LARGEST_TABLE:
+            raise UsageError(
+                f"{count:,} {what} are too many for a table, {LARGEST_TABLE:,} are allowed; "
+                "ask for a smaller map or fewer players"
+            )
+        return count
+
+    def _checked(self, state: State, actions: np.ndarray) -> np.ndarray:
+        """`actions` as the kernels take them. Raises UsageError where one is none of `action_names`."""
+        return np.ascontiguousarray(legal(actions, state.facing.shape, self.action_names), np.int64)

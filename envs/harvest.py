@@ -1,0 +1,403 @@
+"""Harvest: an apple grows again only beside others, so whoever takes the last ones of a patch ends it for all.
+
+    . . * . .    *   an apple
+    . * * * .    a   an agent, P where one may start, @ a wall, A where an apple may be
+    . . * a .    An empty cell bears again the sooner the more apples are near; alone it never does.
+
+Hughes et al. 2018 (arXiv:1803.08884) introduced the game, after the commons of Perolat et al. 2017
+(arXiv:1707.06600). The rules were read in public code.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
+
+import gymnasium as gym
+import numpy as np
+from numba import njit
+from pydantic import Field, model_validator
+
+from .config import configuration
+from .core import Scene, legal
+from .gridworld import (
+    ACTIONS,
+    APPLE,
+    CLEAN,
+    CLOCKWISE,
+    COUNTERCLOCKWISE,
+    FIRE,
+    FIRE_BEAM,
+    FLOOR,
+    NOBODY,
+    STEPS,
+    WALL,
+    cells_of,
+    check_map,
+    draw,
+    earned,
+    eat,
+    enterable,
+    fill,
+    fire,
+    go,
+    heading_of,
+    occupy,
+    overview,
+    place,
+    read_map,
+    scene,
+    vacate,
+    windows,
+)
+
+LEGEND = {"@": WALL, " ": FLOOR, "P": FLOOR, "A": APPLE}
+CLASSES = FIRE_BEAM + 1  # of the grid world, those without a river
+
+SSD = (  # 16 x 38, Hughes et al. 2018
+    "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@",
+    "@ P   P      A    P AAAAA    P  A P  @",
+    "@  P     A P AA    P    AAA    A  A  @",
+    "@     A AAA  AAA    A    A AA AAAA   @",
+    "@ A  AAA A    A  A AAA  A  A   A A   @",
+    "@AAA  A A    A  AAA A  AAA        A P@",
+    "@ A A  AAA  AAA  A A    A AA   AA AA @",
+    "@  A A  AAA    A A  AAA    AAA  A    @",
+    "@   AAA  A      AAA  A    AAAA       @",
+    "@ P  A       A  A AAA    A  A      P @",
+    "@A  AAA  A  A  AAA A    AAAA     P   @",
+    "@    A A   AAA  A A      A AA   A  P @",
+    "@     AAA   A A  AAA      AA   AAA P @",
+    "@ A    A     AAA  A  P          A    @",
+    "@       P     A         P  P P     P @",
+    "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@",
+)
+
+
+class State(NamedTuple):
+    """`B` running episodes."""
+
+    key: np.ndarray  # (B,) uint64
+    t: np.ndarray  # (B,) int32 steps played
+    agents: np.ndarray  # (B, N, 2) int8 row, column
+    facing: np.ndarray  # (B, N) int8: 0 up, 1 right, 2 down, 3 left
+    board: np.ndarray  # (B, H, W) uint8: what every cell shows but for agents and beams
+    beams: np.ndarray  # (B, H, W) uint8: FIRE_BEAM where one went in the last step, else 0
+
+
+class Events(NamedTuple):
+    """What happened in one step."""
+
+    ate: np.ndarray  # (B, N) bool
+    low_density_eaten: np.ndarray  # (B, N) bool: the apple eaten was of low density
+    low_density_left: np.ndarray  # (B, N) bool: could have moved onto such an apple, and neither ate nor tried one
+    fired: np.ndarray  # (B, N) bool
+    hit: np.ndarray  # (B, N) int16 how many others' beams hit the agent
+
+
+class _Rules(NamedTuple):
+    """The rules as the kernels read them. With N agents the slots of a step are
+
+    - i: who enters the cell that agent i is the first to want,
+    - N + a: whether an apple grows on apple cell a.
+    """
+
+    ground: np.ndarray  # (H, W) uint8 FLOOR or WALL
+    apple_cells: np.ndarray  # (A, 2) row, column
+    codes: np.ndarray  # (actions,) of the ACTIONS
+    beam_length: int
+    beam_width: int
+    regrowth: np.ndarray  # by the number of apples near, the last for all higher ones
+    regrowth_distance: int  # squared
+    dense: int
+    dense_distance: int  # squared
+
+
+@configuration
+class Harvest:
+    """`N` agents on a map of apples that grow again the sooner the more apples are near.
+
+    In a step all agents turn and move; each eats the apple on which it stands; beams go; then on every empty apple cell
+    without an agent an apple grows with probability `regrowth[n]`, n apples being near before any grows in this step.
+
+    Moves, conflicts and fire beams are those of Cleanup (`cleanup.Cleanup`).
+
+    An apple is of low density if fewer than `dense` apples, itself included, lie within the squared distance
+    `dense_distance`, as formal contracts have it (Christoffersen et al. 2023, arXiv:2208.10469), counted before anyone
+    eats in the step. An agent leaves one if a move would have led it there, wherever others went, and it neither ate
+    nor tried to move onto any such apple.
+
+    - observation: uint8 (view, view), the classes of the cells around the agent, its front up: 0 off the map, 1 floor,
+      2 wall, 3 apple, 4 itself, 5 to 8 another agent that faces as it does, to its right, against it, to its left,
+      9 fire beam. Agents hide beams, and beams of the last step hide floor, but not apples. Others are not told apart.
+    - events: who ate, who ate or left an apple of low density, who fired, who was hit how often.
+    - reward: `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
+    - end: none; the horizon cuts the episode (`truncates`).
+
+    `commons` has the regrowth of Melting Pot's commons harvest on the same map and under the same rules otherwise;
+    there maps differ and whoever is hit is out for a while. Agents start on different spawn points.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "ssd": {},
+        "commons": {"regrowth": (0.0, 0.0025, 0.005, 0.025), "regrowth_distance": 4},
+    }
+    version: ClassVar[int] = 1
+
+    map: tuple[str, ...] = SSD
+    """Rows of `@` wall, `A` apple cell, all of which bear one at the start, `P` spawn point, blank floor."""
+    horizon: int = Field(default=1000, ge=1)
+    """Steps of an episode."""
+    truncates: bool = True
+    """Whether the horizon cuts the episode (learners bootstrap) or ends it."""
+    players: int = Field(default=5, ge=2, le=50)
+    """Number of agents."""
+    turning: bool = True
+    """Whether agents may turn and move relative to their facing, which is drawn at the start, or always face up."""
+    fire: bool = True
+    """Whether agents may fire."""
+    view: int = Field(default=15, ge=1, le=99)
+    """Rows and columns that an agent sees around itself; odd."""
+    beam_length: int = Field(default=5, ge=1, le=100)
+    """Cells that each ray of a beam covers."""
+    beam_width: int = Field(default=3, ge=1, le=99)
+    """Rays of a beam; odd."""
+    regrowth: tuple[float, ...] = Field(default=(0.0, 0.005, 0.02, 0.05), min_length=1)
+    """Probability of an apple on an empty apple cell with 0, 1, 2, ... apples near; the last for all higher numbers."""
+    regrowth_distance: int = Field(default=2, ge=1, le=100)
+    """The squared distance up to which apples are near."""
+    dense: int = Field(default=4, ge=1)
+    """How many apples, itself included, must lie around one that is not of low density."""
+    dense_distance: int = Field(default=5, ge=1, le=100)
+    """The squared distance up to which apples lie around one."""
+    apple_reward: float = Field(default=1.0, allow_inf_nan=False)
+    """Reward for an apple."""
+    fire_cost: float = Field(default=1.0, allow_inf_nan=False)
+    """Cost of firing."""
+    hit_cost: float = Field(default=50.0, allow_inf_nan=False)
+    """Cost of being hit, by each beam."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_map(self.map, LEGEND, self.players)
+        if "A" not in "".join(self.map):
+            raise ValueError("the map has no apples; give it cells 'A'")
+        for name in ("view", "beam_width"):
+            if getattr(self, name) % 2 == 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; ask for an odd number, the agent in the middle")
+        if not all(0.0 <= rate <= 1.0 for rate in self.regrowth):
+            raise ValueError(f"regrowth is {self.regrowth}; ask for probabilities from 0 to 1")
+        return self
+
+    # What there is
+
+    @cached_property
+    def agents(self) -> tuple[str, ...]:
+        return tuple(f"agent_{i}" for i in range(self.players))
+
+    @cached_property
+    def action_names(self) -> tuple[str, ...]:
+        return tuple(ACTIONS[code] for code in self._rules.codes)
+
+    @cached_property
+    def observation_space(self) -> gym.spaces.Box:
+        return gym.spaces.Box(0, self.classes - 1, (self.view, self.view), np.uint8)
+
+    @property
+    def classes(self) -> int:
+        """How many values an observation can have."""
+        return CLASSES
+
+    @property
+    def verifiable(self) -> tuple[str, ...]:
+        return ("ate", "low_density_eaten", "low_density_left")
+
+    # The rules
+
+    def reset(self, keys: np.ndarray) -> State:
+        """New episodes: see `begin`."""
+        keys = np.ascontiguousarray(keys, np.uint64)
+        return self.begin(keys, draw(keys, np.zeros(keys.shape, np.int32), 2 * self.players))
+
+    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
+        """New episodes for `keys` (B,), their chance given: `draws` (B, 2 N) in [0, 1).
+
+        Slots: the spawn point of each agent, among those that are free, then the facing of each.
+        """
+        agents, facing = place(self._spawns, False, self.turning, self.players, draws)
+        board = np.repeat(self._board[None], len(keys), axis=0)
+        return State(keys, np.zeros(keys.shape, np.int32), agents, facing, board, np.zeros_like(board))
+
+    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
+        """One step of every environment; `actions` (B, N).
+
+        Raises UsageError where an action is none of `action_names`.
+        """
+        return self._step(state, actions, np.empty((0, 0)))
+
+    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
+        """`step` with its chance given: `draws` (B, S) in [0, 1), slots as in `_Rules`."""
+        return self._step(state, actions, draws)
+
+    def _step(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
+        actions, t = np.ascontiguousarray(legal(actions, state.facing.shape, self.action_names), np.int64), state.t + 1
+        agents, facing, board, beams, *events = _play(
+            self._rules, state.agents, state.facing, state.board, actions, state.key, t, draws
+        )
+        return State(state.key, t, agents, facing, board, beams), Events(*events)
+
+    def rewards(self, events: Events) -> np.ndarray:
+        return earned(self.apple_reward, self.fire_cost, self.hit_cost, events.ate, events.fired, events.hit)
+
+    def principal_reward(self, events: Events) -> np.ndarray:
+        """(B,) float32: welfare, the sum of the agents' rewards."""
+        return self.rewards(events).sum(axis=1)
+
+    def facts(self, events: Events) -> np.ndarray:
+        """(B, N, 3): whether each ate an apple, ate one of low density, left one of low density."""
+        counts = [events.ate, events.low_density_eaten, events.low_density_left]
+        return np.stack(counts, axis=-1).astype(np.float32)
+
+    def terminated(self, state: State) -> np.ndarray:
+        return np.zeros(state.t.shape, np.bool_)
+
+    # What is seen
+
+    def observe(self, state: State) -> np.ndarray:
+        return windows(state.board, state.beams, state.agents, state.facing, self.view)
+
+    def world(self, state: State) -> np.ndarray:
+        """(B, H, W) uint8: the whole map in the classes of an observation; agent i facing f is `classes + 4 i + f`."""
+        return overview(state.board, state.beams, state.agents, state.facing, self.classes)
+
+    def scene(self, state: State, events: Events | None, index: int) -> Scene:
+        """The map, the apples, the beams, the agents, and a caption that says who did what."""
+        return scene(self.map, state, index, [] if events is None else self._told(events, index))
+
+    def _told(self, events: Events, index: int) -> list[str]:
+        told: list[str] = []
+        for i, name in enumerate(self.agents):
+            told += [f"{name} eats"] * bool(events.ate[index, i])
+            told += [f"{name} is hit"] * bool(events.hit[index, i])
+        return told
+
+    # What follows from the rules
+
+    @cached_property
+    def _rules(self) -> _Rules:
+        turns = set() if self.turning else {CLOCKWISE, COUNTERCLOCKWISE}
+        barred = {CLEAN} | turns | (set() if self.fire else {FIRE})
+        return _Rules(
+            ground=read_map(self.map, {**LEGEND, "A": FLOOR}),
+            apple_cells=cells_of(self.map, "A"),
+            codes=np.array([code for code in range(len(ACTIONS)) if code not in barred]),
+            beam_length=self.beam_length,
+            beam_width=self.beam_width,
+            regrowth=np.array(self.regrowth),
+            regrowth_distance=self.regrowth_distance,
+            dense=self.dense,
+            dense_distance=self.dense_distance,
+        )
+
+    @cached_property
+    def _board(self) -> np.ndarray:
+        """(H, W) uint8: the board at the start."""
+        return read_map(self.map, LEGEND)
+
+    @cached_property
+    def _spawns(self) -> np.ndarray:
+        return cells_of(self.map, "P")
+
+
+# The kernels: one environment at a time
+
+
+@njit(cache=True)
+def _play(
+    rules: _Rules,
+    agents: np.ndarray,
+    facing: np.ndarray,
+    board: np.ndarray,
+    actions: np.ndarray,
+    key: np.ndarray,
+    t: np.ndarray,
+    draws: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """One step of every environment: the new agents, facings, boards and beams, and the Events.
+
+    Its chance is the draws of step `t` (B,), unless `draws` (B, S) are given.
+    """
+    B, N, _ = agents.shape
+    agents, facing, board = agents.copy(), facing.copy(), board.copy()
+    beams = np.zeros(board.shape, np.uint8)
+    ate, low_eaten, low_left = np.zeros((B, N), np.bool_), np.zeros((B, N), np.bool_), np.zeros((B, N), np.bool_)
+    fired, hit = np.zeros((B, N), np.bool_), np.zeros((B, N), np.int16)
+    occupant = np.full(rules.ground.shape, NOBODY, np.int8)
+    room, ends = np.empty((2, N), np.int64), np.empty(rules.beam_width, np.int64)
+    grown, empty = np.empty(len(rules.apple_cells), np.int64), np.empty(N + len(rules.apple_cells))
+    for b in range(B):
+        drawn = draws[b] if len(draws) else fill(key[b], t[b], empty)
+        _leave(rules, agents[b], facing[b], board[b], actions[b], low_left[b])
+        go(rules.ground, rules.codes, agents[b], facing[b], actions[b], drawn, room)
+        for i in range(N):
+            low_eaten[b, i] = _low_density(rules, board[b], agents[b, i, 0], agents[b, i, 1])
+            low_left[b, i] &= not low_eaten[b, i]
+        eat(agents[b], board[b], ate[b])
+        occupy(occupant, agents[b])
+        for i in range(N):
+            if rules.codes[actions[b, i]] == FIRE:
+                fired[b, i] = True
+                fire(
+                    rules.ground, board[b], occupant, agents[b, i], facing[b, i], rules.beam_length, ends,
+                    beams[b], hit[b],
+                )  # fmt: skip
+        _grow(rules, board[b], occupant, drawn[N:], grown)
+        vacate(occupant, agents[b])
+    return agents, facing, board, beams, ate, low_eaten, low_left, fired, hit
+
+
+@njit(cache=True)
+def _leave(
+    rules: _Rules, agents: np.ndarray, facing: np.ndarray, board: np.ndarray, actions: np.ndarray, left: np.ndarray
+) -> None:
+    """Note in `left` (N,) who could move onto an apple of low density and does not try to move onto any."""
+    for i in range(len(agents)):
+        tried = heading_of(rules.codes[actions[i]], facing[i])
+        for heading in range(len(STEPS)):
+            row, column = agents[i, 0] + STEPS[heading, 0], agents[i, 1] + STEPS[heading, 1]
+            if enterable(rules.ground, row, column) and _low_density(rules, board, row, column):
+                left[i] = heading != tried
+                if heading == tried:
+                    break
+
+
+@njit(cache=True)
+def _low_density(rules: _Rules, board: np.ndarray, row: int, column: int) -> bool:
+    """Whether there is an apple with too few around it."""
+    return board[row, column] == APPLE and _apples(board, rules.dense_distance, row, column) < rules.dense
+
+
+@njit(cache=True)
+def _apples(board: np.ndarray, squared: int, row: int, column: int) -> int:
+    """How many apples lie within a squared distance of the cell, itself included."""
+    count, reach = 0, int(np.sqrt(squared))
+    for r in range(max(row - reach, 0), min(row + reach + 1, board.shape[0])):
+        aside = int(np.sqrt(squared - (r - row) ** 2))
+        for c in range(max(column - aside, 0), min(column + aside + 1, board.shape[1])):
+            count += board[r, c] == APPLE
+    return count
+
+
+@njit(cache=True)
+def _grow(rules: _Rules, board: np.ndarray, occupant: np.ndarray, draws: np.ndarray, grown: np.ndarray) -> None:
+    """Grow apples, all at once, where neither an apple nor an agent is; `grown` (A,) is room to work in."""
+    count, highest = 0, rules.regrowth.max()
+    for a in range(len(rules.apple_cells)):
+        row, column = rules.apple_cells[a, 0], rules.apple_cells[a, 1]
+        if draws[a] < highest and board[row, column] != APPLE and occupant[row, column] == NOBODY:
+            near = min(_apples(board, rules.regrowth_distance, row, column), len(rules.regrowth) - 1)
+            if draws[a] < rules.regrowth[near]:
+                grown[count] = a
+                count += 1
+    for k in range(count):
+        board[rules.apple_cells[grown[k], 0], rules.apple_cells[grown[k], 1]] = APPLE

@@ -1,0 +1,164 @@
+"""Algorithm 2 as an RLlib DQN: one module with both networks, its runner, its learner. The loss stands in contracts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
+from ray.rllib.core.columns import Columns
+from ray.rllib.env import INPUT_ENV_SPACES
+from ray.rllib.utils.metrics import TD_ERROR_KEY
+
+from ..contracts.core import Decisions
+from ..contracts.loop import Seen, Step
+from ..contracts.outcome_dqn import Transitions, Values, decide, losses, outcome_chance, outcome_networks
+from ..envs.core import Game
+from .dqn import ReplayAlgorithm, explore, td_errors
+from .engine import minibatch_batch
+from .learner import AveragedTargets, MinibatchLearner
+from .principal import MODULE, PrincipalModule
+from .runner import ArrayEnvRunner, Rollout
+from .settings import OutcomeSettings
+
+OUTCOMES, VALUE, CHANCE, NEXT_CHANCE = "outcomes", "value", "chance", "next_chance"
+
+
+class OutcomeModule(PrincipalModule):
+    """The principal's and the agent's networks over classes (n,), and their averages."""
+
+    def setup(self) -> None:
+        self.networks = outcome_networks(**self.model_config["shape"])
+
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        seen_t, seen_tp1 = batch[Columns.OBS], batch[Columns.NEXT_OBS]
+        with torch.no_grad():
+            agent_t_target, agent_tp1_target = self.target["agent"](torch.cat([seen_t, seen_tp1])).chunk(2)
+            principal_tp1_target = self.target["principal"](seen_tp1)
+        return Values(
+            self.networks["agent"](seen_t), agent_t_target, agent_tp1_target,
+            self.networks["principal"](seen_t), principal_tp1_target,
+        )._asdict()  # fmt: skip
+
+
+class OutcomeRunner(ArrayEnvRunner):
+    """Plays the principal and an agent that does as is meant."""
+
+    def make_env(self) -> None:
+        """The loop asks the module for decisions, so it is made when the module is."""
+
+    def make_module(self) -> None:
+        super().make_module()
+        self.plan = self.config.learner_config_dict
+        self.task = replace(self.task, principal=self._decide)
+        super().make_env()
+
+    def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
+        game = self.task.game
+        actions: gym.Space = gym.spaces.Discrete(len(game.action_names))
+        return dict.fromkeys((INPUT_ENV_SPACES, MODULE), (game.observation_space, actions))
+
+    def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        return self.loop.terms.recommended, {}
+
+    def noted(self, step: Step) -> dict[str, np.ndarray]:
+        game, moved = self.task.game, step.transition
+        return {
+            OUTCOMES: game.facts(moved.events)[:, 0],
+            VALUE: game.principal_reward(moved.events),
+            CHANCE: outcome_chance(game, moved.state),
+            NEXT_CHANCE: outcome_chance(game, moved.next_state),
+        }
+
+    def _decide(self, game: Game, state: Any) -> Decisions:
+        """What is induced, exploring, by the online networks."""
+
+        def exploring(induced: torch.Tensor) -> torch.Tensor:
+            return explore(induced, len(game.action_names), self.plan["explore"], self.progress)
+
+        return decide(self.module[MODULE].networks, game, state, nudge=self.plan["nudge"], explore=exploring)
+
+    @property
+    def progress(self) -> float:
+        return super().progress if hasattr(self, "loop") else 0.0
+
+
+class OutcomeLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
+    """The two losses of Algorithm 2. The principal's network settles early, the agent's learns to the end.
+
+    As in the paper's meta-algorithm, the agent's answer is learned for a principal that stands still: what the agent
+    expects jumps where the principal, all but indifferent, changes its mind.
+    """
+
+    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
+        networks = self._module[module_id].unwrapped().networks
+        (begin, lr), (end, _) = config.lr
+        settled = int(config.learner_config_dict["settled"] * end)
+        for name, rates in (("principal", [[begin, lr], [settled, 0.0]]), ("agent", config.lr)):
+            parameters = list(networks[name].parameters())
+            optimizer = torch.optim.Adam(parameters, fused=True)
+            self.register_optimizer(
+                module_id=module_id,
+                optimizer_name=name,
+                optimizer=optimizer,
+                params=parameters,
+                lr_or_lr_schedule=rates,
+            )
+
+    def compute_loss_for_module(
+        self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        values = Values(**{name: fwd_out[name] for name in Values._fields})
+        happened = Transitions(
+            batch[Columns.ACTIONS], batch[OUTCOMES], batch[Columns.REWARDS], batch[VALUE],
+            batch[CHANCE], batch[NEXT_CHANCE], batch[Columns.TERMINATEDS],
+        )  # fmt: skip
+        nudge = self.config.learner_config_dict["nudge"]
+        agent, principal, errors = losses(values, happened, discount=config.gamma, nudge=nudge)
+        self.metrics.log_value((module_id, TD_ERROR_KEY), errors, reduce="item_series")
+        self.metrics.log_dict({"agent_loss": agent, "principal_loss": principal}, key=module_id, window=1)
+        return agent + principal
+
+
+class OutcomeDQN(ReplayAlgorithm):
+    """Deep Q-learning of a principal and of its model of an agent with hidden actions."""
+
+    def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
+        results = self.update(minibatch_batch({MODULE: self.replay.rows(drawn)}, len(drawn)))
+        if self.plan["priority"]:
+            self.replay.reprioritise(drawn, td_errors(results, MODULE))
+        return {key: float(results[0][MODULE][key].peek()) for key in ("agent_loss", "principal_loss")}
+
+    def transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
+        """Rows (T * B, ...) of the one agent, rewards from the environment alone."""
+        columns = {
+            Columns.OBS: rollout.observations.astype(np.int64),
+            Columns.NEXT_OBS: rollout.next_observations.astype(np.int64),
+            Columns.ACTIONS: rollout.actions, Columns.REWARDS: rollout.rewards.astype(np.float32),
+            Columns.TERMINATEDS: rollout.terminated.astype(np.float32),
+        }  # fmt: skip
+        n = rollout.ended.size
+        noted = {name: value.reshape(n, *value.shape[2:]) for name, value in rollout.extras.items()}
+        return {**{name: column.reshape(n) for name, column in columns.items()}, **noted}
+
+
+def outcome_config(settings: OutcomeSettings) -> DQNConfig:
+    """What RLlib is told; `engine.configured` adds the task."""
+    plan = {
+        "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
+        "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
+        "nudge": settings.nudge, "settled": settings.settled,
+        "explore": (settings.epsilon, settings.epsilon_final, settings.explore_until),
+    }  # fmt: skip
+    return (
+        DQNConfig(algo_class=OutcomeDQN)
+        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
+        .learners(learner_class=OutcomeLearner, learner_config_dict=plan)
+        .training(
+            gamma=settings.discount, tau=settings.tau, grad_clip=10.0, grad_clip_by="global_norm",
+        )
+    )  # fmt: skip

@@ -1,0 +1,89 @@
+"""Agents that learn nothing: those that do as is recommended, and one that replies to a frozen principal exactly.
+
+They say what a principal is worth apart from what agents fail to learn: `follow` if it is obeyed, `best-response` if
+the agent does what is best for itself.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from ..contracts.core import Mechanism
+from ..contracts.hidden_actions import best_response, contracts_of, unpaid
+from ..contracts.loop import Principal, Seen
+from ..contracts.recommendation import RecommendationContract
+from ..contracts.tabulate import tabular, tabulate
+from ..envs.config import UsageError
+from ..envs.core import Game
+from .settings import BestResponseSettings, FollowSettings
+
+
+class FollowPolicy:
+    """Every agent does what the first `actions` of its terms recommend."""
+
+    def __init__(self, actions: int) -> None:
+        self.actions = actions
+
+    def __call__(self, seen: Seen) -> np.ndarray:
+        """The agents' actions (B, N)."""
+        return seen.terms[..., : self.actions].argmax(axis=-1)
+
+    def save(self, prefix: Path) -> None:
+        """Write `prefix`.json."""
+        prefix.with_suffix(".json").write_text(json.dumps({"kind": "follow", "actions": self.actions}))
+
+    @classmethod
+    def load(cls, prefix: Path) -> FollowPolicy:
+        return cls(json.loads(prefix.with_suffix(".json").read_text())["actions"])
+
+
+class TablePolicy:
+    """The action of one agent for each class that it can see: `actions` (classes,)."""
+
+    def __init__(self, actions: np.ndarray) -> None:
+        self.actions = actions
+
+    def __call__(self, seen: Seen) -> np.ndarray:
+        """The agent's actions (B, 1)."""
+        return self.actions[seen.observations[:, 0, 0].astype(np.int64)]
+
+    def save(self, prefix: Path) -> None:
+        """Write `prefix`.safetensors and `prefix`.json."""
+        save_file({"actions": self.actions}, prefix.with_suffix(".safetensors"))
+        prefix.with_suffix(".json").write_text(json.dumps({"kind": "table"}))
+
+    @classmethod
+    def load(cls, prefix: Path) -> TablePolicy:
+        """The policy that `save` wrote. Nothing in its files is run."""
+        return cls(load_file(prefix.with_suffix(".safetensors"))["actions"])
+
+
+def untrained(
+    game: Game, mechanism: Mechanism, principal: Principal | None, settings: FollowSettings | BestResponseSettings
+) -> Any:
+    """The policy of agents that learn nothing. Raises UsageError where the game or the mechanism gives them none."""
+    if isinstance(settings, BestResponseSettings):
+        return _best_response(game, principal)
+    if not isinstance(mechanism, RecommendationContract):
+        raise UsageError(f"{type(mechanism).__name__} recommends nothing that agents could follow: choose an algorithm")
+    return FollowPolicy(len(game.action_names))
+
+
+def _best_response(game: Game, principal: Principal | None) -> TablePolicy:
+    """What is best for the one agent in every state; where it is indifferent, what the principal would have it do."""
+    table, states = tabulate(game), tabular(game).representatives()
+    if principal is None:
+        actions = unpaid(table, game.horizon).actions
+    else:
+        actions = best_response(table, contracts_of(principal, game)).actions
+    seen = game.observe(states)[:, 0]
+    if seen.shape[1:] != (1, 1) or not game.classes:
+        raise UsageError(f"{type(game).__name__} does not show the agent its state as one class: choose an algorithm")
+    chosen = np.zeros(game.classes, np.int64)
+    chosen[seen[:, 0, 0]] = actions[states.t, np.arange(len(seen))]  # a state tells its step
+    return TablePolicy(chosen)

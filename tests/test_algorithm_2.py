@@ -1,0 +1,333 @@
+"""Algorithm 2's loss and payments against numbers worked out by hand, what it learns, and its runs end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from paymaster import UsageError, load, make, make_mechanism, parallel_env, run
+from paymaster.benchmarks.record import read_about, read_episodes
+from paymaster.benchmarks.suites import expand, load_suite
+from paymaster.benchmarks.tables import of_run
+from paymaster.contracts import hidden_actions
+from paymaster.contracts.core import Decisions
+from paymaster.contracts.hidden_actions import best_response, contracts_of, played, solve
+from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.outcome_contract import ExactOutcomePrincipal
+from paymaster.contracts.outcome_dqn import (
+    ClassNetwork,
+    OutcomePrincipal,
+    Transitions,
+    Values,
+    least_payments,
+    losses,
+    outcome_chance,
+)
+from paymaster.contracts.tabulate import tabulate
+from paymaster.learning.phases import evaluate, train_agents, train_principal
+from paymaster.learning.settings import BestResponseSettings, DQNSettings, FollowSettings, OutcomeSettings
+
+NINE = torch.tensor([[[0.9, 0.1], [0.1, 0.9]]])  # (1, A, 2)
+GAME = make("tree/ivanov-d10", horizon=3)
+SMALL = OutcomeSettings(steps=640, hidden=(16,), environments=16, batch=32, fragment=8, replay=1000)
+
+
+def q(*values: float) -> torch.Tensor:
+    return torch.tensor([values], dtype=torch.float32)
+
+
+# The payments
+
+
+@pytest.mark.parametrize("nudge", [0.0, 0.03])
+def test_payments_are_those_of_the_exact_solution(nudge: float) -> None:
+    dice = np.random.default_rng(0)
+    values = dice.normal(size=(200, 2))
+    p = dice.uniform(0.05, 0.95, (200, 2))
+    chance = np.stack([1 - p, p], axis=-1)
+    expected = hidden_actions.least_payments(values, chance, nudge)
+    for action in (0, 1):
+        actions = torch.full((200,), action)
+        found = least_payments(torch.from_numpy(values), torch.from_numpy(chance), actions, nudge)
+        np.testing.assert_allclose(found, expected[:, action], atol=1e-12)
+
+
+# The loss
+
+
+def hand_worked() -> tuple[Values, Transitions]:
+    values = Values(
+        agent_t=q(0.0, 1.0),
+        agent_t_target=q(0.0, -0.4),  # inducing action 1 now takes b(1) = 0.4 / 0.8 = 0.5
+        agent_tp1_target=q(0.2, 0.0),  # inducing action 1 next takes b(1) = 0.25, 0.225 of it expected
+        principal_t=q(0.0, 2.0),
+        principal_tp1_target=q(0.5, 3.0),  # induces action 1
+    )
+    batch = Transitions(
+        actions_t=torch.tensor([1]),
+        outcomes_t=torch.tensor([[0.0, 1.0]]),
+        rewards_t=torch.tensor([-0.4]),
+        principal_t=torch.tensor([1.0]),
+        chance_t=NINE,
+        chance_tp1=NINE,
+        terminated_t=torch.tensor([0.0]),
+    )
+    return values, batch
+
+
+def test_both_regressions_by_hand() -> None:
+    values, batch = hand_worked()
+    found = losses(values, batch, discount=0.5, nudge=0.0)
+    # agent: y = -.4 + .5 (.225 + 0) = -.2875 against 1: error 1.2875, Huber .7875
+    assert found.agent.item() == pytest.approx(0.7875)
+    # principal: y = 1 - .5 + .5 * 3 = 2 against 2
+    assert found.principal.item() == pytest.approx(0.0, abs=1e-6)
+    assert found.errors.tolist() == pytest.approx([1.2875])
+
+
+def test_the_outcome_that_came_is_paid_and_no_other() -> None:
+    values, batch = hand_worked()
+    found = losses(values, batch._replace(outcomes_t=torch.tensor([[1.0, 0.0]])), discount=0.5, nudge=0.0)
+    # principal: y = 1 - 0 + 1.5 = 2.5 against 2: error .5, Huber .125
+    assert found.principal.item() == pytest.approx(0.125)
+
+
+def test_a_nudge_raises_what_is_paid_and_what_the_agent_expects() -> None:
+    values, batch = hand_worked()
+    found = losses(values, batch, discount=0.5, nudge=0.08)
+    # b(1) = .6 now: y_p = 1 - .6 + 1.5 = 1.9; b(1) = .35 next: y_a = -.4 + .5 * .9 * .35 = -.2425
+    assert found.principal.item() == pytest.approx(0.5 * 0.1**2, rel=1e-4)
+    assert found.agent.item() == pytest.approx(1.2425 - 0.5, rel=1e-4)
+
+
+def test_nothing_follows_a_terminal_step() -> None:
+    values, batch = hand_worked()
+    found = losses(values, batch._replace(terminated_t=torch.tensor([1.0])), discount=0.5, nudge=0.0)
+    assert found.errors.tolist() == pytest.approx([1.4 + 1.5])  # y = -.4 against 1; .5 against 2
+
+
+def test_targets_carry_no_gradient() -> None:
+    values, batch = hand_worked()
+    values = Values(*(value.requires_grad_() for value in values))
+    found = losses(values, batch, discount=0.5, nudge=0.0)
+    (found.agent + found.principal).backward()
+    assert [name for name in Values._fields if getattr(values, name).grad is not None] == ["agent_t", "principal_t"]
+
+
+def test_at_the_exact_values_nothing_is_left_to_learn() -> None:
+    """The equilibrium is where both regressions rest: expected errors vanish at every node and action.
+
+    Rewards are small, so that no error leaves the part of Huber's loss that is square.
+    """
+    game: Any = make("tree/ivanov-d10", horizon=3, max_cost=0.1, max_value=0.2)
+    table = tabulate(game)
+    follow, chance = hidden_actions._following(table), table.facts[:, :, 0]
+    agent = principal = np.zeros(7)
+    for _ in range(3):
+        q_agent = table.rewards[..., 0] + follow(agent)
+        contracts = hidden_actions.least_payments(q_agent, chance)
+        paid = (contracts * chance).sum(axis=-1)
+        q_principal = table.objective + follow(principal) - paid
+        best = q_principal.argmax(axis=1)
+        agent, principal = (q_agent + paid)[np.arange(7), best], q_principal[np.arange(7), best]
+    rest = np.zeros(14), np.zeros(14)
+    for node in range(1, 8):
+        for aim in (0, 1):
+            for outcome in (0, 1):
+                after = 2 * node + outcome
+                over = after > 7
+                here, there = slice(node - 1, node), slice(0, 1) if over else slice(after - 1, after)
+                one, other = torch.from_numpy(q_agent[here]), torch.from_numpy(q_agent[there])
+                values = Values(
+                    one, one, other, torch.from_numpy(q_principal[here]), torch.from_numpy(q_principal[there])
+                )
+                batch = Transitions(
+                    torch.tensor([aim]), torch.eye(2, dtype=torch.float64)[[outcome]],
+                    torch.tensor([-game.costs[node] * aim]), torch.tensor([game.values[node] * outcome]),
+                    NINE.double(), NINE.double(), torch.tensor([float(over)]),
+                )  # fmt: skip
+                weight = chance[node - 1, aim, outcome]
+                for total, part in zip(rest, _residuals(values, batch), strict=True):
+                    total[2 * node - 2 + aim] += weight * part
+    np.testing.assert_allclose(rest, 0.0, atol=1e-6)
+
+
+def _residuals(values: Values, batch: Transitions) -> tuple[float, float]:
+    """Prediction less target of both regressions: the gradients of their losses, while errors are below 1."""
+    values = Values(*(value.clone().requires_grad_() for value in values))
+    found = losses(values, batch, discount=1.0, nudge=0.0)
+    (found.agent + found.principal).backward()
+    assert values.agent_t.grad is not None
+    assert values.principal_t.grad is not None
+    assert found.errors.item() < 1.0
+    return float(values.agent_t.grad.sum()), float(values.principal_t.grad.sum())
+
+
+def test_the_first_layer_is_that_of_a_one_hot_class() -> None:
+    network = ClassNetwork(classes=5, actions=2, hidden=(8, 4))
+    seen = torch.tensor([3, 0, 4])
+    one_hot = torch.nn.functional.one_hot(seen, 5).float()
+    torch.testing.assert_close(network(seen), network.rest(one_hot @ network.first.weight))
+
+
+# Contracts that are played
+
+
+def test_the_outcome_is_paid_whatever_was_aimed_at() -> None:
+    def principal(game: Any, state: Any) -> Decisions:
+        B = len(state.key)
+        return Decisions(np.ones((B, 1), np.int64), np.tile(np.float32([0.25, 0.5]), (B, 1, 1)))
+
+    loop = Loop(GAME, make_mechanism("outcome-dqn", GAME), 64, seed=1, principal=principal)
+    np.testing.assert_array_equal(loop.seen.terms[0, 0], [0, 1, 0.25, 0.5])
+    step = loop.step(np.arange(64)[:, None] % 2)
+    outcome = step.transition.events.outcome
+    np.testing.assert_array_equal(step.ledger.payments[:, 0], np.where(outcome == 1, 0.5, 0.25).astype(np.float32))
+    assert step.complied is not None
+    np.testing.assert_array_equal(step.complied[:, 0], np.arange(64) % 2 == 1)
+
+
+exact = ExactOutcomePrincipal(GAME)
+
+
+@pytest.mark.parametrize("settings", [FollowSettings(), BestResponseSettings()])
+def test_under_the_exact_contract_the_best_response_is_to_follow(settings: Any) -> None:
+    mechanism = make_mechanism("outcome-dqn", GAME)
+    with train_agents(GAME, mechanism, exact, settings, seed=0, steps=1) as phase:
+        assert list(phase) == []
+        policy = phase.result()
+    found = evaluate(GAME, mechanism, exact, policy, seed=0, episodes=4000)
+    table = tabulate(GAME)
+    expected = best_response(table, solve(table, 3))
+    assert (found.compliance == 1).all()
+    utility = found.principal_returns - found.payments[:, 0]
+    assert utility.mean() == pytest.approx(expected.utility, abs=5 * utility.std() / 4000**0.5 + 1e-3)
+    assert found.returns.mean() == pytest.approx(expected.agent_return, abs=0.03)
+
+
+def test_a_principal_outside_prices_each_outcome() -> None:
+    """PettingZoo's view: the first agent is the principal, and its prices stand in what the other sees and earns."""
+    view = parallel_env(GAME, "outcome-dqn", "agent", alpha=1.0)
+    view.reset(seed=0)
+    promise = {"recommended": np.array([1]), "promised": np.array([[0.25, 0.5]], np.float32)}
+    assert view.action_space("principal").contains(promise)
+    observations, *_ = view.step({"principal": promise})
+    np.testing.assert_array_equal(observations["agent_0"]["terms"], [0, 1, 0.25, 0.5])
+    _, rewards, _, _, infos = view.step({"agent_0": 1})
+    right = infos["principal"]["reward"] > 0
+    assert infos["principal"]["paid"] == (0.5 if right else 0.25)
+    assert rewards["principal"] == pytest.approx(infos["principal"]["reward"] - infos["principal"]["paid"])
+    with pytest.raises(UsageError, match=r"allowed: finite numbers \(1, 2\), 0 or more"):
+        view.step({"principal": {"recommended": [1], "promised": [0.5]}})
+
+
+def test_agents_that_are_told_nothing_cannot_follow() -> None:
+    with pytest.raises(UsageError, match="Selfish recommends nothing that agents could follow"):
+        train_agents(GAME, make_mechanism("selfish", GAME), None, FollowSettings(), seed=0, steps=1)
+
+
+def test_fresh_agents_learn_under_contracts_on_outcomes() -> None:
+    settings = DQNSettings(hidden=(16,), environments=16, batch=32, replay=1000, discount=1.0)
+    with train_agents(GAME, make_mechanism("outcome-dqn", GAME), exact, settings, seed=0, steps=640) as phase:
+        assert any(update.training for update in phase)
+        assert phase.result()(Seen(np.ones((3, 1, 1, 1), np.uint16), np.zeros((3, 1, 4), np.float32))).shape == (3, 1)
+
+
+# What is learned
+
+
+def test_a_small_tree_is_learned_to_the_optimum(tmp_path: Path) -> None:
+    """Depth 3: obeyed, and so by an agent that does what is best for itself, every state right."""
+    settings = OutcomeSettings(
+        steps=25_600, nudge=0.02, hidden=(32,), environments=64, fragment=64, batch=512, lr=1e-2, replay=25_600,
+        warm_up=500, tau=0.05,
+    )  # fmt: skip
+    with train_principal(GAME, settings, seed=100) as phase:
+        recorded = [update.episodes for update in phase if update.episodes]
+        principal = phase.result()
+    assert sum(len(part.key) for part in recorded) == 64 * (448 // 3), "every episode, of 7 fragments of 64 steps"
+    table = tabulate(GAME)
+    contracts, found = solve(table, 3), contracts_of(principal, GAME)
+    best = best_response(table, contracts)
+    np.testing.assert_array_equal(found.induced[0], contracts.induced[0])
+    obeyed, replied = played(table, found.payments, found.induced), best_response(table, found)
+    np.testing.assert_array_equal(replied.actions[0], contracts.induced[0])
+    assert obeyed.utility == pytest.approx(replied.utility)
+    assert 0.9 * best.utility < obeyed.utility < 1.001 * best.utility
+
+    principal.save(tmp_path / "principal")
+    state = GAME.reset(np.arange(4, dtype=np.uint64))
+    for one, other in zip(
+        OutcomePrincipal.load(tmp_path / "principal")(GAME, state), principal(GAME, state), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_same_seed_gives_the_same_principal() -> None:
+    kept = []
+    for _ in range(2):
+        with train_principal(GAME, SMALL, seed=3) as phase:
+            for _ in phase:
+                pass
+            kept.append(phase.result().networks.state_dict())
+    assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
+
+
+def test_the_principal_settles_before_the_agent() -> None:
+    settings = OutcomeSettings(
+        steps=1280, settled=0.5, hidden=(16,), environments=16, batch=32, fragment=8, replay=1280, warm_up=0
+    )
+    kept = []
+    with train_principal(GAME, settings, seed=3) as phase:
+        for update in phase:
+            if update.steps >= 768:
+                kept.append({name: value.copy() for name, value in phase.algorithm.weights()["principal"].items()})
+    for name, value in kept[0].items():
+        if name.startswith("networks."):
+            assert np.array_equal(value, kept[-1][name]) == name.startswith("networks.principal."), name
+
+
+def test_the_principal_knows_how_probable_outcomes_are() -> None:
+    state = GAME.reset(np.arange(3, dtype=np.uint64))
+    np.testing.assert_allclose(outcome_chance(GAME, state), NINE.numpy().repeat(3, axis=0), rtol=1e-6)
+
+
+def test_other_games_are_refused() -> None:
+    with pytest.raises(UsageError, match="CoinGame has 2 agents, 2 verifiable facts"):
+        train_principal(make("coin_game/ivanov-3x3"), SMALL, seed=0)
+
+
+# Runs
+
+
+def test_a_run_is_recorded_and_compared_with_what_is_exact(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "horizon": 3, "principal.steps": 3200, "hidden": [16], "environments": 16, "batch": 64, "nudge": 0.01,
+    }  # fmt: skip
+    made = run(
+        "tree/ivanov-d10", mechanism="outcome-dqn", algorithm="best-response", out=tmp_path, episodes=64, **settings
+    )
+    episodes = read_episodes(made.folder)
+    assert set(episodes["phase"]) == {"train", "evaluate"}
+    assert episodes["principal_return"].notna().all()
+    row = of_run(made.folder)
+    assert row.principal_return == pytest.approx(episodes[episodes["phase"] == "evaluate"]["principal_return"].mean())
+    assert 0.0 <= row.states_right <= 1.0  # type: ignore[operator]
+    assert read_about(made.folder / "run.json")["evaluated"]["states_right"] == row.states_right
+    loaded = load(made.folder)
+    state = loaded.game.reset(np.arange(2, dtype=np.uint64))
+    terms = loaded.mechanism.view(loaded.principal(loaded.game, state), 2)  # type: ignore[misc]
+    assert loaded.policy(Seen(loaded.game.observe(state), terms)).shape == (2, 1)
+
+
+def test_the_suite_is_three_trees_five_times() -> None:
+    specs = expand(load_suite("tree"))
+    learned = [spec for spec in specs if spec.mechanism == "outcome-dqn" and spec.principal_from is None]
+    assert sorted((spec.rules["tree"], spec.seed) for spec in learned) == [(t, s) for t in range(3) for s in range(5)]
+    for spec in specs:
+        if spec.principal_from is not None:
+            assert spec.principal_from.rules == spec.rules

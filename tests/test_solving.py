@@ -1,0 +1,99 @@
+"""`paymaster solve`: what it tells and keeps, and that what it keeps can be drawn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paymaster import UsageError, make
+from paymaster.benchmarks.cli import main
+from paymaster.benchmarks.solution import replay_solution
+from paymaster.benchmarks.solving import Request, solved
+from paymaster.contracts.equilibrium import solve
+from paymaster.contracts.tabulate import tabulate
+
+GAME = "coin_game/ivanov-3x3"
+
+
+def request(*settings: str, **changes: object) -> Request:
+    values = {"alpha": 0.1, "discount": None, "as_json": False, "rounds": False, "out": None} | changes
+    return Request(GAME, list(settings), **values)  # type: ignore[arg-type]
+
+
+def test_people_are_told_the_rates_and_the_rounds() -> None:
+    told = solved(request("horizon=3", rounds=True))
+    assert "principal, best committed rates" in told
+    assert "Best committed rates, by search: " in told
+    assert " for each others_left" in told
+    number, changed, *_ = told.splitlines()[-1].split()
+    assert (int(number) <= 4, changed) == (True, "0")
+    assert json.loads(solved(request("horizon=3", rounds=True, as_json=True)))["rounds"][-1]["changed"] == 0
+
+
+def test_rounds_are_of_the_finite_horizon() -> None:
+    with pytest.raises(UsageError, match=r"--discount 0\.9"):
+        solved(request(rounds=True, discount=0.9))
+
+
+@pytest.mark.parametrize("discount", [None, 0.9])
+def test_what_is_kept_is_what_was_found(tmp_path: Path, discount: float | None) -> None:
+    out = tmp_path / "solved"
+    told = solved(request("others_coin=0.5", discount=discount, out=out))
+    assert f"paymaster render {out}" in told
+    about = json.loads((out / "solution.json").read_text())
+    assert (about["id"], about["rules"]["others_coin"], about["states"]) == (GAME, 0.5, 162)
+    game = make(GAME, others_coin=0.5)
+    exact = solve(tabulate(game), "principal", game.horizon, discount=discount)
+    with np.load(out / "policies.npz", allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["principal.actions"], exact.actions)
+        np.testing.assert_allclose(arrays["principal.promised"], exact.promised, atol=1e-6)
+        assert arrays["highest.mixed_strategies"].shape[1:] == (2, 4)
+    again, replay = replay_solution(out, seed=3)
+    assert again == game
+    np.testing.assert_array_equal(replay.actions, replay.recommended)
+    assert replay.actions.shape == (game.horizon, 2)
+    state = game.reset(replay.key)
+    for t, actions in enumerate(replay.actions):
+        decided = exact.actions if discount else exact.actions[t]
+        np.testing.assert_array_equal(actions, decided[game.index(state)[0]])  # type: ignore[attr-defined]
+        state, _ = game.step(state, actions[None])
+
+
+def test_a_solution_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, film = tmp_path / "solved", tmp_path / "exact.gif"
+    solved(request("horizon=3", out=out))
+    for seed in (0, 1):
+        with pytest.raises(SystemExit) as exit:
+            main(["render", str(out), "--out", str(film), "--seed", str(seed)])
+        assert exit.value.code == 0
+        assert film.read_bytes()[:3] == b"GIF"
+    assert str(film) in capsys.readouterr().out
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(UsageError, match="choose another --out"):
+        solved(request(out=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_damaged_solution_is_told(tmp_path: Path) -> None:
+    out = tmp_path / "solved"
+    solved(request("horizon=2", out=out))
+    about = json.loads((out / "solution.json").read_text())
+    for change, message in [
+        ({"id": "coin_game/ivanov-4x4"}, "ivanov-4x4"),
+        ({"version": 99}, "solved under version 99"),
+        ({"rules": about["rules"] | {"grid_size": 4}}, "no policy"),
+        ({"rules": None}, "cannot be read"),
+    ]:
+        (out / "solution.json").write_text(json.dumps(about | change))
+        with pytest.raises(UsageError, match=message):
+            replay_solution(out, seed=0)
+    (out / "solution.json").write_text(json.dumps(about))
+    (out / "policies.npz").write_bytes((out / "policies.npz").read_bytes()[:200])
+    with pytest.raises(UsageError, match="cannot be read"):
+        replay_solution(out, seed=0)
