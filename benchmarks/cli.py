@@ -231,15 +231,16 @@ def audit(
     sys.exit(audit_and_tell(paths, as_json=as_json))
 
 
-@app.command(epilog="Example: paymaster speed coin_game/ivanov-7x7 --json")
+@app.command(epilog="Example: paymaster speed coin_game/ivanov-7x7 --set observation=egocentric")
 def speed(
     game: Annotated[str, typer.Argument(metavar="GAME", help="What is played.")] = "coin_game/ivanov-7x7",
+    settings: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="The rates and ratios as JSON.")] = False,
 ) -> None:
-    """Measure how fast games are sampled, policy included, against RLlib's own runner in the same run."""
+    """Measure how fast a game steps, and is sampled, policy included, against RLlib's own runner in the same run."""
     from .speed import speed as measured
 
-    print(measured(game, as_json=as_json))
+    print(measured(game, settings or [], as_json=as_json))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

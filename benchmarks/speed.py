@@ -1,23 +1,95 @@
-"""`paymaster speed`: ratios measured in one run, on the machine at hand."""
+"""`paymaster speed`: rates and ratios measured in one run, on the machine at hand."""
 
 from __future__ import annotations
 
 import json
+import time
+from typing import Any
 
-from ..learning.sampling import sampling
+import numpy as np
+
+from ..envs import make
+from ..envs.core import Game, episode_keys, where
+from .overrides import parse_settings
 from .plaintext import columns
 
+STEPPED = (1, 64, 1024)  # environments side by side
+ROUNDS, SECONDS = 3, 1.0  # the sizes take turns, so a change of the machine's speed meets them all alike
+DRAWN = 256  # vector steps of random actions, drawn beforehand and played again and again
 
-def speed(game: str, *, as_json: bool) -> str:
-    """Sampling rates of RLlib's runner and of the array runner, and how many times faster each is."""
-    rates = list(sampling(game))
-    base = rates[0].steps_per_second
+
+def speed(id: str, settings: list[str], *, as_json: bool) -> str:
+    """How fast the game `id` steps and is sampled, and how many times faster than by RLlib's own runner.
+
+    Raises UsageError for an unknown game or rule.
+    """
+    from ..learning.sampling import sampling
+
+    rules = parse_settings(settings)
+    game = make(id, **rules)
+    stepped, sampled = stepping(game), list(sampling(game))
+    base = sampled[0].steps_per_second
     if as_json:
-        rows = [{**rate._asdict(), "times": rate.steps_per_second / base} for rate in rates]
-        return json.dumps({"game": game, "sampling": rows}, indent=1)
-    header = ["runner", "environments", "steps a second", "times RLlib's"]
+        rows = [{**rate._asdict(), "times": rate.steps_per_second / base} for rate in sampled]
+        steps = [{"environments": B, "steps_per_second": rate} for B, rate in stepped.items()]
+        return json.dumps({"game": id, "rules": rules, "stepping": steps, "sampling": rows}, indent=1)
+    steps_body = [[str(B), f"{rate:,.0f}"] for B, rate in stepped.items()]
     body = [
         [rate.runner, str(rate.environments), f"{rate.steps_per_second:,.0f}", f"{rate.steps_per_second / base:.1f}"]
-        for rate in rates
+        for rate in sampled
     ]
-    return f"{game}, sampling, policy included, one thread\n\n" + columns([header, *body])
+    return "\n\n".join(
+        [
+            f"{id}, stepping with observations and random actions, one thread",
+            columns([["environments", "steps a second"], *steps_body]),
+            "Sampling, policy included, one thread",
+            columns([["runner", "environments", "steps a second", "times RLlib's"], *body]),
+        ]
+    )
+
+
+def stepping(game: Game) -> dict[int, float]:
+    """Environment steps a second, resets included, for each of `STEPPED`: the median of the rounds."""
+    players = {B: _Player(game, B) for B in STEPPED}
+    rates: dict[int, list[float]] = {B: [] for B in STEPPED}
+    for _ in range(ROUNDS):
+        for B, player in players.items():
+            rates[B].append(player.rate(SECONDS))
+    return {B: sorted(measured)[ROUNDS // 2] for B, measured in rates.items()}
+
+
+class _Player:
+    """`B` environments under random actions."""
+
+    def __init__(self, game: Game, B: int) -> None:
+        self.game, self.B = game, B
+        drawn = np.random.default_rng(0).integers(0, len(game.action_names), (DRAWN, B, len(game.agents)))
+        self.actions = list(drawn)
+        self.episode, self.played = 0, 0
+        self.state: Any = None
+        self.play(DRAWN)  # compiles what is not compiled yet
+
+    def play(self, steps: int) -> None:
+        game = self.game
+        for _ in range(steps):
+            if self.played % game.horizon == 0:
+                self.state = self._begun()
+            self.state, events = game.step(self.state, self.actions[self.played % DRAWN])
+            game.rewards(events)
+            game.observe(self.state)
+            self.played += 1
+            ended = game.terminated(self.state)
+            if ended.any():
+                self.state = where(ended, self._begun(), self.state)
+
+    def _begun(self) -> Any:
+        self.episode += 1
+        places = np.arange(self.B)
+        return self.game.reset(episode_keys(0, 0, places, np.full_like(places, self.episode)))
+
+    def rate(self, seconds: float) -> float:
+        began, steps, chunk = time.perf_counter(), 0, max(1, 4096 // self.B)
+        while time.perf_counter() - began < seconds:
+            self.play(chunk)
+            steps += chunk * self.B
+        return steps / (time.perf_counter() - began)

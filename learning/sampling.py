@@ -13,7 +13,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
 from ..baselines import make_mechanism
-from ..envs import make
+from ..envs.core import Game
 from .phases import agents_config
 from .settings import PPOSettings
 from .stock import rllib_env
@@ -31,13 +31,13 @@ class Rate(NamedTuple):
     steps_per_second: float
 
 
-def sampling(game_id: str, *, threads: int = 1) -> Iterator[Rate]:
+def sampling(game: Game, *, threads: int = 1) -> Iterator[Rate]:
     """RLlib's runner with 16 environments, then the array runner with 16, 64 and 1024."""
     torch.set_num_threads(threads)
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    stock = _stock(game_id)
-    arrays = {B: _array(game_id, B) for B in SIZES}
+    stock = _stock(game)
+    arrays = {B: _array(game, B) for B in SIZES}
     contenders: list[tuple[str, int, Callable[[], int]]] = [
         ("RLlib", STOCK_ENVIRONMENTS, lambda: sum(len(episode) for episode in stock.sample(num_timesteps=400)))
     ]
@@ -63,15 +63,14 @@ def _sampler(runner: Any) -> Callable[[], int]:
     return lambda: runner.sample().ended.size
 
 
-def _array(game_id: str, B: int) -> Any:
-    game = make(game_id, observation="egocentric")
+def _array(game: Game, B: int) -> Any:
     settings = PPOSettings(environments=B, fragment=32)
     config = agents_config(game, make_mechanism("selfish", game), None, settings, seed=0, steps=10**9)
     return config.env_runner_cls(config=config, worker_index=0)
 
 
-def _stock(game_id: str) -> Any:
-    tune.register_env("paymaster-stock", lambda _: rllib_env(game_id, observation="egocentric"))
+def _stock(game: Game) -> Any:
+    tune.register_env("paymaster-stock", lambda _: rllib_env(game))
     hidden = list(PPOSettings().hidden)
     config = (
         PPOConfig()
