@@ -14,6 +14,7 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
+from ray.util.debug import log_once
 from safetensors.numpy import load_file, save_file
 
 from ..contracts.loop import Episodes
@@ -125,6 +126,7 @@ def configured(
     """`config` for a task: array runners, a module for each player, a rate that falls from `lr[0]` to `lr[1]`."""
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    log_once(f"{config.algo_class.__name__}_on_new_api_stack")  # RLlib would tell every user of it
     there = ray.cluster_resources()
     resources.check(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
     spec = RLModuleSpec(module_class=module_class, model_config=model_config)
