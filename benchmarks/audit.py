@@ -12,7 +12,7 @@ from ..contracts.core import Mechanism
 from ..contracts.loop import Loop, Principal, Seen
 from ..envs.config import UsageError
 from ..envs.core import Game
-from .exact import ALPHA, NEAR, remembered
+from .exact import ALPHA, NEAR, affordable, remembered
 from .folders import whole_file
 from .spec import Model, Resolved, faults
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..contracts.audited import Contracted, Equilibrium, Reply
 
 AUDIT = "audit.json"
-ROWS = 100_000  # (state, joint action) pairs up to which a run is audited when it ends: ten seconds at the most
 
 
 class Money(Model):
@@ -84,16 +83,6 @@ class Exam(NamedTuple):
 
     audit: Audit
     regrets: np.ndarray  # (E,)
-
-
-def affordable(game: Game) -> bool:
-    """Whether a run of `game` is audited when it ends."""
-    from ..contracts.tabulate import tabular
-
-    try:
-        return tabular(game).states * len(game.action_names) ** len(game.agents) <= ROWS
-    except UsageError:
-        return False
 
 
 def examine(
@@ -235,7 +224,10 @@ def _ratio(kept: np.ndarray, best: np.ndarray) -> float | None:
 
 
 def _benchmarks(game: Game, discount: float | None) -> dict[str, Money]:
-    """The named exact benchmarks that the game has, in the game that the agents are judged in."""
-    known = remembered(game, ALPHA, discount)
+    """The named exact benchmarks that the game has, in the game that the agents are judged in.
+
+    Of the finite horizon where the stationary game takes too long.
+    """
+    known = remembered(game, ALPHA, discount if affordable(game) else None)
     rows = {"spe": known.get("principal"), "best_rate": known.get("best_rate")}
     return {name: Money(welfare=row["welfare"], payment=row["payment"]) for name, row in rows.items() if row}

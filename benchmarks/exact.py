@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import json
 import os
 from contextlib import suppress
@@ -26,7 +28,9 @@ SAME = 1e-6  # up to which two welfares are one
 NEAR = 0.01  # what no single deviation may gain in what counts as an equilibrium
 NOT_SETTLED = " (did not settle)"
 FINITE = "finite horizon"
+ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is solved unasked: ten seconds at the most
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
+_SOLVER = Path(__file__).resolve().parent.parent / "contracts" / "equilibrium.py"
 BEST_RATE = "principal, best committed rates"
 NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
@@ -51,15 +55,26 @@ class Exact(NamedTuple):
 def exact(game: Game) -> list[Exact]:
     """The exact solutions of a game, none where it has no table of states.
 
-    Where the horizon cuts the episode, first those of the stationary game at the learners' discount, evaluated over
-    the horizon, since that is what learners are given; then those of the finite horizon, undiscounted.
+    Where the horizon cuts the episode and the game is `affordable`, first those of the stationary game at the
+    learners' discount, evaluated over the horizon, since that is what learners are given; then those of the finite
+    horizon, undiscounted.
     """
-    discounts = [DISCOUNT, None] if game.truncates else [None]
+    discounts = [DISCOUNT, None] if game.truncates and affordable(game) else [None]
     tables: list[Table] = []  # both rest on one table, which may take longer to make than to solve
     try:
         return [each for discount in discounts for each in solutions(remembered(game, ALPHA, discount, tables))]
     except UsageError:
         return []
+
+
+def affordable(game: Game) -> bool:
+    """Whether the stationary game, which takes minutes where it is large, is solved unasked."""
+    from ..contracts.tabulate import tabular
+
+    try:
+        return tabular(game).states * len(game.action_names) ** len(game.agents) <= ROWS
+    except UsageError:
+        return False
 
 
 def remembered(game: Game, alpha: float, discount: float | None, tables: list[Table] | None = None) -> dict[str, Any]:
@@ -70,7 +85,7 @@ def remembered(game: Game, alpha: float, discount: float | None, tables: list[Ta
     from ..contracts.equilibrium import summary
     from ..contracts.tabulate import tabulate
 
-    about = [type(game).__name__, plain(game), alpha, discount, _code()]
+    about = [type(game).__name__, plain(game), alpha, discount, _code(game)]
     path = _cache() / f"exact-{digest(about)}.json"
     try:
         return json.loads(path.read_text())
@@ -114,9 +129,22 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paymaster"
 
 
+def _code(game: Game) -> str:
+    """A hash of the solver, of the game's own rules, and of all that either imports from this package."""
+    files = _sources(_SOLVER) | _sources(Path(inspect.getfile(type(game))).resolve())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
+
+
 @cache
-def _code() -> str:
-    """A hash of the games and the solver."""
-    package = Path(__file__).resolve().parent.parent
-    files = sorted(path for folder in ("envs", "contracts") for path in (package / folder).glob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+def _sources(file: Path) -> frozenset[Path]:
+    """The file, and what it imports relative to itself, and what that imports."""
+    found, waiting = set[Path](), [file]
+    while waiting:
+        path = waiting.pop()
+        if path not in found and path.is_file():
+            found.add(path)
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if isinstance(node, ast.ImportFrom) and node.level:
+                    module = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+                    waiting += [module.with_suffix(".py"), *(module / f"{name.name}.py" for name in node.names)]
+    return frozenset(found)

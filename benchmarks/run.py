@@ -12,7 +12,8 @@ from ..contracts.core import Mechanism
 from ..contracts.loop import Episodes, Principal
 from ..envs.config import UsageError
 from . import folders
-from .audit import Exam, affordable, examine, write_audit
+from .audit import Exam, examine, write_audit
+from .exact import affordable
 from .overrides import override
 from .provenance import command, provenance
 from .record import Record, read_about, read_episodes, write_about

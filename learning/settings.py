@@ -18,7 +18,7 @@ class DQNSettings:
     policies: Literal["shared", "separate"] = "shared"
     """shared: one network plays every agent; separate: one network each."""
     encoder: Encoder = "mlp"
-    """mlp: dense layers; conv: one convolution (32 filters, 4x4, circular) before them."""
+    """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3)."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the dense layers."""
     discount: float = Field(default=0.99, ge=0.0, le=1.0)
@@ -58,7 +58,7 @@ class PPOSettings:
     policies: Literal["shared", "separate"] = "shared"
     """shared: one network plays every agent; separate: one network each."""
     encoder: Encoder = "mlp"
-    """mlp: dense layers; conv: one convolution (32 filters, 4x4, circular) before them."""
+    """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3)."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the dense layers, of the policy and of the critic."""
     discount: float = Field(default=0.99, ge=0.0, le=1.0)
@@ -110,7 +110,7 @@ class PrincipalSettings:
     robust: bool = False
     """Whether a payment is the least that is enough also while no other agent follows."""
     encoder: Encoder = "mlp"
-    """mlp: dense layers; conv: one convolution (32 filters, 4x4, circular) before them."""
+    """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3)."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the dense layers of both networks."""
     discount: float = Field(default=0.99, ge=0.0, le=1.0)

@@ -14,9 +14,10 @@ import pytest
 from paymaster.baselines import make_mechanism
 from paymaster.benchmarks import audit as module
 from paymaster.benchmarks import tables
-from paymaster.benchmarks.audit import AUDIT, Audit, affordable, examine, read_audit
+from paymaster.benchmarks.audit import AUDIT, Audit, examine, read_audit
 from paymaster.benchmarks.cli import main
 from paymaster.benchmarks.compare import compare
+from paymaster.benchmarks.exact import affordable
 from paymaster.benchmarks.present import audited_rows, present
 from paymaster.benchmarks.record import read_episodes
 from paymaster.benchmarks.run import perform

@@ -185,7 +185,7 @@ def test_a_game_is_solved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert {each.kind for each in first} == {"discount 0.99", "finite horizon"}
     exact(make(SMALL, tie="both"))
     assert len(solved) == 4
-    monkeypatch.setattr("paymaster.benchmarks.exact._code", lambda: "the solver has changed")
+    monkeypatch.setattr("paymaster.benchmarks.exact._code", lambda game: "the solver has changed")
     exact(make(SMALL))
     assert len(solved) == 6
 
