@@ -19,6 +19,8 @@ MECHANISMS: dict[str, str] = {
     "prosocial": ".prosocial:Prosocial",
     "constant-share": ".constant_share:RedistributedShare",
     "funded-share": ".constant_share:FundedShare",
+    "symmetric-transfer": ".reward_transfer:SymmetricTransfer",
+    "transfer-matrix": ".reward_transfer:TransferMatrix",
     "inequity-aversion": ".inequity_aversion:InequityAversion",
     "drawn-contract": ".drawn_contract:DrawnContract",
     "committed-rates": ".committed_rates:CommittedRates",

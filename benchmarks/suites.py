@@ -140,7 +140,7 @@ def _trains(entry: Entry) -> bool:
 
 
 def _parameter(value: Any, other: Callable[[str], RunSpec]) -> Any:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or "from" not in value:
         return value
     try:
         source = Origin.model_validate(value).source
