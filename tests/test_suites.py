@@ -83,7 +83,7 @@ def test_settings_of_the_suite_and_of_an_entry() -> None:
         ({"seeds": 0}, "seeds"),
         ({"steps": "many"}, "steps"),
         ({"step": 5}, "step: extra inputs are not permitted"),
-        ({"runs": [{"mechanism": "selfish", "parameters": {"share": {"of": 1}}}]}, "a parameter is a value or"),
+        ({"runs": [{"mechanism": "selfish", "parameters": {"share": {"from": 1, "of": 1}}}]}, "a parameter is a value or"),
     ],
 )
 def test_a_broken_suite_is_told(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
