@@ -126,7 +126,8 @@ def configured(
     """`config` for a task: array runners, a module for each player, a rate that falls from `lr[0]` to `lr[1]`."""
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    log_once(f"{config.algo_class.__name__}_on_new_api_stack")  # RLlib would tell every user of it
+    for kind in config.algo_class.mro():
+        log_once(f"{kind.__name__}_on_new_api_stack")  # RLlib would tell every user of it
     there = ray.cluster_resources()
     resources.check(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
     spec = RLModuleSpec(module_class=module_class, model_config=model_config)
