@@ -13,6 +13,7 @@ from .compare import compare
 from .curves import CURVES, draw_curves
 from .drawing import draw
 from .folders import RUN
+from .frontier import FRONTIER, draw_frontier, pays
 from .present import present
 from .record import read_about
 
@@ -20,7 +21,7 @@ EPISODE = "replay.gif"
 
 
 def report(folders: Sequence[Path], out: Path, console: Console) -> None:
-    """Compare the runs in `folders`, draw their curves and one replay to `out`, and say where everything is."""
+    """Compare the runs in `folders`, draw curves, frontier and one replay to `out`, and say where all is."""
     comparison = compare(*folders)
     for damaged in comparison.damaged:
         print(f"paymaster: left out: {damaged}", file=sys.stderr)
@@ -28,8 +29,11 @@ def report(folders: Sequence[Path], out: Path, console: Console) -> None:
     drawn = {
         "runs": lambda: out,
         "learning curves": lambda: draw_curves(comparison, folders, out / CURVES),
+        "the frontier": lambda: draw_frontier(comparison, out / FRONTIER),
         "a replay": lambda: draw(str(_worth_seeing(folders)), out / EPISODE, settings=[]),
     }
+    if not any(map(pays, comparison.groups)):
+        del drawn["the frontier"]
     for what, make in drawn.items():
         try:
             console.print(f"{what + ':':17}{make()}", markup=False, soft_wrap=True)
