@@ -169,6 +169,16 @@ def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -
     return actions
 
 
+def told_apart(seen: np.ndarray) -> np.ndarray:
+    """Observations (B, N, D) of agents to whom the game looks alike, and who each is: (B, N, D + N), the last one-hot.
+
+    Else agents that share a network would always do the same (Gupta, Egorov and Kochenderfer 2017).
+    """
+    B, N, _ = seen.shape
+    who = np.broadcast_to(np.eye(N, dtype=seen.dtype), (B, N, N))
+    return np.concatenate([seen, who], axis=-1)
+
+
 def where(condition: np.ndarray, new: Any, old: Any) -> Any:
     """`new` where `condition` (B,), else `old`, for every array of two states or memories of the same type."""
     if isinstance(old, np.ndarray):

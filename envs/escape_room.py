@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from .config import configuration
-from .core import Scene, Sprite, legal
+from .core import Scene, Sprite, legal, told_apart
 
 PLACES = ("lever", "start", "door")
 LEVER, START, DOOR = 0, 1, 2
@@ -46,7 +46,8 @@ class EscapeRoom:
     An action is the place to be, and all act at once, so agents may wait at the lever or at the door. The door is open
     in a step in which M or more choose the lever.
 
-    - observation: uint8 of 0 and 1, (3 N,): the agent's own place (lever, start, door), then each other's, in order.
+    - observation: uint8 of 0 and 1, (4 N,): the agent's own place (lever, start, door), then each other's, in order; then
+      which agent it is.
     - events: who pulled the lever, who escaped, who moved.
     - reward: `escape_reward` for escaping, and then the way costs nothing; else `-move_cost` for moving.
     - end: when anyone escapes. The horizon ends the game, unless it `truncates`.
@@ -98,7 +99,7 @@ class EscapeRoom:
 
     @cached_property
     def observation_space(self) -> gym.spaces.Box:
-        return gym.spaces.Box(0, 1, (3 * self.players,), np.uint8)
+        return gym.spaces.Box(0, 1, (4 * self.players,), np.uint8)
 
     @property
     def verifiable(self) -> tuple[str, ...]:
@@ -146,10 +147,10 @@ class EscapeRoom:
     def observe(self, state: State) -> np.ndarray:
         everyone = np.arange(self.players)
         order = np.array([[i, *np.delete(everyone, i)] for i in everyone])
-        return _shown(state.places[:, order])
+        return told_apart(_shown(state.places[:, order]))
 
     def world(self, state: State) -> np.ndarray:
-        """(B, 3 N) uint8: what agent 0 observes, which is all there is."""
+        """(B, 3 N) uint8: everyone's place, which is all there is."""
         return _shown(state.places)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:

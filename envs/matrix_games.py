@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from .config import configuration
-from .core import Scene, Sprite, legal
+from .core import Scene, Sprite, legal, told_apart
 
 ACTIONS = ("cooperate", "defect")
 COOPERATE, DEFECT = 0, 1
@@ -53,8 +53,8 @@ class Events(NamedTuple):
 class StageGame:
     """What all games of this file share: one stage game, played `horizon` times; a game says what it pays (`earned`).
 
-    - observation: uint8 of 0 and 1, (1 + 2N,): whether this is the start, then what each agent did in the last step,
-      cooperated or defected: the agent itself, then those after it in turn.
+    - observation: uint8 of 0 and 1, (1 + 3N,): whether this is the start, then what each agent did in the last step,
+      cooperated or defected: the agent itself, then those after it in turn; then which agent it is.
     - events: who cooperated.
     - end: none before the horizon, which ends the game unless it `truncates`.
     """
@@ -87,7 +87,7 @@ class StageGame:
 
     @cached_property
     def observation_space(self) -> gym.spaces.Box:
-        return gym.spaces.Box(0, 1, (1 + 2 * self.players,), np.uint8)
+        return gym.spaces.Box(0, 1, (1 + 3 * self.players,), np.uint8)
 
     @property
     def verifiable(self) -> tuple[str, ...]:
@@ -127,10 +127,10 @@ class StageGame:
 
     def observe(self, state: State) -> np.ndarray:
         order = np.arange(self.players)
-        return _shown(state.played[:, (order[:, None] + order) % self.players])
+        return told_apart(_shown(state.played[:, (order[:, None] + order) % self.players]))
 
     def world(self, state: State) -> np.ndarray:
-        """(B, 1 + 2N) uint8: what agent 0 observes, which is all there is."""
+        """(B, 1 + 2N) uint8: what everyone did last, which is all there is."""
         return _shown(state.played)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:

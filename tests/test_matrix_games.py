@@ -104,7 +104,8 @@ class Twin:
 
     def see(self, i: int) -> list[int]:
         in_turn = self.last[i:] + self.last[:i]
-        return [int("-" in in_turn), *(int(action == shown) for action in in_turn for shown in "CD")]
+        who = [int(j == i) for j in range(len(self.last))]
+        return [int("-" in in_turn), *(int(action == shown) for action in in_turn for shown in "CD"), *who]
 
 
 payoff = st.integers(-5, 5).map(float)
@@ -308,7 +309,7 @@ def test_the_horizon_ends_the_game_unless_it_truncates(rules: dict[str, Any], le
     assert step.transition.truncated.tolist() == [not ends] * 2
     assert step.episodes is not None
     np.testing.assert_array_equal(step.episodes.returns, length * np.array([[0, 4], [1, 1]]))
-    assert playing.seen.observations[0].tolist() == [[1, 0, 0, 0, 0]] * 2, "a new game starts"
+    assert playing.seen.observations[0].tolist() == [[1, 0, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, 0, 1]], "a new game starts"
 
 
 def test_the_picture() -> None:
