@@ -26,7 +26,8 @@ def provenance() -> dict[str, Any]:
 
 def command() -> str:
     """The command line of this process, to be typed again."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    name = Path(sys.argv[0]).name
+    return shlex.join(["paymaster" if name == "__main__.py" else name, *sys.argv[1:]])
 
 
 def now() -> str:
