@@ -1,7 +1,8 @@
 """The networks: an encoder of what an agent sees, and heads on it. Plain torch, so that policies act without RLlib.
 
 A row of input is flat: the observation, then whatever stands beside it (terms, who follows). An observation is planes
-of numbers, or, with `classes`, a class index for each cell, of which the network makes planes of 0 and 1.
+of numbers, or, with `classes`, a class index for each cell, of which the network makes planes of 0 and 1, or, with
+`pixels`, a colour for each cell, of which it makes three planes from 0 to 1.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,20 +21,23 @@ from ..envs.core import Game
 class Shape(NamedTuple):
     """What an agent sees of a game."""
 
-    cells: tuple[int, ...]  # the observation's shape: (channels, rows, columns), or (rows, columns) with classes
+    cells: tuple[int, ...]  # its shape: (channels, rows, columns); (rows, columns) with classes; (rows, columns, 3)
     classes: int  # how many there are; 0 where the observation is numbers
+    pixels: bool = False  # whether the numbers are red, green and blue, from 0 to 255
 
 
 def shape_of(game: Game) -> Shape:
     """The shape of an agent's observations."""
-    return Shape(tuple(game.observation_space.shape), game.classes)
+    space = game.observation_space
+    pixels = not game.classes and space.dtype == np.uint8 and space.shape[-1:] == (3,) and space.high.min() == 255
+    return Shape(tuple(space.shape), game.classes, bool(pixels))
 
 
 class Encoder(nn.Module):
     """Rows (n, prod(cells) + beside) to features (n, hidden[-1]).
 
     `encoder` "mlp": every layer is dense. "conv": one convolution before them, over planes of numbers circular, as the
-    torus of the Coin Game is (Ivanov et al. 2024, appendix), over classes plain, as a window on a map is.
+    torus of the Coin Game is (Ivanov et al. 2024, appendix), over classes and pixels plain, as a window on a map is.
     """
 
     def __init__(self, shape: Shape, beside: int, encoder: str, hidden: Sequence[int]) -> None:
@@ -52,11 +57,13 @@ class Encoder(nn.Module):
         self.width = hidden[-1]
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        if self.convolution is None and not self.shape.classes:
+        if self.convolution is None and not self.shape.classes and not self.shape.pixels:
             return self.dense(rows)
         seen = rows[:, : self.flat].reshape(-1, *self.shape.cells)
         if self.shape.classes:  # (n, classes, rows, columns)
             seen = (seen.unsqueeze(1) == self.classes).to(rows.dtype)
+        elif self.shape.pixels:  # (n, 3, rows, columns)
+            seen = seen.movedim(-1, 1) / 255
         if self.convolution is not None:
             seen = self.convolution(seen)
         return self.dense(torch.cat([seen.flatten(1), rows[:, self.flat :]], dim=1))
@@ -64,10 +71,10 @@ class Encoder(nn.Module):
 
 def _convolution(shape: Shape) -> tuple[nn.Module, int]:
     """One convolution over what is seen, and how many features it gives."""
-    if shape.classes:
-        rows, columns = shape.cells
+    if shape.classes or shape.pixels:
+        rows, columns = shape.cells[:2]
         filters, kernel, stride = 16, min(3, rows, columns), 2  # every other place costs a quarter and sees each cell
-        layer = nn.Conv2d(shape.classes, filters, kernel, stride)
+        layer = nn.Conv2d(shape.classes or 3, filters, kernel, stride)
         width = filters * ((rows - kernel) // stride + 1) * ((columns - kernel) // stride + 1)
     else:
         channels, rows, columns = shape.cells

@@ -15,6 +15,7 @@ FAMILIES: dict[str, str] = {
     # family: module:class, imported only when a game of the family is made
     "coin_game": "coin_game:CoinGame",
     "cleanup": "cleanup:Cleanup",
+    "cleanup_features": "cleanup_features:CleanupFeatures",
     "harvest": "harvest:Harvest",
     "matrix": "matrix_games:MatrixGame",
     "public_goods": "matrix_games:PublicGoods",

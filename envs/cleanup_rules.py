@@ -176,10 +176,16 @@ def spawn(rules: Rules, board: np.ndarray, occupant: np.ndarray, draws: np.ndarr
                     board[row, column] = WASTE
                     break
                 before -= 1
+    grow(rules, board, occupant, apple, draws[2:])
+
+
+@njit(cache=True)
+def grow(rules: Rules, board: np.ndarray, occupant: np.ndarray, apple: float, draws: np.ndarray) -> None:
+    """An apple, with probability `apple`, on every apple cell with neither an apple nor an agent; `draws` (A,)."""
     if apple > 0.0:
         for a in range(len(rules.apple_cells)):
             row, column = rules.apple_cells[a, 0], rules.apple_cells[a, 1]
-            if draws[2 + a] < apple and board[row, column] == FLOOR and occupant[row, column] == NOBODY:
+            if draws[a] < apple and board[row, column] == FLOOR and occupant[row, column] == NOBODY:
                 board[row, column] = APPLE
 
 

@@ -18,6 +18,13 @@ from .core import Scene, Sprite, uniform
 # OTHER faces as the observer does, OTHER + 2 the opposite way.
 VOID, FLOOR, WALL, APPLE, SELF, OTHER, FIRE_BEAM, RIVER, STREAM, WASTE, CLEAN_BEAM = 0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13
 SPRITES = {APPLE: "apple", WASTE: "waste", FIRE_BEAM: "beam-fire", CLEAN_BEAM: "beam-clean"}
+# The classes as red, green and blue: colours of the public code for Hughes et al. 2018. Some of its versions swap those
+# of waste and river; here both are as its comments name them, brown and grey-blue. There each agent has its own colour.
+# Here others are not told apart: the observer has the colour of the first agent there, all others that of the second.
+PALETTE = np.zeros((CLEAN_BEAM + 1, 3), np.uint8)  # black: floor, and what is off the map
+PALETTE[WALL], PALETTE[APPLE], PALETTE[SELF] = (180, 180, 180), (0, 255, 0), (159, 67, 255)
+PALETTE[OTHER : OTHER + 4], PALETTE[FIRE_BEAM], PALETTE[CLEAN_BEAM] = (2, 81, 154), (255, 255, 0), (100, 255, 255)
+PALETTE[RIVER], PALETTE[STREAM], PALETTE[WASTE] = (99, 156, 194), (99, 156, 194), (113, 75, 24)
 FACINGS = 4
 STEPS = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]])  # row, column of a step up, right, down, left: facings 0 to 3
 
@@ -336,6 +343,21 @@ def windows(board: np.ndarray, beams: np.ndarray, agents: np.ndarray, facing: np
                     seen[b, i, y, x] = OTHER + (facing[b, j] - facing[b, i]) % FACINGS
             seen[b, i, half, half] = SELF
     return seen
+
+
+def coloured(seen: np.ndarray) -> np.ndarray:
+    """(..., 3) uint8: the colour of each class that is `seen` (...)."""
+    return _paint(seen.reshape(-1)).reshape(*seen.shape, 3)
+
+
+@njit(cache=True)
+def _paint(seen: np.ndarray) -> np.ndarray:
+    """(n, 3): a loop, several times as fast as indexing the palette."""
+    pixels = np.empty((len(seen), 3), np.uint8)
+    for cell in range(len(seen)):
+        for part in range(3):
+            pixels[cell, part] = PALETTE[seen[cell], part]
+    return pixels
 
 
 @njit(cache=True)

@@ -11,7 +11,7 @@ Hughes et al. 2018 (arXiv:1803.08884) introduced the game, after the commons of 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
@@ -34,6 +34,7 @@ from .gridworld import (
     WALL,
     cells_of,
     check_map,
+    coloured,
     draw,
     earned,
     eat,
@@ -130,6 +131,7 @@ class Harvest:
     - observation: uint8 (view, view), the classes of the cells around the agent, its front up: 0 off the map, 1 floor,
       2 wall, 3 apple, 4 itself, 5 to 8 another agent that faces as it does, to its right, against it, to its left,
       9 fire beam. Agents hide beams, and beams of the last step hide floor, but not apples. Others are not told apart.
+      With the `observation` "rgb" uint8 (view, view, 3), their colours; others' facings are not seen then.
     - events: who ate, who ate or left an apple of low density, who fired, who was hit how often.
     - reward: `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
     - end: none; the horizon cuts the episode (`truncates`).
@@ -158,6 +160,8 @@ class Harvest:
     """Whether agents may fire."""
     view: int = Field(default=15, ge=1, le=99)
     """Rows and columns that an agent sees around itself; odd."""
+    observation: Literal["classes", "rgb"] = "classes"
+    """Whether an agent sees the class of each cell, or its red, green and blue (`gridworld.PALETTE`)."""
     beam_length: int = Field(default=5, ge=1, le=100)
     """Cells that each ray of a beam covers."""
     beam_width: int = Field(default=3, ge=1, le=99)
@@ -201,12 +205,14 @@ class Harvest:
 
     @cached_property
     def observation_space(self) -> gym.spaces.Box:
-        return gym.spaces.Box(0, self.classes - 1, (self.view, self.view), np.uint8)
+        if self.observation == "rgb":
+            return gym.spaces.Box(0, 255, (self.view, self.view, 3), np.uint8)
+        return gym.spaces.Box(0, CLASSES - 1, (self.view, self.view), np.uint8)
 
     @property
     def classes(self) -> int:
-        """How many values an observation can have."""
-        return CLASSES
+        """How many values an observation can have; 0 where it is colours."""
+        return CLASSES if self.observation == "classes" else 0
 
     @property
     def verifiable(self) -> tuple[str, ...]:
@@ -264,11 +270,12 @@ class Harvest:
     # What is seen
 
     def observe(self, state: State) -> np.ndarray:
-        return windows(state.board, state.beams, state.agents, state.facing, self.view)
+        seen = windows(state.board, state.beams, state.agents, state.facing, self.view)
+        return coloured(seen) if self.observation == "rgb" else seen
 
     def world(self, state: State) -> np.ndarray:
-        """(B, H, W) uint8: the whole map in the classes of an observation; agent i facing f is `classes + 4 i + f`."""
-        return overview(state.board, state.beams, state.agents, state.facing, self.classes)
+        """(B, H, W) uint8: the whole map in the classes of an observation; agent i facing f is `CLASSES + 4 i + f`."""
+        return overview(state.board, state.beams, state.agents, state.facing, CLASSES)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """The map, the apples, the beams, the agents, and a caption that says who did what."""

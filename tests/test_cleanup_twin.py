@@ -96,5 +96,5 @@ def test_any_state_steps_like_the_twins(variant: str) -> None:
 def test_the_variants_meet_every_value_of_every_rule() -> None:
     """A rule that no variant changes would be compared in one value only."""
     met = [plain(game_of(variant)) for variant in VARIANTS]
-    for rule in met[0]:
+    for rule in met[0].keys() - {"observation"}:  # tests/test_rgb.py
         assert len({str(game[rule]) for game in met}) >= 2, rule
