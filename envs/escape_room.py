@@ -46,8 +46,8 @@ class EscapeRoom:
     An action is the place to be, and all act at once, so agents may wait at the lever or at the door. The door is open
     in a step in which M or more choose the lever.
 
-    - observation: uint8 of 0 and 1, (4 N,): the agent's own place (lever, start, door), then each other's, in order; then
-      which agent it is.
+    - observation: uint8 of 0 and 1, (4 N,): the agent's own place (lever, start, door), then each other's, in order;
+      then which agent it is.
     - events: who pulled the lever, who escaped, who moved.
     - reward: `escape_reward` for escaping, and then the way costs nothing; else `-move_cost` for moving.
     - end: when anyone escapes. The horizon ends the game, unless it `truncates`.
