@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := envs contracts baselines learning benchmarks results
 
-.PHONY: help setup bench test test-slow check clean
+.PHONY: help setup bench test test-slow check docs clean
 
 help:           ## say what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ check: setup    ## ruff, mypy and the architecture
 	@ln -s $(addprefix $(CURDIR)/,$(PACKAGES) $(wildcard *.py)) build/typed/paymaster/
 	MYPYPATH=build/typed $(BIN)/mypy -p paymaster
 	$(BIN)/lint-imports
+
+docs: setup     ## the pages of games and mechanisms in docs/, from their docstrings
+	$(BIN)/python -m paymaster.benchmarks.pages
 
 clean:          ## remove what make made; runs/ stays
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -34,8 +34,8 @@ def parallel_env(
     Raises UsageError for what does not exist or does not fit.
     """
     name = f"{game}-v{family(game.partition('/')[0]).version}" if isinstance(game, str) else type(game).__name__
-    played = _game(game, rules)
-    return view(played, _mechanism(played, mechanism), principal, render_mode, alpha=alpha, name=name)
+    contract = _mechanism(_game(game, rules), mechanism)
+    return view(contract.played, contract, principal, render_mode, alpha=alpha, name=name)
 
 
 def env(

@@ -22,12 +22,17 @@ MECHANISMS: dict[str, str] = {
     "symmetric-transfer": ".reward_transfer:SymmetricTransfer",
     "transfer-matrix": ".reward_transfer:TransferMatrix",
     "inequity-aversion": ".inequity_aversion:InequityAversion",
+    "social-value-orientation": ".social_value:SocialValueOrientation",
+    "mate": ".mate:Mate",
+    "gifting": ".gifting:Gifting",
     "drawn-contract": ".drawn_contract:DrawnContract",
+    "formal-contract": ".formal_contract:FormalContract",
     "committed-rates": ".committed_rates:CommittedRates",
     "advice": ".advice:Advice",
     "principal-dqn": "..contracts.recommendation:RecommendationContract",
     "principal-exact": "..contracts.exact_principal:ExactContract",
     "outcome-dqn": "..contracts.outcome_contract:OutcomeContract",
+    "principal-ppo": "..contracts.rates_contract:RatesContract",
 }
 
 

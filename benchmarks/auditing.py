@@ -61,7 +61,7 @@ def audited(folder: Path) -> Audited:
 
     about, loaded = read_about(folder / RUN), _loaded(folder)
     values = about["resolved"]
-    if values["game_version"] != type(loaded.game).version:
+    if values["game_version"] != loaded.game.version:
         raise UsageError(f"it played version {values['game_version']} of {values['game']}, whose rules have changed")
     keys = read_episodes(folder, "evaluate", ["key"])["key"].to_numpy(np.uint64)
     exam = examine(resolve(loaded.spec), loaded.mechanism, loaded.principal, loaded.policy, keys)

@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | compare | render | play | solve | audit | speed`."""
+"""The command line: `paymaster list | run | compare | render | play | solve | audit | show | speed`."""
 
 from __future__ import annotations
 
@@ -229,6 +229,17 @@ def audit(
     from .auditing import audit_and_tell
 
     sys.exit(audit_and_tell(paths, as_json=as_json))
+
+
+@app.command(epilog="Example: paymaster show runs/single/cleanup__lio-7x7/principal-ppo/ppo/s0-... --out rates.png")
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run whose principal promises rates.")],
+    out: Annotated[Path, typer.Option(help="The picture, a .png.")] = Path("rates.png"),
+) -> None:
+    """Tell and draw what a run's contracts promise: mean rates by step, and by how much there is of what on the map."""
+    from .showing import show as shown
+
+    print(shown(run, out))
 
 
 @app.command(epilog="Example: paymaster speed coin_game/ivanov-7x7 --set observation=egocentric")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from ..baselines import MECHANISMS, mechanism_class
-from ..envs import FAMILIES, family
+from ..baselines import MECHANISMS, make_mechanism, mechanism_class
+from ..envs import FAMILIES, family, games, make
+from ..envs.config import UsageError
+from ..envs.core import Game
 from .suites import load_suite, suites
 
-Item = dict[str, str]
+Item = dict[str, Any]  # id, description; of a mechanism also `not_for`: why it is not for a game, for each such game
 
 
 def listing(kinds: Iterable[str]) -> dict[str, list[Item]]:
@@ -25,9 +29,36 @@ def written(items: dict[str, list[Item]], *, as_json: bool) -> str:
     return "\n\n".join(_section(kind, each) for kind, each in items.items())
 
 
+def why_not(id: str, game: Game) -> str:
+    """Why the mechanism `id` is not for `game`: what it says if it is made for it; empty where it is."""
+    try:
+        make_mechanism(id, game).check_principal()
+    except UsageError as error:
+        return str(error).removeprefix(f"mechanism {id}: ")
+    return ""
+
+
 def _section(kind: str, items: list[Item]) -> str:
     width = max(len(item["id"]) for item in items)
-    return "\n".join([f"{kind}:", *(f"  {item['id']:{width}}  {item['description']}" for item in items)])
+    lines = [f"{kind}:"]
+    for item in items:
+        lines.append(f"  {item['id']:{width}}  {item['description']}")
+        lines += [f"  {'':{width}}  {line}" for line in _refused(item.get("not_for", {}))]
+    return "\n".join(lines)
+
+
+def _refused(reasons: dict[str, str]) -> Iterator[str]:
+    """One line for each reason, as it is told of the first of its games; `family/*` where it is all of a family."""
+    found: dict[str, list[str]] = {}
+    for game, reason in reasons.items():  # reasons that differ in the game's class and numbers alone are one
+        told = reason.replace(family(game.partition("/")[0]).__name__, "")
+        found.setdefault(re.sub(r"\([^)]*\)|\d", "", told), []).append(game)
+    for refused in found.values():
+        names: list[str] = []
+        for name in dict.fromkeys(game.partition("/")[0] for game in refused):
+            presets = [f"{name}/{preset}" for preset in family(name).presets]
+            names += [f"{name}/*"] if set(presets) <= {*refused} else [game for game in refused if game in presets]
+        yield f"not for {', '.join(names)}: {reasons[refused[0]]}"
 
 
 def _games() -> list[Item]:
@@ -39,9 +70,13 @@ def _games() -> list[Item]:
 
 
 def _mechanisms() -> list[Item]:
-    return [
-        {"id": id, "description": (inspect.getdoc(mechanism_class(id)) or "").partition("\n")[0]} for id in MECHANISMS
-    ]
+    made = {id: make(id) for id in games()}
+    items: list[Item] = []
+    for id in MECHANISMS:
+        refused = {name: reason for name, game in made.items() if (reason := why_not(id, game))}
+        description = (inspect.getdoc(mechanism_class(id)) or "").partition("\n")[0]
+        items.append({"id": id, "description": description, **({"not_for": refused} if refused else {})})
+    return items
 
 
 def _suites() -> list[Item]:

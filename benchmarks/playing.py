@@ -10,6 +10,7 @@ import numpy as np
 
 from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal, Seen
+from ..contracts.recommendation import RecommendationContract
 from ..envs import games, make
 from ..envs.config import UsageError, nearest
 from ..envs.core import Game
@@ -97,7 +98,8 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
     """
     pygame = import_pygame()
     game, N = table.game, len(table.game.agents)
-    loop = Loop(game, table.mechanism, 1, seed=seed, stream=RANDOM + episode, principal=table.principal)
+    value = getattr(table.others, "values", None)
+    loop = Loop(game, table.mechanism, 1, seed=seed, stream=RANDOM + episode, principal=table.principal, value=value)
     named = keys_of(game.action_names)
     numbers = {getattr(pygame, key): action for action, (key, _) in enumerate(named.values())}
     named_keys = "    ".join(f"{key}: {action.replace('_', ' ')}" for action, (_, key) in named.items())
@@ -159,7 +161,7 @@ def _of_run(id: str, folder: Path, agent: str | None, settings: Sequence[str]) -
     loaded = load(folder)
     if loaded.spec.game != id:
         raise UsageError(f"the run in {folder} played {loaded.spec.game}, not {id}; play that, or name another --run")
-    mechanism, advice = loaded.mechanism, bool(loaded.mechanism.principal)
+    mechanism, advice = loaded.mechanism, isinstance(loaded.mechanism, RecommendationContract)
     settles = type(mechanism).settle is not Mechanism.settle and not advice
     columns = Columns(advice, advice or settles, settles, settles, TERMS * (bool(mechanism.terms_size) and not advice))
     return Table(loaded.game, mechanism, loaded.principal, loaded.policy, _seat(loaded.game, agent), columns)

@@ -47,7 +47,8 @@ def play(
 
     With the stream of the phase evaluate it is one of the evaluated episodes.
     """
-    loop = Loop(game, mechanism, 1, seed=seed, stream=stream, principal=principal)
+    value = getattr(policy, "values", None)
+    loop = Loop(game, mechanism, 1, seed=seed, stream=stream, principal=principal, value=value)
     key, rows, ended = loop.keys.copy(), [], False
     while not ended:
         step = loop.step(policy(loop.seen))

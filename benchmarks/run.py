@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..baselines import mechanism_class
 from ..contracts.core import Mechanism
 from ..contracts.loop import Episodes, Principal
+from ..envs import make
 from ..envs.config import UsageError
 from . import folders
 from .audit import Exam, examine, write_audit
@@ -20,6 +21,8 @@ from .record import Record, read_about, read_episodes, write_about
 from .replay import Replay, play, save_replay
 from .spec import (
     DEFAULT_STEPS,
+    THETAS,
+    Reference,
     Resolved,
     RunSpec,
     algorithm_settings,
@@ -138,8 +141,8 @@ def load(folder: str | Path) -> Loaded:
 
 def given_mechanism(resolved: Resolved, out: Path) -> Mechanism:
     """The run's mechanism, with the parameters that other runs in `out` give."""
-    given = {name: _share(out / resolve(value.source).folder) for name, value in references(resolved.spec).items()}
-    return mechanism_of(resolved.spec, resolved.game, given)
+    given = {name: _given(value, out) for name, value in references(resolved.spec).items()}
+    return mechanism_of(resolved.spec, make(resolved.spec.game, **resolved.spec.rules), given)
 
 
 def load_principal(resolved: Resolved, out: Path, own: Path | None = None) -> Any:
@@ -150,9 +153,12 @@ def load_principal(resolved: Resolved, out: Path, own: Path | None = None) -> An
     from ..contracts.exact_principal import ExactPrincipal
     from ..contracts.outcome_dqn import OutcomePrincipal
     from ..contracts.principal_dqn import TrainedPrincipal
+    from ..contracts.rates_principal import RatesPrincipal
 
     source = resolved.spec.principal_from or resolved.spec
-    kinds: dict[str, Any] = {"dqn": TrainedPrincipal, "outcome-dqn": OutcomePrincipal, "exact": ExactPrincipal}
+    kinds: dict[str, Any] = {
+        "dqn": TrainedPrincipal, "outcome-dqn": OutcomePrincipal, "ppo": RatesPrincipal, "exact": ExactPrincipal,
+    }  # fmt: skip
     folder = own if own and resolved.spec.principal_from is None else out / resolve(source).folder
     principal = kinds[mechanism_class(source.mechanism).principal].load(folder / PRINCIPAL)
     changed = resolved.spec.principal if resolved.spec.principal_from else {}
@@ -171,7 +177,11 @@ def _principal(resolved: Resolved, mechanism: Mechanism, out: Path, record: Reco
         yield from _phase(
             "train",
             phases.train_principal(
-                resolved.game, settings, seed=resolved.spec.seed, resources=resources_of(resolved.spec)
+                resolved.game,
+                settings,
+                seed=resolved.spec.seed,
+                resources=resources_of(resolved.spec),
+                mechanism=mechanism,
             ),
             record,
         )
@@ -266,6 +276,25 @@ def _means(episodes: Episodes | None) -> tuple[float, float]:
     if episodes is None:
         return float("nan"), float("nan")
     return float(episodes.returns.sum(axis=1).mean()), float(episodes.payments.sum(axis=1).mean())
+
+
+def _given(reference: Reference, out: Path) -> float | None:
+    """What a finished run in `out` gives another."""
+    folder = out / resolve(reference.source).folder
+    return _theta(folder, reference.column) if reference.column in THETAS else _share(folder)
+
+
+def _theta(folder: Path, column: str) -> float | None:
+    """The price of the contract that the agents of a finished run sign; None where they sign none."""
+    from ..contracts.formal_contracts import choose
+
+    learned = load(folder)
+    if not hasattr(learned.policy, "values"):
+        raise UsageError(
+            f"{column}: agents of algorithm {learned.spec.algorithm} expect nothing; choose one that learns"
+        )
+    rule, highest = THETAS[column], learned.mechanism.highest  # type: ignore[attr-defined]
+    return choose(learned.game, learned.policy.values, highest, rule=rule, seed=learned.spec.seed).theta
 
 
 def _share(folder: Path) -> float:

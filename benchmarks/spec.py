@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_jsonable_python
@@ -17,9 +17,16 @@ from ..envs import make
 from ..envs.config import UsageError, configure, nearest, plain
 from ..envs.core import Game
 
+if TYPE_CHECKING:
+    from ..contracts.formal_contracts import Rule
+
 DEFAULT_STEPS = 200_000  # environment steps in which agents learn, where a single run names no budget
 PROMISE = ("nudge", "due", "bonus", "robust")  # settings of a learned principal that its training does not depend on
-PROBE = 0.5  # stands for a share that another run has yet to give, while the parameters around it are checked
+PROBE = 0.5  # stands for what another run has yet to give, while the parameters around it are checked
+
+Column = Literal["payment_share", "best_theta", "voted_theta", "negotiated_theta"]
+THETAS: dict[str, Rule] = {"best_theta": "best", "voted_theta": "voted", "negotiated_theta": "negotiated"}
+"""The columns that only agents under drawn contracts give, and by which rule they choose."""
 
 
 class Model(BaseModel):
@@ -29,10 +36,14 @@ class Model(BaseModel):
 
 
 class Reference(Model):
-    """A parameter whose value another run of the same seed gives: its evaluation's mean payment / mean welfare."""
+    """A parameter whose value another run of the same seed gives.
+
+    `payment_share` is its evaluation's mean payment / mean welfare; the others are the price of the contract that its
+    agents sign, who learned under drawn ones (`contracts/formal_contracts.py`), none where they sign none.
+    """
 
     source: RunSpec = Field(alias="from")
-    column: Literal["payment_share"]
+    column: Column
 
 
 class RunSpec(Model):
@@ -70,7 +81,7 @@ class Resolved(NamedTuple):
     """A spec checked, with every default filled in."""
 
     spec: RunSpec
-    game: Game
+    game: Game  # as it is played
     values: dict[str, Any]  # JSON-ready; whatever changes them changes the run
     name: str  # the mechanism and those of its parameters that differ from their defaults
     variant: str  # hash of the values without the seed: runs that differ in their seed alone share it
@@ -118,14 +129,15 @@ def resolve(spec: RunSpec) -> Resolved:
         "steps": spec.steps,
         "episodes": spec.episodes,
     }
-    for settings in (values["settings"], values["principal"]):
-        _check_encoder(game, settings or {})
+    own = values["principal"] or {}
+    for settings in (values["settings"], own, own.get("agents", {})):
+        _check_encoder(game, settings)
     variant = digest(values)
     folder = (
         f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/s{spec.seed}-{digest([variant, spec.seed])}"
     )
     name = _name(mechanism, spec.mechanism, parameters, _told_of_principal(spec, mechanism))
-    return Resolved(spec, game, {**values, "seed": spec.seed}, name, variant, folder)
+    return Resolved(spec, mechanism.played, {**values, "seed": spec.seed}, name, variant, folder)
 
 
 def explicit(spec: RunSpec) -> RunSpec:
@@ -151,7 +163,7 @@ def references(spec: RunSpec) -> dict[str, Reference]:
     return {name: value for name, value in spec.parameters.items() if isinstance(value, Reference)}
 
 
-def mechanism_of(spec: RunSpec, game: Game, given: Mapping[str, float]) -> Mechanism:
+def mechanism_of(spec: RunSpec, game: Game, given: Mapping[str, float | None]) -> Mechanism:
     """The spec's mechanism for its game, with the referenced parameters as `given` by the runs they refer to."""
     return make_mechanism(spec.mechanism, game, **{**spec.parameters, **given})
 
@@ -216,6 +228,11 @@ def _named(spec: RunSpec, name: str) -> dict[str, str]:
     """How a reference stands among resolved values: without a seed, which is the run's own."""
     reference: Reference = spec.parameters[name]
     source = resolve(reference.source)
+    if reference.column in THETAS and reference.source.mechanism != "drawn-contract":
+        raise UsageError(
+            f"{reference.column} is what agents sign who learned under drawn contracts: take it from a run of "
+            f"drawn-contract (got {reference.source.mechanism})"
+        )
     _same_seed(spec, reference.source)
     return {"from": f"{source.name}/{reference.source.algorithm}.{reference.column}", "variant": source.variant}
 
@@ -226,6 +243,7 @@ def _principal_values(spec: RunSpec, mechanism: Mechanism) -> Any:
             raise UsageError(f"mechanism {spec.mechanism} has no principal to train: leave out its settings")
         return None
     if spec.principal_from is None:
+        mechanism.check_principal()
         return plain(principal_settings(spec))
     _same_seed(spec, spec.principal_from)
     source = resolve(spec.principal_from)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from ..baselines import mechanism_class
 from ..envs.config import UsageError, nearest
-from .spec import Model, Reference, RunSpec, faults
+from .spec import Column, Model, Reference, RunSpec, faults
 from .strictyaml import read
 
 FOLDER = Path(__file__).parent / "suites"
+COLUMNS: tuple[str, ...] = get_args(Column)
 
 
 class Origin(Model):
-    """`{from: principal-dqn/dqn.payment_share}`: what another entry's run of the same seed gives."""
+    """`{from: principal-dqn/dqn.payment_share}`: what another entry's run of the same seed gives (`COLUMNS`)."""
 
     source: str = Field(alias="from", pattern=r"^.+\.[a-z_]+$")
 
@@ -147,6 +148,6 @@ def _parameter(value: Any, other: Callable[[str], RunSpec]) -> Any:
     except ValidationError:
         raise UsageError(f"a parameter is a value or {{from: ENTRY.payment_share}} (got {value!r})") from None
     name, _, column = source.rpartition(".")
-    if column != "payment_share":
-        raise UsageError(f"a parameter can be another run's payment_share (got {column!r})")
-    return Reference(source=other(name), column="payment_share")
+    if column not in COLUMNS:
+        raise UsageError(f"a parameter can be another run's {' or '.join(COLUMNS)} (got {column!r})")
+    return Reference(source=other(name), column=column)

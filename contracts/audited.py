@@ -70,6 +70,11 @@ def contracted(
     UsageError for a game without a table, and for a mechanism that remembers more than the state.
     """
     memory = mechanism.start(np.zeros(1, np.uint64))
+    if mechanism.needs_values:
+        raise UsageError(
+            f"{type(mechanism).__name__} cannot be judged exactly, since it settles by what the agents expect; ask for "
+            "a mechanism that does not"
+        )
     if not (isinstance(memory, tuple) and not memory):
         raise UsageError(
             f"{type(mechanism).__name__} cannot be judged exactly, since it remembers more than the game's state; "

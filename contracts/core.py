@@ -43,6 +43,8 @@ class Transition(NamedTuple):
     next_state: Any  # before any reset
     terminated: np.ndarray  # (B,)
     truncated: np.ndarray  # (B,)
+    values: np.ndarray | None = None  # (B, N) what each agent expected before, and ...
+    next_values: np.ndarray | None = None  # ... expects after, before any reset; only where a mechanism needs it
 
 
 class Decisions(NamedTuple):
@@ -66,12 +68,21 @@ class Mechanism:
     game: Annotated[Game, SkipValidation]
 
     principal: ClassVar[str] = ""  # the learned principal it needs ("dqn"), empty for none
+    needs_values: ClassVar[bool] = False  # whether it settles by what the agents expect
     terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
+
+    @property
+    def played(self) -> Game:
+        """The game as it is played: `game`, or one around it that has an action more."""
+        return self.game
 
     @property
     def promised_shape(self) -> tuple[int, ...]:
         """Of what a principal promises in one environment."""
         return (len(self.game.agents),)
+
+    def check_principal(self) -> None:
+        """Raise UsageError for a game on which there can be no principal such as the mechanism needs."""
 
     def start(self, keys: np.ndarray) -> Any:
         """The memory of new episodes, one for each key (B,)."""
@@ -84,6 +95,10 @@ class Mechanism:
     def view(self, terms: Any, B: int) -> np.ndarray:
         """(B, N, K) float32: what each agent is shown of its terms."""
         return np.zeros((B, len(self.game.agents), 0), np.float32)
+
+    def asks(self, memory: Any) -> bool:
+        """Whether any environment needs a principal's decisions for the coming step; where none does, none are made."""
+        return True
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         """The money of a step, and the memory after it."""

@@ -32,6 +32,10 @@ class ExactContract(RecommendationContract):
         tabular(self.game)
         return self
 
+    def check_principal(self) -> None:
+        super().check_principal()
+        _ = tabular(self.game).states
+
 
 class ExactPrincipal:
     """Recommends and promises as a stationary solution does, with a margin `nudge` wherever a payment is due.

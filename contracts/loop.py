@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..envs.config import UsageError
 from ..envs.core import Game, episode_keys, where
 from .core import Decisions, Ledger, Mechanism, Transition
 
@@ -27,6 +28,9 @@ class Seen(NamedTuple):
 
     observations: np.ndarray  # (B, N, *observation)
     terms: np.ndarray  # (B, N, K) float32
+
+
+Value = Callable[[Seen], np.ndarray]  # (B, N): what each agent expects to earn from here on, discounted
 
 
 class Episodes(NamedTuple):
@@ -68,6 +72,8 @@ class Loop:
 
     Episode `n` of environment `b` has the key `episode_keys(seed, stream, b, n)`, so what happens in it depends on
     the seed, the stream and the actions alone. `first` numbers the environments from there, for parallel runners.
+
+    A mechanism that needs the agents' values asks `value`. Raises UsageError at the first step where there is none.
     """
 
     def __init__(
@@ -80,10 +86,11 @@ class Loop:
         stream: int = 0,
         principal: Principal | None = None,
         first: int = 0,
+        value: Value | None = None,
     ) -> None:
         self.game, self.mechanism, self.B = game, mechanism, B
         self.N = len(game.agents)
-        self.principal = principal
+        self.principal, self.value = principal, value
         self.seed, self.stream = seed, stream
         self.environment = first + np.arange(B)
         self.restart()
@@ -112,6 +119,8 @@ class Loop:
             terminated = terminated | at_horizon
         truncated = at_horizon & ~terminated
         transition = Transition(state, terms, actions, events, rewards, next_state, terminated, truncated)
+        if self.mechanism.needs_values:
+            transition = self._valued(transition)
         ledger, memory = self.mechanism.settle(self.memory, transition)
         complied = self.mechanism.complied(terms, actions)
         self._tally.add(rewards, self.game.principal_reward(events), ledger, complied)
@@ -123,6 +132,16 @@ class Loop:
             episodes = self._tally.close(ended, self.steps, self.keys, self.t)
             self._renew(ended)
         return Step(transition, ledger, rewards + ledger.income(), complied, seen, ended, episodes)
+
+    def _valued(self, transition: Transition) -> Transition:
+        """The transition with what the agents expect before and after it; the terms are those that they know."""
+        if self.value is None:
+            raise UsageError(
+                f"{type(self.mechanism).__name__} settles by what the agents expect, and nobody here expects anything; "
+                "play it with agents learned by dqn or ppo"
+            )
+        following = Seen(self.game.observe(transition.next_state), self.seen.terms)
+        return transition._replace(values=self.value(self.seen), next_values=self.value(following))
 
     def _renew(self, ended: np.ndarray) -> None:
         """Put new episodes where one `ended`; their terms are offered anew, the others' stand."""
@@ -137,7 +156,7 @@ class Loop:
         self.seen = where(ended, seen, self.seen)
 
     def _offer(self, state: Any, memory: Any) -> tuple[Any, Any, Seen]:
-        decisions = self.principal(self.game, state) if self.principal else None
+        decisions = self.principal(self.game, state) if self.principal and self.mechanism.asks(memory) else None
         terms, memory = self.mechanism.offer(memory, state, decisions)
         return terms, memory, Seen(self.game.observe(state), self.mechanism.view(terms, self.B))
 

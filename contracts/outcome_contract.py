@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..envs.config import configuration
+from ..envs.config import UsageError, configuration
 from ..envs.core import Game
 from .core import Decisions, Ledger, Transition, nothing
 from .hidden_actions import solve
@@ -32,6 +32,15 @@ class OutcomeContract(RecommendationContract):
     @property
     def promised_shape(self) -> tuple[int, ...]:
         return (len(self.game.agents), len(self.game.verifiable))
+
+    def check_principal(self) -> None:
+        game, shape = self.game, self.game.observation_space.shape
+        if not (len(game.agents) == 1 and len(game.verifiable) == 2 and shape == (1, 1) and game.classes):
+            raise UsageError(
+                f"{type(game).__name__} has {len(game.agents)} agents, {len(game.verifiable)} verifiable facts and "
+                f"observations of shape {shape}; payments on outcomes are learned for one agent, two outcomes and an "
+                "observation that is one class: ask for a tree"
+            )
 
     def view(self, terms: Decisions, B: int) -> np.ndarray:
         recommended = np.eye(len(self.game.action_names), dtype=np.float32)[terms.recommended]

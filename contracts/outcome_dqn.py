@@ -26,9 +26,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import huber_loss
 
-from ..envs.config import UsageError
 from ..envs.core import Game
 from .core import Decisions
+from .outcome_contract import OutcomeContract
 from .principal_dqn import taken
 from .tabulate import tabular, tabulate
 
@@ -176,10 +176,4 @@ def _chances(game: Any) -> np.ndarray:
 
 def check(game: Game) -> None:
     """Raise UsageError for a game to which Algorithm 2 does not apply."""
-    fits = len(game.agents) == 1 and len(game.verifiable) == 2 and game.observation_space.shape == (1, 1)
-    if not (fits and game.classes):
-        raise UsageError(
-            f"{type(game).__name__} has {len(game.agents)} agents, {len(game.verifiable)} verifiable facts and "
-            f"observations of shape {game.observation_space.shape}; payments on outcomes are learned for one agent, "
-            "two outcomes and an observation that is one class: ask for a tree"
-        )
+    OutcomeContract(game=game).check_principal()

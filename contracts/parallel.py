@@ -52,6 +52,8 @@ def view(
         raise UsageError(f"principal is {principal!r}, and {what} has none; leave principal out")
     if not (principal is None or principal == "agent" or callable(principal)):
         raise UsageError(f"principal is {principal!r}; allowed: None, 'agent', a function (game, state) -> Decisions")
+    if mechanism.needs_values:
+        raise UsageError(f"{what} settles by what the agents expect, which a view does not know; leave it out")
     if render_mode not in (None, *RENDER_MODES):
         raise UsageError(f"render_mode is {render_mode!r}; allowed: None, {', '.join(map(repr, RENDER_MODES))}")
     if not alpha > 0:
@@ -267,7 +269,8 @@ class PrincipalView(ParallelView):
     here, and `infos[name]["due"]` says whose action the coming step reads; the others' are ignored and may be left out.
 
     1. The principal sees `game.world` and acts `{"recommended": ints (N,), "promised": floats >= 0 (N,)}`, which is
-       (N, K) where a contract prices each of K verifiable facts. All rewards
+       (N, K) where a contract prices each of K verifiable facts; `{"promised": ...}` alone where it recommends nothing.
+       Where what was promised before still holds, the action changes nothing. All rewards
        are 0, the game stands still, and what the agents observe now carries the terms; before, they are zeros.
     2. The agents act and the game moves. The principal earns `game.principal_reward / alpha - payments`;
        `infos["principal"]` has the two as `reward` and `paid`.
@@ -358,9 +361,11 @@ class _PrincipalFirst(parallel_to_aec_wrapper):
 def _decided(mechanism: Mechanism, action: Any) -> Decisions:
     """What the principal's action says, for one environment."""
     shape, count = (len(mechanism.game.agents),), len(mechanism.game.action_names)
-    priced = mechanism.promised_shape
-    if not isinstance(action, dict) or set(action) != {"recommended", "promised"}:
-        raise UsageError(f"the action of {PRINCIPAL} is {action!r}; it must be a dict of 'recommended' and 'promised'")
+    priced, parts = mechanism.promised_shape, list(_decision_space(mechanism))
+    if not isinstance(action, dict) or set(action) != set(parts):
+        named = " and ".join(map(repr, reversed(parts)))
+        raise UsageError(f"the action of {PRINCIPAL} is {action!r}; it must be a dict of {named}")
+    action = {"recommended": np.zeros(shape, np.int64), **action}
     recommended, promised = np.asarray(action["recommended"]), np.asarray(action["promised"])
     within = recommended.dtype.kind in "iu" and ((recommended >= 0) & (recommended < count)).all()
     if recommended.shape != shape or not within:
@@ -381,6 +386,8 @@ def _observation_space(game: Game, mechanism: Mechanism) -> gym.Space[Any]:
 def _decision_space(mechanism: Mechanism) -> Dict:
     N, count = len(mechanism.game.agents), len(mechanism.game.action_names)
     promised = Box(0, np.inf, mechanism.promised_shape, np.float32)
+    if not isinstance(mechanism, RecommendationContract):
+        return Dict({"promised": promised})
     return Dict({"recommended": MultiDiscrete([count] * N), "promised": promised})
 
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..envs.config import configuration
+from ..envs.config import UsageError, configuration
+from ..envs.core import hides_actions
 from .core import Decisions, Ledger, Mechanism, Transition, nothing
 
 
@@ -25,6 +26,13 @@ class RecommendationContract(Mechanism):
     @property
     def terms_size(self) -> int:  # type: ignore[override]
         return len(self.game.action_names) + self.shows_pay
+
+    def check_principal(self) -> None:
+        if hides_actions(self.game):
+            raise UsageError(
+                f"it pays for actions, and {type(self.game).__name__} hides them; choose outcome-dqn, which pays on "
+                "outcomes"
+            )
 
     def offer(self, memory: Any, state: Any, decisions: Decisions | None) -> tuple[Decisions, Any]:
         if decisions is None:

@@ -44,6 +44,10 @@ class QModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
     def compute_q_values(self, batch: dict[str, Any]) -> dict[str, Any]:
         return {QF_PREDS: self.net(batch[Columns.OBS])}
 
+    def compute_values(self, batch: dict[str, Any]) -> torch.Tensor:
+        """Of the best action."""
+        return self.net(batch[Columns.OBS]).amax(dim=-1)
+
     def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:
         return {QF_PREDS: self.target(batch[Columns.OBS])}
 

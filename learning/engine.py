@@ -99,7 +99,7 @@ class ArrayAlgorithm(Algorithm):
             )
             return
         learner = self.learner_group._learner.module  # one process: a copy, not a message
-        for name in self.task.players:
+        for name in learner.keys():  # noqa: SIM118 (it is no dict: nothing else goes through its modules)
             self.env_runner.module[name].load_state_dict(learner[name].state_dict(), strict=False)
 
 

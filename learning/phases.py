@@ -17,6 +17,8 @@ from ..contracts.networks import shape_of
 from ..contracts.outcome_contract import OutcomeContract
 from ..contracts.outcome_dqn import OutcomePrincipal, check
 from ..contracts.principal_dqn import FollowedContract, TrainedPrincipal
+from ..contracts.rates_contract import RatesContract
+from ..contracts.rates_principal import RatesPrincipal, world_shape
 from ..contracts.tabulate import tabulate
 from ..envs.core import Game
 from .dqn import QModule, dqn_config
@@ -25,6 +27,7 @@ from .outcome_principal import OutcomeModule, OutcomeRunner, outcome_config
 from .policy import Policy
 from .ppo import ActorCriticModule, ValuedRunner, ppo_config
 from .principal import MODULE, PrincipalModule, PrincipalRunner, principal_config
+from .rates import RatesRunner, rates_config, with_principal
 from .runner import EVALUATE, TRAIN, VALIDATE, Task
 from .settings import (
     AgentSettings,
@@ -35,6 +38,7 @@ from .settings import (
     FollowSettings,
     OutcomeSettings,
     PPOSettings,
+    RatesSettings,
     Resources,
 )
 from .untrained import untrained
@@ -135,21 +139,32 @@ def agents_config(
     )  # fmt: skip
 
 
-def train_principal(game: Game, settings: AnyPrincipalSettings, *, seed: int, resources: Resources = ALONE) -> Phase:
-    """A principal learns by Algorithm 3, or by Algorithm 2, or is solved for; the result decides for `(game, state)`.
+def train_principal(
+    game: Game,
+    settings: AnyPrincipalSettings,
+    *,
+    seed: int,
+    resources: Resources = ALONE,
+    mechanism: Mechanism | None = None,
+) -> Phase:
+    """A principal learns by Algorithm 3, by Algorithm 2 or by PPO, or is solved for; it decides for `(game, state)`.
 
-    Raises UsageError for a game that it is not for.
+    By PPO it learns under the `mechanism` under which it is to promise, a `RatesContract` of defaults unless given; the
+    others bring their own. Raises UsageError for a game that it is not for.
     """
     if isinstance(settings, ExactSettings):
         return NoPhase(_exact_principal(game, settings))
     if isinstance(settings, OutcomeSettings):
         return _train_outcome_principal(game, settings, seed, resources)
+    if isinstance(settings, RatesSettings):
+        contract = mechanism if isinstance(mechanism, RatesContract) else RatesContract(game=game)
+        return _train_rates(game, contract, settings, seed, resources)
     shape = {
         "players": len(game.agents), "shape": shape_of(game), "actions": len(game.action_names),
         "encoder": settings.encoder, "hidden": settings.hidden, "dueling": True,
     }  # fmt: skip
-    contract = FollowedContract(game=game, follow=settings.follow)
-    task = Task(game, contract, None, {MODULE: tuple(range(len(game.agents)))}, TRAIN, settings.steps)
+    followed = FollowedContract(game=game, follow=settings.follow)
+    task = Task(game, followed, None, {MODULE: tuple(range(len(game.agents)))}, TRAIN, settings.steps)
     config = configured(
         principal_config(settings), task, PrincipalModule, {"shape": shape}, (settings.lr, settings.lr_final),
         seed=seed, resources=resources, runner_class=PrincipalRunner,
@@ -178,11 +193,36 @@ def _train_outcome_principal(game: Game, settings: OutcomeSettings, seed: int, r
     return Phase(config.build_algo(), settings.steps, lambda algorithm: _averaged(algorithm, principal))
 
 
+def _train_rates(
+    game: Game, contract: RatesContract, settings: RatesSettings, seed: int, resources: Resources
+) -> Phase:
+    agents, facts = contract.promised_shape
+    heads = facts if settings.offers == "same" else agents * facts
+    network = {
+        "shape": world_shape(game), "heads": heads, "rungs": settings.rungs,
+        "encoder": settings.encoder, "hidden": settings.hidden,
+    }  # fmt: skip
+    task = Task(game, contract, None, _players(game, settings.agents.policies), TRAIN, settings.steps)
+    config = configured(
+        rates_config(settings, network), task, ActorCriticModule,
+        {"network": _network(game, contract, settings.agents)}, (settings.agents.lr, settings.agents.lr_final),
+        seed=seed, resources=resources, runner_class=RatesRunner,
+    )  # fmt: skip
+    principal = RatesPrincipal(network, contract.promised_shape, contract.highest)
+
+    def learned(algorithm: ArrayAlgorithm) -> RatesPrincipal:
+        principal.network.load_state_dict(_tensors(algorithm.weights()[MODULE], "net."))
+        return principal
+
+    return Phase(with_principal(config, settings).build_algo(), settings.steps, learned)
+
+
 def evaluate(
     game: Game, mechanism: Mechanism, principal: Principal | None, policy: Policy, *, seed: int, episodes: int = 1024
 ) -> Episodes:
     """Greedy play of `episodes` episodes on keys that no training saw."""
-    loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal)
+    value = getattr(policy, "values", None)
+    loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
     finished: Episodes | None = None
     while not (loop.episode > 0).all():
         step = loop.step(policy(loop.seen))

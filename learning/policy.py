@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,23 @@ class Policy:
 
     def __call__(self, seen: Seen) -> np.ndarray:
         """The agents' greedy actions (B, N)."""
+        return self._each(seen, lambda network, part: network(part).argmax(dim=-1), np.int64)
+
+    def values(self, seen: Seen) -> np.ndarray:
+        """What each agent expects to earn from here on (B, N) float32, discounted: its critic's word, or its best Q."""
+        if self.kind == "q":
+            return self._each(seen, lambda network, part: network(part).amax(dim=-1), np.float32)
+        return self._each(seen, lambda network, part: network.values(part), np.float32)
+
+    def _each(self, seen: Seen, told: Callable[[Any, torch.Tensor], torch.Tensor], dtype: type) -> np.ndarray:
+        """(B, N): what the network of each agent tells of its rows."""
         flat = rows(seen)
-        actions = np.empty(flat.shape[:2], np.int64)
+        found: np.ndarray = np.empty(flat.shape[:2], dtype)
         with torch.no_grad():
             for name, players in self.players.items():
                 part = torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))
-                actions[:, players] = self.networks[name](part).argmax(dim=-1).numpy().reshape(len(flat), -1)
-        return actions
+                found[:, players] = told(self.networks[name], part).numpy().reshape(len(flat), -1)
+        return found
 
     def save(self, prefix: Path) -> None:
         """Write `prefix`.safetensors and `prefix`.json."""

@@ -60,15 +60,6 @@ class ValuedRunner(ArrayEnvRunner):
         rollout.extras.update({Columns.VF_PREDS: values, "next_values": following})
         return rollout
 
-    def _values(self, seen: Seen) -> np.ndarray:
-        flat = rows(seen)
-        values = np.empty(flat.shape[:2], np.float32)
-        for name, players in self.task.players.items():
-            batch = {Columns.OBS: torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))}
-            with torch.no_grad():
-                values[:, players] = self.module[name].compute_values(batch).numpy().reshape(len(flat), -1)
-        return values
-
 
 def advantages(
     rewards: np.ndarray, values: np.ndarray, next_values: np.ndarray,

@@ -69,7 +69,7 @@ class ArrayEnvRunner(EnvRunner):
         self.loop = Loop(
             self.task.game, self.task.mechanism, self.B,
             seed=self.config.seed or 0, stream=self.task.stream,
-            principal=self.task.principal, first=index * self.B,
+            principal=self.task.principal, first=index * self.B, value=self._values,
         )  # fmt: skip
 
     def make_module(self) -> None:
@@ -125,6 +125,16 @@ class ArrayEnvRunner(EnvRunner):
                 whole = said.setdefault(key, np.empty((B, N, *part.shape[1:]), part.dtype))
                 whole[:, players] = part.reshape(B, len(players), *part.shape[1:])
         return said.pop(Columns.ACTIONS), said
+
+    def _values(self, seen: Seen) -> np.ndarray:
+        """What each agent expects (B, N), by the module that plays it."""
+        flat = rows(seen)
+        values = np.empty(flat.shape[:2], np.float32)
+        for name, players in self.task.players.items():
+            batch = {Columns.OBS: torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))}
+            with torch.no_grad():
+                values[:, players] = self.module[name].compute_values(batch).numpy().reshape(len(flat), -1)
+        return values
 
     def noted(self, step: Step) -> dict[str, np.ndarray]:
         """What else is kept of a step, each (B, ...): a subclass's to say."""

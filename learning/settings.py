@@ -188,6 +188,46 @@ class OutcomeSettings:
 
 
 @configuration
+class RatesSettings:
+    """A principal that learns rates by PPO, beside the agents that it pays and that learn by PPO too."""
+
+    alpha: float = Field(default=0.1, gt=0.0)
+    """The price of money: the principal maximises the sum of welfare / alpha - payments over an episode."""
+    steps: int = Field(default=1_000_000, ge=1)
+    """Environment steps of the principal's own training; apart from the budget of the agents that are trained anew."""
+    offers: Literal["same", "each"] = "same"
+    """same: one rate for each fact, offered to every agent; each: every agent has rates of its own."""
+    rungs: int = Field(default=11, ge=2)
+    """Rates to choose from, evenly from 0 to the highest."""
+    encoder: Encoder = "mlp"
+    """mlp: dense layers; conv: one convolution before them, over the map of the whole game."""
+    hidden: tuple[int, ...] = (128, 128)
+    """Widths of the dense layers, of the policy and of the critic."""
+    discount: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Discount a step; the episode's end is the end, so there may be none."""
+    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
+    """Of generalised advantage estimation, from decision to decision."""
+    lr: float = Field(default=1e-3, gt=0.0)
+    """Adam's learning rate at the start ..."""
+    lr_final: float = Field(default=1e-4, gt=0.0)
+    """... and at the end, linear in between."""
+    clip: float = Field(default=0.2, gt=0.0)
+    """Of the probability ratio."""
+    entropy: float = Field(default=0.01, ge=0.0)
+    """Weight of the entropy bonus at the start ..."""
+    entropy_final: float = Field(default=0.0, ge=0.0)
+    """... and at the end, linear in between."""
+    generations: int = Field(default=2, ge=1)
+    """How often agents begin anew, for equal parts of the budget: it is fresh agents that it is to pay."""
+    wait: float = Field(default=0.4, ge=0.0, lt=1.0)
+    """The share of each generation in which the principal stands still, while the agents learn to answer its rates."""
+    batch: int = Field(default=128, ge=1)
+    """Decisions in one update of the principal, at least; it learns from whole episodes, so more slowly than agents."""
+    agents: PPOSettings = Field(default_factory=PPOSettings)
+    """Of the agents beside it, and of how many environments, epochs and minibatches there are for both."""
+
+
+@configuration
 class ExactSettings:
     """A principal that is solved for and not learned: stationary, subgame-perfect, with least payments."""
 
@@ -233,8 +273,10 @@ class Resources:
 
 
 AgentSettings = DQNSettings | PPOSettings | FollowSettings | BestResponseSettings
-AnyPrincipalSettings = PrincipalSettings | OutcomeSettings | ExactSettings
+AnyPrincipalSettings = PrincipalSettings | OutcomeSettings | RatesSettings | ExactSettings
 ALGORITHMS: dict[str, type[Any]] = {
     "dqn": DQNSettings, "ppo": PPOSettings, "follow": FollowSettings, "best-response": BestResponseSettings,
 }  # fmt: skip
-PRINCIPALS: dict[str, type[Any]] = {"dqn": PrincipalSettings, "outcome-dqn": OutcomeSettings, "exact": ExactSettings}
+PRINCIPALS: dict[str, type[Any]] = {
+    "dqn": PrincipalSettings, "outcome-dqn": OutcomeSettings, "ppo": RatesSettings, "exact": ExactSettings,
+}  # fmt: skip

@@ -68,6 +68,10 @@ def untrained(
 ) -> Any:
     """The policy of agents that learn nothing. Raises UsageError where the game or the mechanism gives them none."""
     if isinstance(settings, BestResponseSettings):
+        if mechanism.principal and mechanism.start(np.zeros(1, np.uint64)) != ():
+            raise UsageError(
+                f"{type(mechanism).__name__} remembers more than the state: choose an algorithm that learns"
+            )
         return _best_response(game, principal)
     if not isinstance(mechanism, RecommendationContract):
         raise UsageError(f"{type(mechanism).__name__} recommends nothing that agents could follow: choose an algorithm")

@@ -13,8 +13,7 @@ from hypothesis.extra import numpy as hnp
 from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS, mechanism_class
 from paymaster.contracts.core import Decisions, Ledger, Mechanism, Transition
-from paymaster.contracts.loop import Loop
-from paymaster.contracts.outcome_contract import OutcomeContract
+from paymaster.contracts.loop import Loop, Seen
 from paymaster.envs.coin_game import Events
 
 from .plain_game import PlainGame
@@ -171,19 +170,21 @@ def steps(draw: st.DrawFn) -> tuple[Transition, np.ndarray, np.ndarray]:
     rewards = draw(hnp.arrays(np.float32, (B, N), elements=st.floats(-100, 100, width=32)))
     keys = draw(hnp.arrays(np.uint64, B, elements=st.integers(0, 2**64 - 1)))
     picked = draw(hnp.arrays(bool, (B, N, N)))
-    actions = draw(hnp.arrays(np.int64, (B, N), elements=st.integers(0, 3)))
+    actions = draw(hnp.arrays(np.int64, (B, N), elements=st.integers(0, 5)))
     decisions = Decisions(
         draw(hnp.arrays(np.int64, (B, N), elements=st.integers(0, 3))),
         draw(hnp.arrays(np.float32, (B, N), elements=st.floats(0, 10, width=32))),
     )
     events = Events(picked, np.zeros_like(picked), np.ones(B, bool))
-    return transition(rewards, decisions, actions, events), keys, np.array(draw(st.permutations(range(N))))
+    values, following = (draw(hnp.arrays(np.float32, (B, N), elements=st.floats(-9, 9, width=32))) for _ in range(2))
+    step = transition(rewards, decisions, actions, events)._replace(values=values, next_values=following)
+    return step, keys, np.array(draw(st.permutations(range(N))))
 
 
 def settle(mechanism: Mechanism, step: Transition, keys: np.ndarray) -> Ledger:
     """The ledger of `step`, its terms (a principal's decisions) offered first."""
     decisions = step.terms
-    if isinstance(mechanism, OutcomeContract):  # promises so much for each verifiable fact
+    if len(mechanism.promised_shape) == 2:  # promises so much for each verifiable fact
         each = np.arange(1, 1 + len(mechanism.game.verifiable), dtype=np.float32)
         decisions = decisions._replace(promised=decisions.promised[..., None] * each)
     terms, memory = mechanism.offer(mechanism.start(keys), (), decisions)
@@ -193,7 +194,12 @@ def settle(mechanism: Mechanism, step: Transition, keys: np.ndarray) -> Ledger:
 def relabelled(step: Transition, order: np.ndarray) -> Transition:
     events = step.events._replace(picked=step.events.picked[:, order][:, :, order])
     decisions = Decisions(*(part[:, order] for part in step.terms))
-    return step._replace(rewards=step.rewards[:, order], actions=step.actions[:, order], events=events, terms=decisions)
+    assert step.values is not None
+    assert step.next_values is not None
+    return step._replace(
+        rewards=step.rewards[:, order], actions=step.actions[:, order], events=events, terms=decisions,
+        values=step.values[:, order], next_values=step.next_values[:, order],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("id", MECHANISMS)
@@ -202,7 +208,7 @@ def relabelled(step: Transition, order: np.ndarray) -> Transition:
 def test_money_keeps_its_kinds(id: str, drawn: tuple[Transition, np.ndarray, np.ndarray]) -> None:
     step, keys, order = drawn
     B, N = step.rewards.shape
-    mechanism = make_mechanism(id, make("coin_game/ivanov-7x7", players=N))
+    mechanism = make_mechanism(id, make("coin_game/ivanov-7x7", players=N, stay=True))
     settled = settle(mechanism, step, keys)
     assert settled.payments.shape == settled.shaping.shape == (B, N)
     assert settled.transfers.shape == (B, N, N)
@@ -230,12 +236,18 @@ def test_no_contract_changes_nothing() -> None:
         np.testing.assert_array_equal(one.seen.observations, two.seen.observations)
 
 
+def coins_near(seen: Seen) -> np.ndarray:
+    """Some value (B, N): the coins in the top row, as each agent sees them."""
+    return seen.observations[:, :, 2:, 0].sum(axis=(2, 3)).astype(np.float32)
+
+
 @pytest.mark.parametrize("id", [id for id in MECHANISMS if not mechanism_class(id).principal])
 def test_the_number_of_environments_changes_nothing(id: str) -> None:
-    game = make("coin_game/ivanov-3x3", horizon=7)
-    actions = np.random.default_rng(1).integers(0, 4, (40, 4, 2))
-    together = Loop(game, make_mechanism(id, game), 4, seed=5)
-    alone = [Loop(game, make_mechanism(id, game), 1, seed=5, first=b) for b in range(4)]
+    mechanism = make_mechanism(id, make("coin_game/ivanov-3x3", horizon=7, stay=True))
+    game = mechanism.played
+    actions = np.random.default_rng(1).integers(0, len(game.action_names), (40, 4, 2))
+    together = Loop(game, mechanism, 4, seed=5, value=coins_near)
+    alone = [Loop(game, mechanism, 1, seed=5, first=b, value=coins_near) for b in range(4)]
     for chosen in actions:
         step = together.step(chosen)
         for b, loop in enumerate(alone):

@@ -29,7 +29,7 @@ def written(path: Path, text: str) -> str:
 
 
 def test_the_suites_are_pinned() -> None:
-    assert suites() == ["coin-3x3", "coin-7x7", "coin-frontier", "quick", "tree"]
+    assert suites() == ["coin-3x3", "coin-7x7", "coin-frontier", "escape-room", "matrix", "quick", "tree"]
     assert [entry.name for entry in load_suite("quick").runs] == [
         "selfish/dqn", "joint/dqn", "principal-dqn/dqn", "principal-dqn/ppo",
     ]  # fmt: skip
@@ -83,7 +83,10 @@ def test_settings_of_the_suite_and_of_an_entry() -> None:
         ({"seeds": 0}, "seeds"),
         ({"steps": "many"}, "steps"),
         ({"step": 5}, "step: extra inputs are not permitted"),
-        ({"runs": [{"mechanism": "selfish", "parameters": {"share": {"from": 1, "of": 1}}}]}, "a parameter is a value or"),
+        (
+            {"runs": [{"mechanism": "joint", "parameters": {"a": {"from": 1, "b": 1}}}]},
+            "a parameter is a value or",
+        ),
     ],
 )
 def test_a_broken_suite_is_told(changes: dict[str, Any], message: str, tmp_path: Path) -> None:

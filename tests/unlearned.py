@@ -53,7 +53,7 @@ class Phase:
     def __exit__(self, *error: object) -> None: ...
 
 
-def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = None) -> Phase:
+def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = None, mechanism: Any = None) -> Phase:
     calls.append("train")
     torch.manual_seed(seed)
     shape = {**_shape(game), "players": len(game.agents), "dueling": True}
@@ -68,14 +68,15 @@ def train_agents(
     game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int, resources: Any = None
 ) -> Phase:
     calls.append("validate")
-    loop = Loop(game, mechanism, B, seed=seed, stream=VALIDATE, principal=principal)
     own = policy(game, mechanism, seed)
+    loop = Loop(game, mechanism, B, seed=seed, stream=VALIDATE, principal=principal, value=own.values)
     return Phase(loop, own, steps, own)
 
 
 def evaluate(game: Game, mechanism: Mechanism, principal: Any, policy: Policy, *, seed: int, episodes: int) -> Episodes:
     calls.append("evaluate")
-    loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal)
+    value = getattr(policy, "values", None)
+    loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
     while True:
         step = loop.step(policy(loop.seen))
         if step.episodes is not None:

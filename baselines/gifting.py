@@ -1,0 +1,75 @@
+"""Agents that may give: an action more, by which an agent hands a part of its reward to the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Self, cast
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ..contracts.core import Ledger, Mechanism, Transition, nothing
+from ..envs.config import configuration
+from ..envs.core import Game, legal
+
+GIFT, STAY = "gift", "stay"
+
+
+@configuration
+class Gifting(Mechanism):
+    """An action `gift` more: who takes it stays, and gives `g / (N - 1)` to each other. Transfers: they sum to zero.
+
+    The gift is the giver's loss, the zero-sum gifting of Lupu and Precup 2020, "Gifting in multi-agent reinforcement
+    learning" (AAMAS). Others do not see who gave; they learn from what they get. An agent may give whatever it has
+    earned so far, and every other gets the same.
+
+    Raises UsageError for a game in which agents cannot stay.
+    """
+
+    gift: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """g, what a gift costs the giver, in reward."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.game.agents) < 2 or STAY not in self.game.action_names:
+            raise ValueError(
+                f"who gives a gift to the others stays where it is; {type(self.game).__name__} has "
+                f"{len(self.game.agents)} agents and the actions {', '.join(self.game.action_names)}: choose Cleanup, "
+                "Harvest, or a Coin Game with stay=true"
+            )
+        return self
+
+    @property
+    def played(self) -> Game:
+        return cast(Game, WithGifts(self.game))
+
+    def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
+        N = transition.rewards.shape[1]
+        gave = transition.actions == len(self.game.action_names)
+        given = self.gift / (N - 1) * (gave[:, :, None] & ~np.eye(N, dtype=bool))
+        return nothing(transition.rewards)._replace(transfers=given.astype(np.float32)), memory
+
+
+@dataclass(frozen=True)
+class WithGifts:
+    """`game` with the action `gift` after all others; in the game it is to stay. All else is the game's.
+
+    It cannot be tabulated: a table of the game would not have the gift.
+    """
+
+    game: Game
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("game", "outcomes") or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.game, name)
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        return (*self.game.action_names, GIFT)
+
+    def step(self, state: Any, actions: np.ndarray) -> tuple[Any, Any]:
+        """One step of every environment. Raises UsageError where an action is none of `action_names`."""
+        names = self.action_names
+        legal(actions, (actions.shape[0], len(self.game.agents)), names)
+        return self.game.step(state, np.where(actions == len(names) - 1, names.index(STAY), actions))

@@ -1,0 +1,106 @@
+"""A principal that offers rates: the network that learns them by PPO, and the frozen principal that is kept of it.
+
+How it is trained stands in `learning.rates`; what its rates pay, in `rates_contract`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ..envs.core import Game
+from ..envs.gridworld import CLEAN_BEAM, FACINGS
+from .core import Decisions
+from .networks import Encoder, Shape
+
+BESIDE = 2  # numbers that the critic sees beside the world: the clock, and the share of the cap that is left
+
+
+class RatesNetwork(nn.Module):
+    """An actor that sees the world, and a critic that is told the time and what is left of the cap as well.
+
+    For each of `heads` rates the actor chooses one of `rungs`. The critic is needed in training only.
+    """
+
+    def __init__(self, shape: Shape, heads: int, rungs: int, encoder: str, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.policy_encoder = Encoder(shape, 0, encoder, hidden)
+        self.value_encoder = Encoder(shape, BESIDE, encoder, hidden)
+        self.policy = nn.Linear(self.policy_encoder.width, heads * rungs)
+        self.value = nn.Linear(self.value_encoder.width, 1)
+        self.heads, self.rungs = heads, rungs
+        nn.init.normal_(self.policy.weight, std=0.01)  # near-uniform at the start: every contract is tried
+        nn.init.zeros_(self.policy.bias)
+
+    def logits(self, rows: torch.Tensor) -> torch.Tensor:
+        """(n, heads * rungs) of rows (n, D + BESIDE) or, without what stands beside, (n, D)."""
+        return self.policy(self.policy_encoder(rows[:, : self.policy_encoder.flat]))
+
+    def values(self, rows: torch.Tensor) -> torch.Tensor:
+        """(n,) of rows (n, D + BESIDE)."""
+        return self.value(self.value_encoder(rows)).squeeze(-1)
+
+    def chances(self, rows: torch.Tensor) -> torch.Tensor:
+        """(n, heads, rungs) log probabilities."""
+        return self.logits(rows).reshape(-1, self.heads, self.rungs).log_softmax(dim=-1)
+
+
+class RatesPrincipal:
+    """A frozen principal: in every state the mean of what it learned to draw, on ladders of rates from 0 to `highest`.
+
+    A ladder rather than a Gaussian: near-uniform at the start it offers every contract, so that agents learn to answer
+    all of them before the principal chooses; and it needs no care where limited liability ends it. The mean rather than
+    the mode, which leaps from rung to rung where many are about as good, and may be 0 with most of the weight above it.
+    """
+
+    def __init__(self, shape: dict[str, Any], promised: Sequence[int], highest: float) -> None:
+        self.shape, self.promised, self.highest = shape, tuple(promised), highest
+        self.network = RatesNetwork(**shape)
+
+    def __call__(self, game: Game, state: Any) -> Decisions:
+        with torch.no_grad():
+            chances = self.network.chances(world_rows(game.world(state))).exp()
+        chosen = (chances * torch.arange(self.network.rungs)).sum(dim=-1)
+        return offered(chosen, self.promised, self.highest, self.network.rungs)
+
+    def save(self, prefix: Path) -> None:
+        """Write `prefix`.safetensors and `prefix`.json."""
+        save_file(self.network.state_dict(), prefix.with_suffix(".safetensors"))
+        about = {"shape": self.shape, "promised": self.promised, "highest": self.highest}
+        prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
+
+    @classmethod
+    def load(cls, prefix: Path) -> RatesPrincipal:
+        """The principal that `save` wrote. Nothing in its files is run."""
+        principal = cls(**json.loads(prefix.with_suffix(".json").read_text()))
+        principal.network.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+        return principal
+
+
+def offered(chosen: torch.Tensor, promised: Sequence[int], highest: float, rungs: int) -> Decisions:
+    """Decisions that offer the `chosen` rungs, or what lies between them, and recommend nothing.
+
+    `promised` is (N, K), and `chosen` (B, N * K), each agent's, or (B, K), the same for all.
+    """
+    rates = chosen.numpy().reshape(len(chosen), -1, promised[1]).astype(np.float32) * np.float32(highest / (rungs - 1))
+    return Decisions(np.full((len(rates), promised[0]), -1), np.broadcast_to(rates, (len(rates), *promised)))
+
+
+def world_shape(game: Game) -> Shape:
+    """The shape of a game's world. One of two axes holds classes, a map four more for each agent."""
+    cells = game.world(game.reset(np.zeros(1, np.uint64))).shape[1:]
+    classes = max(game.classes, CLEAN_BEAM + 1) + FACINGS * len(game.agents)
+    return Shape(tuple(cells), classes if len(cells) == 2 else 0)
+
+
+def world_rows(worlds: np.ndarray) -> torch.Tensor:
+    """Worlds (n, ...) as flat rows (n, D) float32."""
+    return torch.from_numpy(worlds.reshape(len(worlds), prod(worlds.shape[1:])).astype(np.float32))

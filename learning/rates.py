@@ -1,0 +1,264 @@
+"""A principal that learns rates by PPO beside the agents that learn by PPO: one Algorithm, a module for each role.
+
+The principal is a role of the game: it acts every k steps and is paid for the interval up to its next decision. Its
+objective is sum_t (welfare_t / alpha - payments_t) over an episode, counted in the scale of one agent's return:
+sum_t (welfare_t - alpha payments_t) / N.
+
+What is open in multi-agent PPO with a principal, and what is done here:
+- The horizon ends the principal's episode: its objective is that of an episode, so nothing is bootstrapped there, and
+  its critic is told the clock. Agents bootstrap where their game truncates, as everywhere.
+- It learns more slowly: from whole episodes, of many decisions at a time, in a learner's call of its own; and not at
+  all while agents have yet to learn to answer: before they do, paying only costs.
+- Its agents begin anew several times, in generations. Agents that cleaned for a wage go on for less out of habit: a
+  principal that knows no others lowers its rates to what fresh agents would not answer.
+- It offers all agents the same rates unless told otherwise. Rates of its own for what an agent never does cost nothing
+  beside agents that have found their roles, are never corrected, and send fresh agents elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.torch.torch_distribution import TorchMultiCategorical
+from ray.rllib.core.rl_module.apis import ValueFunctionAPI
+from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from ray.rllib.evaluation.postprocessing import Postprocessing
+
+from ..contracts.core import Decisions
+from ..contracts.loop import Seen, Step
+from ..contracts.rates_contract import RatesContract
+from ..contracts.rates_principal import BESIDE, RatesNetwork, offered, world_rows
+from ..envs.core import Game
+from .engine import minibatch_batch
+from .ppo import ArrayPPO, ValuedRunner, ppo_config
+from .principal import MODULE
+from .runner import Rollout
+from .settings import RatesSettings
+
+WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD, ENDED = "world", "clock", "due", "chosen", "chosen_logp", "reward", "ended"
+NOTED = (WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD)  # what a rollout's extras hold for the principal
+
+
+class RatesModule(TorchRLModule, ValueFunctionAPI):
+    """The principal's actor and critic over rows of the world and what stands beside it."""
+
+    def setup(self) -> None:
+        self.net = RatesNetwork(**self.model_config["network"])
+
+    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
+        return self.net.values(batch[Columns.OBS])
+
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {Columns.ACTION_DIST_INPUTS: self.net.logits(batch[Columns.OBS])}
+
+    def get_train_action_dist_cls(self) -> Any:
+        shape = self.model_config["network"]
+        return TorchMultiCategorical.get_partial_dist_cls(input_lens=[shape["rungs"]] * shape["heads"])
+
+    get_exploration_action_dist_cls = get_train_action_dist_cls
+
+
+class RatesRunner(ValuedRunner):
+    """Plays the agents under a principal that draws its rates, and notes what the principal learns from."""
+
+    def make_env(self) -> None:
+        """The loop asks the module for decisions, so it is made when the module is."""
+
+    def make_module(self) -> None:
+        super().make_module()
+        self.plan = self.config.learner_config_dict
+        self.task = replace(self.task, principal=self._decide)
+        super().make_env()
+
+    def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
+        shape = self.config.learner_config_dict["network"]
+        seen = int(np.prod(shape["shape"][0])) + BESIDE
+        actions: gym.Space = gym.spaces.MultiDiscrete([shape["rungs"]] * shape["heads"])
+        return {**super().get_spaces(), MODULE: (gym.spaces.Box(-np.inf, np.inf, (seen,), np.float32), actions)}
+
+    def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The agents' actions, and the principal's view of the state that they act in."""
+        actions, said = super().act(seen)
+        loop, contract = self.loop, self._contract
+        rung = contract.highest / (self.plan["network"]["rungs"] - 1)
+        noted = {
+            WORLD: loop.game.world(loop.state),
+            CLOCK: np.stack([loop.t / loop.game.horizon, contract.left(loop.memory)], axis=-1).astype(np.float32),
+            DUE: contract.due(loop.memory),
+            CHOSEN: np.rint(loop.memory.rates.reshape(loop.B, -1)[:, : self._network.heads] / rung).astype(np.int64),
+        }
+        return actions, {**said, **noted}
+
+    def noted(self, step: Step) -> dict[str, np.ndarray]:
+        value = self.task.game.principal_reward(step.transition.events)
+        reward = value - self.plan["alpha"] * step.ledger.payments.sum(axis=1)
+        return {REWARD: (reward / len(self.task.game.agents)).astype(np.float32)}
+
+    def _play(self, T: int) -> Rollout:
+        rollout = super()._play(T)
+        due, chosen = rollout.extras[DUE], rollout.extras[CHOSEN]
+        logp = np.zeros(due.shape, np.float32)
+        with torch.no_grad():
+            chances = self._network.chances(world_rows(rollout.extras[WORLD][due]))
+            taken = chances.gather(-1, torch.from_numpy(chosen[due]).unsqueeze(-1))
+        logp[due] = taken.sum(dim=(1, 2)).numpy()
+        rollout.extras[LOGP] = logp
+        return rollout
+
+    def _decide(self, game: Game, state: Any) -> Decisions:
+        """Rates, drawn."""
+        with torch.no_grad():
+            chances = self._network.chances(world_rows(game.world(state))).exp()
+            chosen = torch.multinomial(chances.flatten(0, 1), 1).reshape(chances.shape[:2])
+        return offered(chosen, self._contract.promised_shape, self._contract.highest, self._network.rungs)
+
+    @property
+    def _network(self) -> RatesNetwork:
+        return self.module[MODULE].net
+
+    @property
+    def _contract(self) -> RatesContract:
+        assert isinstance(self.task.mechanism, RatesContract)
+        return self.task.mechanism
+
+
+def interval_advantages(
+    rewards: np.ndarray, values: np.ndarray, last_values: np.ndarray, due: np.ndarray, ended: np.ndarray,
+    discount: float, gae_lambda: float,
+) -> np.ndarray:  # fmt: skip
+    """Generalised advantages (T, B) of decisions that hold for a while; 0 where none was `due`.
+
+    A decision at t that holds for d steps has the reward R_t = sum_{i<d} discount^i r_{t+i};
+    delta_t = R_t + discount^d V(s_{t+d}) - V(s_t);  A_t = delta_t + discount^d lambda A_{t+d}
+    (Schulman et al. 2016, equation 16, over intervals as in Sutton, Precup and Singh 1999). With the episode's end,
+    `ended`, the interval ends and nothing follows; a new episode begins with a decision. What is cut at T bootstraps
+    from `last_values` (B,). All others are (T, B); `values` are read where a decision was due.
+    """
+    advantages = np.zeros_like(rewards)
+    total, weight = np.zeros_like(last_values), np.ones_like(last_values)  # of the interval so far, from its end
+    value, advantage = last_values, np.zeros_like(last_values)  # of the decision that follows it
+    for t in reversed(range(len(rewards))):
+        total = rewards[t] + discount * total
+        weight = discount * ~ended[t] * weight
+        found = total + weight * value - values[t] + weight * gae_lambda * advantage
+        advantages[t] = np.where(due[t], found, 0.0)
+        value, advantage = np.where(due[t], values[t], value), np.where(due[t], found, advantage)
+        total, weight = np.where(due[t], 0.0, total), np.where(due[t], 1.0, weight)
+    return advantages
+
+
+class RatesPPO(ArrayPPO):
+    """PPO of the agents, and of their principal once whole episodes with enough of its decisions have gathered."""
+
+    def setup(self, config: Any) -> None:
+        self._gathered: dict[str, np.ndarray] = {}  # (T, B, ...), steps that the principal has yet to learn from
+        super().setup(config)
+        self.plan = self.config.learner_config_dict
+        self._fresh = {name: self.weights()[name] for name in self.task.players}  # the agents before they learn
+
+    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
+        told = super().learn(rollouts)
+        each = self.task.steps / self.plan["generations"]
+        played = sum(rollout.ended.size for rollout in rollouts)
+        if self.steps // each > (self.steps - played) // each and self.steps < self.task.steps:
+            self._begin_anew()
+        if self.steps % each <= self.plan["wait"] * each and self.steps < self.task.steps:
+            self._gathered = {}
+            return told
+        self._gather(rollouts)
+        if not self._gathered:
+            return told
+        T, B = self._gathered[DUE].shape
+        horizon, contract = self.task.game.horizon, self.task.mechanism
+        assert isinstance(contract, RatesContract)
+        decisions = B * -(-horizon // contract.every)  # of an episode in every environment
+        whole = horizon * -(-self.plan["batch"] // decisions)
+        if whole < T:  # one step more, of which the value is bootstrapped where an episode goes on
+            told |= self._learn_rates(whole)
+            self._gathered = {name: column[whole:] for name, column in self._gathered.items()}
+        return told
+
+    def _begin_anew(self) -> None:
+        """A new generation: the agents forget what they learned. Their policy is sent out with the next weights."""
+        self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: self._fresh}})
+
+    def _gather(self, rollouts: list[Rollout]) -> None:
+        """Add rollouts, the runners' environments side by side; the first from where an episode begins."""
+        parts = [{**{name: rollout.extras[name] for name in NOTED}, ENDED: rollout.ended} for rollout in rollouts]
+        new = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+        if self._gathered:
+            self._gathered = {name: np.concatenate([self._gathered[name], new[name]]) for name in new}
+            return
+        begins = (new[CLOCK][..., 0] == 0).any(axis=1)
+        if begins.any():
+            self._gathered = {name: column[begins.argmax() :] for name, column in new.items()}
+
+    def _learn_rates(self, whole: int) -> dict[str, float]:
+        """One update of the principal from the first `whole` steps that have gathered."""
+        kept = {name: column[:whole] for name, column in self._gathered.items()}
+        due, network = kept[DUE], self.env_runner.module[MODULE].net
+        rows = _rows(kept[WORLD][due], kept[CLOCK][due])
+        values = np.zeros(due.shape, np.float32)
+        with torch.no_grad():
+            logits = network.logits(rows)
+            values[due] = network.values(rows).numpy()
+            last = network.values(_rows(self._gathered[WORLD][whole], self._gathered[CLOCK][whole])).numpy()
+        advantage = interval_advantages(
+            kept[REWARD], values, last, due, kept[ENDED], self.plan["discount"], self.plan["gae_lambda"]
+        )[due]
+        columns = {
+            Columns.OBS: rows.numpy(), Columns.ACTIONS: kept[CHOSEN][due], Columns.ACTION_LOGP: kept[LOGP][due],
+            Columns.ACTION_DIST_INPUTS: logits.numpy(),
+            Postprocessing.ADVANTAGES: (advantage - advantage.mean()) / max(1e-4, advantage.std()),
+            Postprocessing.VALUE_TARGETS: advantage + values[due],
+        }  # fmt: skip
+        results = self.update(minibatch_batch({MODULE: columns}, whole * due.shape[1]))
+        return {
+            f"{MODULE}/{key}": float(results[0][MODULE][key].peek()) for key in ("policy_loss", "vf_loss", "entropy")
+        }
+
+
+def _rows(worlds: np.ndarray, beside: np.ndarray) -> torch.Tensor:
+    """What the critic sees, (n, D + BESIDE)."""
+    return torch.cat([world_rows(worlds), torch.from_numpy(beside)], dim=1)
+
+
+def rates_config(settings: RatesSettings, network: dict[str, Any]) -> PPOConfig:
+    """What RLlib is told; `engine.configured` adds the task, then `with_principal` the principal's module."""
+    config = ppo_config(settings.agents)
+    plan = {
+        **config.learner_config_dict, "network": network,
+        "alpha": settings.alpha, "generations": settings.generations, "wait": settings.wait, "batch": settings.batch,
+        "discount": settings.discount, "gae_lambda": settings.gae_lambda,
+    }  # fmt: skip
+    config.algo_class = RatesPPO
+    return config.learners(learner_config_dict=plan)
+
+
+def with_principal(config: AlgorithmConfig, settings: RatesSettings) -> AlgorithmConfig:
+    """`config` with the principal's module beside the agents', and its own rates of learning."""
+    modules = dict(config._rl_module_spec.rl_module_specs)
+    network = config.learner_config_dict["network"]
+    modules[MODULE] = RLModuleSpec(module_class=RatesModule, model_config={"network": network})
+    own = PPOConfig.overrides(
+        lr=[[0, settings.lr], [settings.steps, settings.lr_final]], clip_param=settings.clip,
+        entropy_coeff=[[0, settings.entropy], [settings.steps, settings.entropy_final]],
+    )  # fmt: skip
+    each, agents = settings.steps // settings.generations, settings.agents
+    begun = range(0, settings.generations * each, max(1, each))
+    lr = [point for t in begun for point in ([t, agents.lr], [t + max(1, each - 1), agents.lr_final])]
+    return (
+        config.training(lr=lr)
+        .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs=modules))
+        .multi_agent(policies=set(modules), algorithm_config_overrides_per_module={MODULE: own})
+    )

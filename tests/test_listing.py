@@ -1,0 +1,78 @@
+"""What there is to run: for which games a mechanism is not, and why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from paymaster import UsageError, make
+from paymaster.baselines import MECHANISMS
+from paymaster.benchmarks.listing import listing, why_not, written
+from paymaster.benchmarks.spec import RunSpec, resolve
+from paymaster.envs import FAMILIES, family, games
+
+LISTED = listing(["mechanisms"])
+NOT_FOR = {item["id"]: item.get("not_for", {}) for item in LISTED["mechanisms"]}
+
+
+def test_every_mechanism_says_for_every_game_whether_it_is_for_it() -> None:
+    assert NOT_FOR.keys() == MECHANISMS.keys()
+    for id, reasons in NOT_FOR.items():
+        assert reasons.keys() < set(games()), f"{id} is for no game at all"
+        assert all(reasons.values())
+
+
+@pytest.mark.parametrize("id", ["selfish", "joint", "committed-rates", "funded-share"])
+def test_what_is_for_every_game(id: str) -> None:
+    assert not NOT_FOR[id]
+
+
+def families(id: str) -> set[str]:
+    """The families of which some preset is refused."""
+    return {game.partition("/")[0] for game in NOT_FOR[id]}
+
+
+def test_what_is_for_some() -> None:
+    assert families("drawn-contract") >= {"matrix", "public_goods", "escape_room", "tree"}
+    assert families("drawn-contract").isdisjoint({"coin_game", "cleanup", "harvest"})
+    assert families("symmetric-transfer") == families("social-value-orientation") == {"tree"}  # of one agent
+    assert NOT_FOR["principal-dqn"].keys() == {"tree/ivanov-d10"}  # which hides actions
+    assert set(games()) - NOT_FOR["outcome-dqn"].keys() == {"tree/ivanov-d10"}
+    assert "coin_game/ivanov-7x7" not in NOT_FOR["principal-exact"]
+    assert "turning" in NOT_FOR["principal-exact"]["cleanup/ssd"]
+
+
+def test_people_read_families_and_one_line_a_reason() -> None:
+    lines = [line.strip() for line in written(LISTED, as_json=False).splitlines()]
+    contract = next(
+        line for line in lines if line.startswith("not for matrix/*, public_goods/*, escape_room/*, tree/*")
+    )
+    assert contract.endswith("got a MatrixGame, choose a Coin Game, Cleanup or Harvest")
+    others = [f"{name}/*" for name in FAMILIES if name != "tree"]
+    assert any(line.startswith(f"not for {', '.join(others)}: CoinGame has 2 agents") for line in lines)
+    assert any(line.startswith("not for cleanup/ssd: ") for line in lines)  # the family's others differ
+
+
+def test_as_json_every_game_has_its_reason() -> None:
+    items = {item["id"]: item for item in json.loads(written(LISTED, as_json=True))}
+    assert len(items["drawn-contract"]["not_for"]) == sum(
+        len(family(name).presets) for name in families("drawn-contract")
+    )
+    assert "not_for" not in items["selfish"]
+
+
+def test_rules_decide_too() -> None:
+    assert why_not("principal-exact", make("cleanup/lio-10x10"))
+    small = make("cleanup/lio-7x7", horizon=10)
+    assert not why_not("principal-exact", small)
+
+
+@pytest.mark.parametrize(
+    ("game", "mechanism"), [("coin_game/ivanov-3x3", "outcome-dqn"), ("tree/ivanov-d10", "principal-dqn")]
+)
+def test_what_is_listed_so_is_refused_before_anything_runs(game: str, mechanism: str) -> None:
+    reason = why_not(mechanism, make(game))
+    with pytest.raises(UsageError) as told:
+        resolve(RunSpec(game=game, mechanism=mechanism, steps=100))
+    assert reason in str(told.value)
