@@ -14,7 +14,7 @@ from .statistics import Estimate
 
 FRONTIER = "frontier.png"
 MARKS = "osD^vPX"
-LIFTS = (-14, 7, 15, -22)  # of the points' names, in turn, so that those of neighbours do not meet
+PLACES = ((6, 5, "left"), (-6, -12, "right"))  # of the points' names, in turn: to the right above, to the left below
 
 
 def draw_frontier(comparison: Comparison, out: Path) -> Path:
@@ -72,9 +72,10 @@ def _series(axis: Any, label: str, lines: list[Line], colour: str, mark: str) ->
     )  # fmt: skip
     for place, (cost, gain, line) in enumerate(points):
         told = line.name.removeprefix(line.first.mechanism).strip()
+        right, up, side = PLACES[place % len(PLACES)]
         axis.annotate(
-            told, (cost.mean, gain.mean), (6, LIFTS[place % len(LIFTS)]), textcoords="offset points",
-            fontsize=8, color=colour,
+            told, (cost.mean, gain.mean), (right, up), textcoords="offset points",
+            fontsize=8, color=colour, ha=side,
         )  # fmt: skip
 
 
@@ -100,6 +101,6 @@ def _solutions(axis: Any, group: Group) -> None:
         elif each.payment is not None:
             axis.plot(each.payment, each.welfare, "*", color="0.35", markersize=11, zorder=1)
             axis.annotate(
-                f"exact: {each.name.removeprefix('principal, ')}", (each.payment, each.welfare), (8, -12),
+                f"exact: {each.name.removeprefix('principal, ')}", (each.payment, each.welfare), (8, 5),
                 textcoords="offset points", fontsize=8, color="0.35",
             )  # fmt: skip
