@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from pydantic import FiniteFloat, ValidationError
 
-from ..contracts.core import Mechanism
+from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal, Seen
 from ..envs.config import UsageError
 from ..envs.core import Game
@@ -97,7 +97,7 @@ def examine(
     game, values = resolved.game, resolved.values
     discount = values["settings"]["discount"] if game.truncates else None
     judged = audited.contracted(game, mechanism, principal, discount=None if discount == 1.0 else discount)
-    actions = _greedy(game, mechanism, judged, policy)
+    actions = greedy(game, mechanism, judged.decisions, policy)
     reply = audited.replies(judged, actions)
     regrets, agreement = _replayed(resolved, mechanism, principal, policy, actions, reply, keys)
     learned = _judged(judged, actions, reply)
@@ -160,13 +160,13 @@ def read_audit(folder: Path) -> Audit | None:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _greedy(game: Game, mechanism: Mechanism, judged: Contracted, policy: Any) -> np.ndarray:
-    """(S, N): what the agents do in every state of the table."""
+def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy: Any) -> np.ndarray:
+    """(S, N): what the agents do in every state of the table, given a principal's `decisions` in each."""
     from ..contracts.tabulate import tabular
 
     states = tabular(game).representatives()
-    keys = np.zeros(judged.table.states, np.uint64)
-    terms, _ = mechanism.offer(mechanism.start(keys), states, judged.decisions)
+    keys = np.zeros(tabular(game).states, np.uint64)
+    terms, _ = mechanism.offer(mechanism.start(keys), states, decisions)
     return np.asarray(policy(Seen(game.observe(states), mechanism.view(terms, len(keys)))), np.int64)
 
 

@@ -64,7 +64,9 @@ def _panel(axis: Any, group: Group) -> None:
 
 
 def _series(axis: Any, label: str, lines: list[Line], colour: str, mark: str) -> None:
-    points = sorted((line.estimate("payment"), line.estimate("welfare"), line) for line in lines)
+    points = sorted(
+        ((line.estimate("payment"), line.estimate("welfare"), line) for line in lines), key=lambda point: point[:2]
+    )
     paid, welfare = [point[0] for point in points], [point[1] for point in points]
     axis.errorbar(
         [each.mean for each in paid], [each.mean for each in welfare], xerr=_bars(paid), yerr=_bars(welfare),

@@ -8,9 +8,10 @@ import numpy as np
 
 from ..contracts.core import Mechanism
 from ..contracts.hidden_actions import solve
-from ..contracts.loop import Principal, Seen
+from ..contracts.loop import Principal
 from ..contracts.tabulate import tabular, tabulate
 from ..envs.core import Game, hides_actions
+from .audit import greedy
 
 
 def states_right(game: Game, mechanism: Mechanism, principal: Principal | None, policy: Any) -> float | None:
@@ -21,8 +22,6 @@ def states_right(game: Game, mechanism: Mechanism, principal: Principal | None, 
     if not hides_actions(game):
         return None
     states = tabular(game).representatives()
-    keys = np.zeros(tabular(game).states, np.uint64)
-    terms, _ = mechanism.offer(mechanism.start(keys), states, principal(game, states) if principal else None)
-    actions = policy(Seen(game.observe(states), mechanism.view(terms, len(keys))))
-    wanted = solve(tabulate(game), game.horizon).induced[states.t, np.arange(len(keys))]
+    actions = greedy(game, mechanism, principal(game, states) if principal else None, policy)
+    wanted = solve(tabulate(game), game.horizon).induced[states.t, np.arange(len(actions))]
     return float((actions[:, 0] == wanted).mean())

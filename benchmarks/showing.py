@@ -15,6 +15,7 @@ from ..contracts.rates_contract import Rates
 from ..envs.config import UsageError
 from ..envs.core import Game
 from ..envs.gridworld import APPLE, WASTE
+from .curves import COLOURS
 from .folders import RUN, whole_file
 from .plaintext import columns
 from .record import read_about
@@ -22,7 +23,6 @@ from .run import Loaded, load
 
 EPISODES = 256  # of the phase evaluate that are played
 BINS = 8  # of a situation that has more values
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito 2008
 FOLLOWING = "followed"  # what is paid for where an action is recommended
 COUNTED = {"apples": APPLE, "waste": WASTE}  # classes of a map's cells
 

@@ -37,6 +37,7 @@ from .gridworld import (
     WASTE,
     cells_of,
     check_map,
+    check_odd,
     coloured,
     draw,
     earned,
@@ -207,9 +208,7 @@ class Cleanup:
         cells = "".join(self.map)
         if not {*"HR"} & {*cells}:
             raise ValueError("the map has no river; give it cells 'H' (waste) or 'R' (clean)")
-        for name in ("view", "beam_width"):
-            if getattr(self, name) % 2 == 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; ask for an odd number, the agent in the middle")
+        check_odd(view=self.view, beam_width=self.beam_width)
         if self.restoration >= self.depletion:
             raise ValueError(
                 f"restoration {self.restoration} is not below depletion {self.depletion}; "

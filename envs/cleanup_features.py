@@ -34,6 +34,7 @@ from .gridworld import (
     WASTE,
     cells_of,
     check_map,
+    check_odd,
     draw,
     eat,
     enterable,
@@ -131,8 +132,7 @@ class CleanupFeatures:
         check_map(self.map, LEGEND, self.players)
         if not {*"HR"} & {*"".join(self.map)}:
             raise ValueError("the map has no river; give it cells 'H' (waste) or 'R' (clean)")
-        if self.beam_width % 2 == 0:
-            raise ValueError(f"beam_width is {self.beam_width}; ask for an odd number, the agent in the middle")
+        check_odd(beam_width=self.beam_width)
         if self.restoration >= self.depletion:
             raise ValueError(
                 f"restoration {self.restoration} is not below depletion {self.depletion}; "

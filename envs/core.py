@@ -145,6 +145,32 @@ class Game(Protocol[State, Events]):
         """What a renderer draws of environment `index`."""
 
 
+class WithoutChance:
+    """What the table of the exact solver asks of a game in which nothing is drawn."""
+
+    def reset(self, keys: np.ndarray) -> Any:
+        raise NotImplementedError
+
+    def step(self, state: Any, actions: np.ndarray) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def begin(self, keys: np.ndarray, draws: np.ndarray) -> Any:
+        """`reset`: there are no `draws` (B, 0)."""
+        return self.reset(keys)
+
+    def play(self, state: Any, actions: np.ndarray, draws: np.ndarray) -> tuple[Any, Any]:
+        """`step`: there are no `draws` (B, 0)."""
+        return self.step(state, actions)
+
+    def outcomes(self, state: Any, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The one outcome of each step: no draws (B, 1, 0), probability one (B, 1)."""
+        return np.empty((len(actions), 1, 0)), np.ones((len(actions), 1))
+
+    def starts(self) -> tuple[np.ndarray, np.ndarray]:
+        """The one start: no draws (1, 0), probability one (1,)."""
+        return np.empty((1, 0)), np.ones(1)
+
+
 def hides_actions(game: Any) -> bool:
     """Whether a game, or its class, hides what agents do: it says so by a class variable `hidden_actions`.
 

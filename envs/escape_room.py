@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from .config import configuration
-from .core import Scene, Sprite, legal, told_apart
+from .core import Scene, Sprite, WithoutChance, legal, told_apart
 
 PLACES = ("lever", "start", "door")
 LEVER, START, DOOR = 0, 1, 2
@@ -40,7 +40,7 @@ class Events(NamedTuple):
 
 
 @configuration
-class EscapeRoom:
+class EscapeRoom(WithoutChance):
     """`N` agents, of which `min_at_lever` (M) must choose the lever for the door to open.
 
     An action is the place to be, and all act at once, so agents may wait at the lever or at the door. The door is open
@@ -182,22 +182,6 @@ class EscapeRoom:
         """A state for every index, in order."""
         places = np.indices((3,) * self.players).reshape(self.players, -1).T.astype(np.int8)
         return State(np.zeros(self.states, np.uint64), np.zeros(self.states, np.int32), places)
-
-    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
-        """`reset`: there are no `draws` (B, 0)."""
-        return self.reset(keys)
-
-    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
-        """`step`: there are no `draws` (B, 0)."""
-        return self.step(state, actions)
-
-    def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The one outcome of each step: no draws (B, 1, 0), probability one (B, 1)."""
-        return np.empty((len(actions), 1, 0)), np.ones((len(actions), 1))
-
-    def starts(self) -> tuple[np.ndarray, np.ndarray]:
-        """The one start: no draws (1, 0), probability one (1,)."""
-        return np.empty((1, 0)), np.ones(1)
 
 
 def _shown(places: np.ndarray) -> np.ndarray:

@@ -67,6 +67,13 @@ def check_map(rows: Sequence[str], legend: Mapping[str, int], players: int) -> N
         raise ValueError(f"the map has {spawns} spawn points 'P' for {players} players; add some, or ask for fewer")
 
 
+def check_odd(**sizes: int) -> None:
+    """Raise ValueError unless every one of `sizes`, of what lies around an agent, is odd."""
+    for name, size in sizes.items():
+        if size % 2 == 0:
+            raise ValueError(f"{name} is {size}; ask for an odd number, the agent in the middle")
+
+
 def scene(rows: tuple[str, ...], state: Any, index: int, told: Sequence[str]) -> Scene:
     """The map, what lies on it, the beams of the last step, and above them the agents; a caption of what is `told`."""
     sprites = [

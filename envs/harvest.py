@@ -34,6 +34,7 @@ from .gridworld import (
     WALL,
     cells_of,
     check_map,
+    check_odd,
     coloured,
     draw,
     earned,
@@ -186,9 +187,7 @@ class Harvest:
         check_map(self.map, LEGEND, self.players)
         if "A" not in "".join(self.map):
             raise ValueError("the map has no apples; give it cells 'A'")
-        for name in ("view", "beam_width"):
-            if getattr(self, name) % 2 == 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; ask for an odd number, the agent in the middle")
+        check_odd(view=self.view, beam_width=self.beam_width)
         if not all(0.0 <= rate <= 1.0 for rate in self.regrowth):
             raise ValueError(f"regrowth is {self.regrowth}; ask for probabilities from 0 to 1")
         return self

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from .config import configuration
-from .core import Scene, Sprite, legal, told_apart
+from .core import Scene, Sprite, WithoutChance, legal, told_apart
 
 ACTIONS = ("cooperate", "defect")
 COOPERATE, DEFECT = 0, 1
@@ -50,7 +50,7 @@ class Events(NamedTuple):
     cooperated: np.ndarray  # (B, N) bool
 
 
-class StageGame:
+class StageGame(WithoutChance):
     """What all games of this file share: one stage game, played `horizon` times; a game says what it pays (`earned`).
 
     - observation: uint8 of 0 and 1, (1 + 3N,): whether this is the start, then what each agent did in the last step,
@@ -160,22 +160,6 @@ class StageGame:
         joint = np.indices((2,) * self.players).reshape(self.players, -1).T
         played = np.concatenate([np.full((1, self.players), NOTHING), joint])[: self.states].astype(np.int8)
         return State(np.zeros(self.states, np.uint64), np.zeros(self.states, np.int32), played)
-
-    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
-        """`reset`: there are no `draws` (B, 0)."""
-        return self.reset(keys)
-
-    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
-        """`step`: there are no `draws` (B, 0)."""
-        return self.step(state, actions)
-
-    def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The one outcome of each step: no draws (B, 1, 0), probability one (B, 1)."""
-        return np.empty((len(actions), 1, 0)), np.ones((len(actions), 1))
-
-    def starts(self) -> tuple[np.ndarray, np.ndarray]:
-        """The one start: no draws (1, 0), probability one (1,)."""
-        return np.empty((1, 0)), np.ones(1)
 
 
 @configuration
