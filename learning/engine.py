@@ -18,6 +18,7 @@ from ray.util.debug import log_once
 from safetensors.numpy import load_file, save_file
 
 from ..contracts.loop import Episodes
+from .memory import keep_large_blocks
 from .runner import ArrayEnvRunner, Rollout, Task
 from .settings import Resources
 
@@ -126,6 +127,7 @@ def configured(
     """`config` for a task: array runners, a module for each player, a rate that falls from `lr[0]` to `lr[1]`."""
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    keep_large_blocks()
     for kind in config.algo_class.mro():
         log_once(f"{kind.__name__}_on_new_api_stack")  # RLlib would tell every user of it
     there = ray.cluster_resources()
