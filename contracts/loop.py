@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..envs.config import UsageError
-from ..envs.core import Game, episode_keys, where
+from ..envs.core import Game, episode_keys, uniform_array, where
 from .core import Decisions, Ledger, Mechanism, Transition
+
+LUCK = 1 << 41  # agents' draws stand at steps that no episode reaches, so they never meet the game's
 
 Principal = Callable[[Game, Any], Decisions]  # (game, state) -> decisions, with no memory of its own
 
@@ -28,6 +30,7 @@ class Seen(NamedTuple):
 
     observations: np.ndarray  # (B, N, *observation)
     terms: np.ndarray  # (B, N, K) float32
+    luck: np.ndarray | None = None  # (B, N) in [0, 1): the episode's own draws, for agents that act by chance
 
 
 Value = Callable[[Seen], np.ndarray]  # (B, N): what each agent expects to earn from here on, discounted
@@ -158,7 +161,8 @@ class Loop:
     def _offer(self, state: Any, memory: Any) -> tuple[Any, Any, Seen]:
         decisions = self.principal(self.game, state) if self.principal and self.mechanism.asks(memory) else None
         terms, memory = self.mechanism.offer(memory, state, decisions)
-        return terms, memory, Seen(self.game.observe(state), self.mechanism.view(terms, self.B))
+        luck = uniform_array(self.keys[:, None], LUCK + self.t[:, None].astype(np.uint64), np.arange(self.N))
+        return terms, memory, Seen(self.game.observe(state), self.mechanism.view(terms, self.B), luck)
 
     def _keys(self) -> np.ndarray:
         return episode_keys(self.seed, self.stream, self.environment, self.episode)

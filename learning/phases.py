@@ -110,7 +110,8 @@ def train_agents(
     config = agents_config(game, mechanism, principal, settings, seed=seed, steps=steps, resources=resources)
     kind = "q" if isinstance(settings, DQNSettings) else "actor-critic"
     players, network = _players(game, settings.policies), _network(game, mechanism, settings)
-    return Phase(config.build_algo(), steps, lambda algorithm: _policy(algorithm, kind, players, network))
+    policy = Policy(kind, players, network, settings.play if isinstance(settings, PPOSettings) else "greedy")
+    return Phase(config.build_algo(), steps, lambda algorithm: _learned(algorithm, policy))
 
 
 def agents_config(
@@ -220,7 +221,7 @@ def _train_rates(
 def evaluate(
     game: Game, mechanism: Mechanism, principal: Principal | None, policy: Policy, *, seed: int, episodes: int = 1024
 ) -> Episodes:
-    """Greedy play of `episodes` episodes on keys that no training saw."""
+    """Play of `episodes` episodes on keys that no training saw."""
     value = getattr(policy, "values", None)
     loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
     finished: Episodes | None = None
@@ -253,10 +254,8 @@ def _averaged(algorithm: ArrayAlgorithm, principal: P) -> P:
     return principal
 
 
-def _policy(
-    algorithm: ArrayAlgorithm, kind: str, players: dict[str, tuple[int, ...]], network: dict[str, Any]
-) -> Policy:
-    policy = Policy(kind, players, network)
+def _learned(algorithm: ArrayAlgorithm, policy: Policy) -> Policy:
+    """`policy` with the networks as they are now."""
     for name, state in algorithm.weights().items():
         policy.networks[name].load_state_dict(_tensors(state, "net."))
     return policy

@@ -9,6 +9,7 @@ from pydantic import Field
 from ..envs.config import UsageError, configuration
 
 Encoder = Literal["mlp", "conv"]
+Play = Literal["greedy", "sampled"]
 
 
 @configuration
@@ -81,6 +82,8 @@ class PPOSettings:
     """Passes over each rollout."""
     minibatches: int = Field(default=4, ge=1)
     """Gradient steps in a pass."""
+    play: Play = "greedy"
+    """What evaluated agents do. greedy: what is likeliest; sampled: draw, as they did while they learned."""
 
 
 @configuration

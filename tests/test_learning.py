@@ -239,3 +239,26 @@ def test_a_team_learns_what_the_coin_game_is_worth(settings: Any) -> None:
     game = make("coin_game/ivanov-3x3", observation="egocentric")
     found = evaluate(game, make_mechanism("joint", game), None, policy, seed=3)
     assert found.returns.sum(axis=1).mean() > 13.0  # of 13.90, the optimum
+
+
+def test_sampled_play_draws_each_action_with_its_chance_from_the_episodes_own_draws(tmp_path: Path) -> None:
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    mechanism = make_mechanism("selfish", game)
+    _, greedy = learned(PPOSettings(environments=8, fragment=8), mechanism="selfish")
+    drawing = Policy(greedy.kind, greedy.players, greedy.network, play="sampled")
+    drawing.networks.load_state_dict(greedy.networks.state_dict())
+    drawing.save(tmp_path / "policy")
+    many, few = (Loop(game, mechanism, B, seed=3) for B in (4096, 5))
+    again = Policy.load(tmp_path / "policy")
+    for _ in range(3):
+        actions = drawing(many.seen)
+        chosen = again(few.seen)
+        np.testing.assert_array_equal(chosen, actions[:5])  # whoever plays beside
+        many.step(actions)
+        few.step(chosen)
+    rows = torch.from_numpy(many.seen.observations.reshape(4096 * 2, -1).astype(np.float32))
+    with torch.no_grad():
+        chances = drawing.networks["agents"](rows).softmax(dim=-1).numpy().mean(axis=0)
+    shares = np.bincount(drawing(many.seen).ravel(), minlength=len(chances)) / len(rows)
+    np.testing.assert_allclose(shares, chances, atol=0.03)
+    assert not np.array_equal(drawing(many.seen), greedy(many.seen))
