@@ -158,7 +158,7 @@ def interval_advantages(
 
 
 class RatesPPO(ArrayPPO):
-    """PPO of the agents, and of their principal once enough of its decisions have gathered, with all that they led to."""
+    """PPO of the agents, and of their principal once it has made decisions enough, with their whole intervals."""
 
     def setup(self, config: Any) -> None:
         self._gathered: dict[str, np.ndarray] = {}  # (T, B, ...), steps that the principal has yet to learn from

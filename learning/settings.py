@@ -225,7 +225,7 @@ class RatesSettings:
     wait: float = Field(default=0.4, ge=0.0, lt=1.0)
     """The share of each generation in which the principal stands still, while the agents learn to answer its rates."""
     batch: int = Field(default=128, ge=1)
-    """Decisions in one update of the principal, at least, each with its whole interval: it learns slower than agents."""
+    """Decisions in one update of the principal, at least: it learns more slowly than the agents do."""
     agents: PPOSettings = Field(default_factory=PPOSettings)
     """Of the agents beside it, and of how many environments, epochs and minibatches there are for both."""
 
