@@ -55,13 +55,14 @@ class Sight(nn.Module):
         if self.convolution is None and not self.shape.classes and not self.shape.pixels:
             return rows
         seen = rows[:, : self.flat].reshape(-1, *self.shape.cells)
-        if self.shape.classes:  # (n, classes, rows, columns), channels last in memory, as convolutions like it
-            seen = embedding(seen.long(), self.planes).movedim(-1, 1)
-        elif self.shape.pixels:  # (n, 3, rows, columns)
-            seen = seen.movedim(-1, 1) / 255
-        if self.convolution is not None:
-            seen = self.convolution(seen)
-        return torch.cat([seen.flatten(1), rows[:, self.flat :]], dim=1)
+        if self.shape.classes:
+            seen = embedding(seen.long(), self.planes)  # (n, rows, columns, classes)
+        elif self.shape.pixels:
+            seen = seen / 255
+        if self.convolution is not None:  # (n, planes, rows, columns)
+            seen = self.convolution(seen.movedim(-1, 1) if self.shape.classes or self.shape.pixels else seen)
+        flat = seen.flatten(1)
+        return flat if rows.shape[1] == self.flat else torch.cat([flat, rows[:, self.flat :]], dim=1)
 
 
 class Tower(nn.Sequential):
