@@ -14,8 +14,12 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 import gymnasium as gym
 import numba
 import numpy as np
+from numba.core import event
 
+from .compiling import Announcer
 from .config import UsageError
+
+event.register("numba:compile", Announcer())
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's increment (Steele, Lea and Flood 2014)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
