@@ -57,6 +57,6 @@ def plain(config: Any) -> dict[str, Any]:
 
 def _fault(fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
-    message = fault["msg"].removeprefix("Value error, ")
+    message = fault["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
     got = "" if fault["type"] == "value_error" and not where else f" (got {fault['input']!r})"
     return f"{where + ': ' if where else ''}{message[0].lower() + message[1:]}{got}"
