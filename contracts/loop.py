@@ -30,6 +30,7 @@ class Seen(NamedTuple):
     terms: np.ndarray  # (B, N, K) float32
 
 
+Act = Callable[[Seen], np.ndarray]  # (B, N): what each agent does
 Value = Callable[[Seen], np.ndarray]  # (B, N): what each agent expects to earn from here on, discounted
 
 
