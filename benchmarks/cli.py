@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | compare | render | play | solve | audit | show | speed`."""
+"""The command line: `paymaster list | run | compare | render | play | solve | self-interest | audit | show | speed`."""
 
 from __future__ import annotations
 
@@ -208,6 +208,34 @@ def solve(
     from .solving import Request, solved
 
     print(solved(Request(game, settings or [], alpha, discount, as_json, rounds, out)))
+
+
+@app.command(
+    name="self-interest",
+    epilog="""Examples:
+
+    paymaster self-interest matrix/iterated-prisoners-dilemma --seeds 5
+
+    paymaster self-interest cleanup/lio-7x7 --set steps=1000000 --out runs/mine
+    """,
+)
+def self_interest(
+    game: Annotated[str, typer.Argument(metavar="GAME", help="A game of two agents or more.")],
+    algorithm: Annotated[str, typer.Option(help="How agents learn: ppo or dqn.")] = "ppo",
+    seeds: Annotated[int, typer.Option(help="How many seeds at every level, two at least.")] = 3,
+    seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time; one a core unless given.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the runs and what they come to.")] = Path("runs/self-interest"),
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that was found.")] = False,
+) -> None:
+    """Search, by learning, for the largest part of its reward that every agent may keep and they still cooperate.
+
+    Every agent has a network of its own unless --set policies=shared. Runs that were cut go on where they stopped.
+    """
+    from .searching import Request, search_and_tell
+
+    sys.exit(search_and_tell(Request(game, algorithm, seeds, seed, workers, out, settings or [], as_json)))
 
 
 @app.command(

@@ -103,7 +103,7 @@ def perform(spec: RunSpec, out: Path) -> Iterator[Progress]:
     record, started = Record(resolved), provenance()
     mechanism = given_mechanism(resolved, out)
     principal = yield from _principal(resolved, mechanism, out, record)
-    policy = yield from _agents(resolved, mechanism, principal, record)
+    policy = yield from _agents(resolved, mechanism, principal, out, record)
     evaluated = yield from _evaluated(resolved, mechanism, principal, policy, record)
     exam = _exam(resolved, mechanism, principal, policy, evaluated)
     if exam is not None:
@@ -188,13 +188,16 @@ def _principal(resolved: Resolved, mechanism: Mechanism, out: Path, record: Reco
     )
 
 
-def _agents(resolved: Resolved, mechanism: Mechanism, principal: Any, record: Record) -> Generator[Progress, None, Any]:
+def _agents(
+    resolved: Resolved, mechanism: Mechanism, principal: Any, out: Path, record: Record
+) -> Generator[Progress, None, Any]:
     from ..learning import phases
 
     spec = resolved.spec
     phase = phases.train_agents(
         resolved.game, mechanism, principal, algorithm_settings(spec),
         seed=spec.seed, steps=spec.steps, resources=resources_of(spec),
+        begin=load(out / resolve(spec.agents_from).folder).policy if spec.agents_from else None,
     )  # fmt: skip
     return (yield from _phase("validate", phase, record))
 

@@ -70,7 +70,8 @@ def check_workers(workers: int, cores: int, each: int = 1) -> int:
 def run_all(jobs: list[Job], out: Path, execute: Execute, *, workers: int) -> Iterator[Event]:
     """Make every run, at most `workers` at a time: in this process where it is one, else as tasks of Ray.
 
-    A run that fails takes those that need it along, and no others. With more workers Ray must run (`connected`).
+    What a run needs and is not among the `jobs` has been made before. A run that fails takes those that need it along,
+    and no others. With more workers Ray must run (`connected`).
     """
     if workers == 1:
         yield from _in_order(jobs, out, execute)
@@ -150,7 +151,8 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
     task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_task)
     waiting = deque(jobs)
     running: dict[Any, Job] = {}
-    finished, failed, tries = set[str](), set[str](), dict[str, int]()
+    finished = {need for job in jobs for need in job.needs} - {job.id for job in jobs}
+    failed, tries = set[str](), dict[str, int]()
     while waiting or running:
         for job in list(waiting):
             if failed & set(job.needs):

@@ -33,6 +33,7 @@ class Seen(NamedTuple):
     luck: np.ndarray | None = None  # (B, N) in [0, 1): the episode's own draws, for agents that act by chance
 
 
+Act = Callable[[Seen], np.ndarray]  # (B, N): what each agent does
 Value = Callable[[Seen], np.ndarray]  # (B, N): what each agent expects to earn from here on, discounted
 
 

@@ -57,6 +57,9 @@ def plain(config: Any) -> dict[str, Any]:
 
 def _fault(fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
-    message = fault["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
-    got = "" if fault["type"] == "value_error" and not where else f" (got {fault['input']!r})"
-    return f"{where + ': ' if where else ''}{message[0].lower() + message[1:]}{got}"
+    message, got = fault["msg"].replace("a valid tuple", "a list"), f" (got {fault['input']!r})"
+    if fault["type"] == "value_error":  # ours: it begins as it should
+        message, got = message.removeprefix("Value error, "), got if where else ""
+    else:
+        message = message[0].lower() + message[1:]
+    return f"{where + ': ' if where else ''}{message}{got}"

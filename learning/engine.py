@@ -85,6 +85,10 @@ class ArrayAlgorithm(Algorithm):
         for name, value in load_file(Path(checkpoint_dir) / WEIGHTS).items():
             module_id, _, key = name.partition("/")
             weights.setdefault(module_id, {})[key] = value
+        self.go_on_from(weights)
+
+    def go_on_from(self, weights: dict[str, dict[str, np.ndarray]]) -> None:
+        """Give the modules, here and at the runners, the states that `weights()` gave."""
         self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: weights}})
         self._send_weights(self.env_runner_group.num_remote_env_runners() > 0)
 

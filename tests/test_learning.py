@@ -143,6 +143,40 @@ def test_a_checkpoint_is_tensors_and_brings_the_weights_back(tmp_path: Path) -> 
             np.testing.assert_array_equal(value, wanted[name])
 
 
+@pytest.mark.parametrize("settings", [DQN, PPO], ids=["dqn", "ppo"])
+def test_agents_begin_with_the_networks_of_others(settings: Any) -> None:
+    game = make("coin_game/ivanov-3x3")
+    selfish, joint = (make_mechanism(id, game) for id in ("selfish", "joint"))
+    with train_agents(game, selfish, None, settings, seed=0, steps=128) as phase:
+        for _ in phase:
+            pass
+        policy = phase.result()
+    with train_agents(game, joint, None, settings, seed=1, steps=128, begin=policy) as phase:
+        wanted = policy.networks["agents"].state_dict()
+        begun = phase.algorithm.weights()["agents"]
+        assert len(begun) == len(wanted) * (2 if settings is DQN else 1)  # averages too
+        for name, value in begun.items():
+            np.testing.assert_array_equal(value, wanted[name.partition(".")[2]].numpy())
+        for name, value in weights_of(phase.algorithm.env_runner).items():
+            np.testing.assert_array_equal(value, begun[name])
+        for _ in phase:
+            pass
+        learned_on = phase.result()
+    assert any(
+        not torch.equal(one, other)
+        for one, other in zip(learned_on.networks.parameters(), policy.networks.parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("changed", [{"hidden": (8,)}, {"policies": "separate"}])
+def test_agents_cannot_begin_with_other_networks(changed: dict[str, Any]) -> None:
+    _, policy = learned(PPO)
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    settings = PPOSettings(**{**SMALL, **changed})
+    with pytest.raises(UsageError, match="other networks than theirs"):
+        train_agents(game, make_mechanism("selfish", game), None, settings, seed=0, steps=128, begin=policy)
+
+
 def test_a_budget_below_the_warm_up_still_learns() -> None:
     game = make("coin_game/ivanov-3x3")
     settings = DQNSettings(**SMALL, batch=16, replay=1000, warm_up=5000)

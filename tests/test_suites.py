@@ -144,6 +144,13 @@ def test_set_reaches_those_that_a_run_depends_on() -> None:
     assert found.principal_from.principal == {"lr": 0.01}
 
 
+def test_set_reaches_those_that_agents_come_from() -> None:
+    before = RunSpec(game=GAME, mechanism="selfish", steps=100)
+    (found,) = override([RunSpec(game=GAME, mechanism="joint", agents_from=before, steps=100)], {"horizon": 10})
+    assert found.agents_from is not None
+    assert found.rules == found.agents_from.rules == {"horizon": 10}
+
+
 def test_set_leaves_alone_what_has_no_such_key() -> None:
     specs = expand(suite(runs=({"mechanism": "selfish"}, {"mechanism": "constant-share"})), seeds=1)
     selfish, share = override(specs, {"share": 0.1})
