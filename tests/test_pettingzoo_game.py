@@ -234,6 +234,7 @@ def test_an_environment_that_is_no_game_is_refused(env: Commons, message: str) -
         play(Foreign(), 1)
 
 
+@pytest.mark.filterwarnings("ignore:.*render method without specifying:UserWarning")  # its own, at the last step
 def test_one_of_pettingzoos_own() -> None:
     butterfly = pytest.importorskip("pettingzoo.butterfly.cooperative_pong_v6")
 
