@@ -16,8 +16,9 @@ from . import folders
 from .audit import Exam, examine, write_audit
 from .exact import affordable
 from .overrides import override
+from .plugins import plugins
 from .provenance import command, provenance
-from .record import Record, read_about, read_episodes, write_about
+from .record import Record, read_about, read_episodes, read_run_spec, write_about
 from .replay import Replay, play, save_replay
 from .spec import (
     DEFAULT_STEPS,
@@ -131,8 +132,7 @@ def load(folder: str | Path) -> Loaded:
     from ..learning.policy import load_policy
 
     folder = Path(folder)
-    about = read_about(folder / folders.RUN)
-    spec = RunSpec.model_validate(about["spec"])
+    spec = read_run_spec(folder / folders.RUN)
     resolved, out = resolve(spec), folder.absolute().parents[3]
     mechanism = given_mechanism(resolved, out)
     principal = load_principal(resolved, out, folder) if mechanism.principal else None
@@ -256,6 +256,7 @@ def _about(
         "variant": resolved.variant,
         "spec": explicit(resolved.spec).model_dump(mode="json", by_alias=True),
         "resolved": {**resolved.values, "given": parameters_of(mechanism), "agents": list(resolved.game.agents)},
+        "plugins": plugins(resolved.spec),
         "steps": record.steps,
         "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
         "evaluated": {

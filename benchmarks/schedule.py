@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..envs.config import UsageError
+from .plugins import Registered, register, registered
 from .provenance import cores
 from .run import Progress
 from .spec import RunSpec, resolve
@@ -161,7 +162,7 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
                 yield _left_out(job, failed)
         for job in [job for job in waiting if finished.issuperset(job.needs)][: workers - len(running)]:
             waiting.remove(job)
-            running[task.remote(execute, job.spec, out.absolute())] = job
+            running[task.remote(execute, job.spec, out.absolute(), registered())] = job
             tries[job.id] = tries.get(job.id, 0) + 1
             yield Event("started", job)
         ready = ray.wait(list(running), timeout=1.0)[0] if running else []
@@ -193,8 +194,9 @@ def _next(stream: Any, job: Job) -> Event:
         return Event("lost", job, error=f"its worker was lost ({type(error).__name__})")
 
 
-def _task(execute: Execute, spec: RunSpec, out: Path) -> Iterator[Progress]:
+def _task(execute: Execute, spec: RunSpec, out: Path, classes: Registered) -> Iterator[Progress]:
     """A frame of its own, since Ray leaves a task's first one out of the traceback that tells where a run broke."""
+    register(classes)
     yield from execute(spec, out)
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..envs.config import UsageError
-from ..envs.core import Game, episode_keys, uniform_array, where
+from ..envs.core import Game, cut_short, episode_keys, uniform_array, where
 from .core import Decisions, Ledger, Mechanism, Transition
 
 LUCK = 1 << 41  # agents' draws stand at steps that no episode reaches, so they never meet the game's
@@ -121,7 +121,7 @@ class Loop:
         at_horizon = self.t >= self.game.horizon
         if not self.game.truncates:
             terminated = terminated | at_horizon
-        truncated = at_horizon & ~terminated
+        truncated = (at_horizon | cut_short(self.game, next_state)) & ~terminated
         transition = Transition(state, terms, actions, events, rewards, next_state, terminated, truncated)
         if self.mechanism.needs_values:
             transition = self._valued(transition)

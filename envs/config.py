@@ -27,6 +27,11 @@ def configuration(cls: type[T]) -> type[T]:
     return pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)  # type: ignore[return-value]
 
 
+def made_by_configuration(cls: Any) -> bool:
+    """Whether `cls` is a class that itself, and not only one above it, was made by `configuration`."""
+    return isinstance(cls, type) and "__pydantic_fields__" in vars(cls)
+
+
 def configure(cls: type[T], values: Mapping[str, Any], *, what: str) -> T:
     """`cls(**values)`, with every fault told as the value got and the values allowed.
 

@@ -17,7 +17,7 @@ import numpy as np
 from numba.core import event
 
 from .compiling import Announcer
-from .config import UsageError
+from .config import UsageError, made_by_configuration
 
 event.register("numba:compile", Announcer())
 
@@ -149,6 +149,21 @@ class Game(Protocol[State, Events]):
         """What a renderer draws of environment `index`."""
 
 
+MEMBERS = [name for name in {**vars(Game), **Game.__annotations__} if not name.startswith("_")]
+
+
+def lacking(cls: Any) -> str:
+    """What keeps a class from being a family of games; empty for nothing."""
+    if not made_by_configuration(cls):
+        return "is no class whose rules are checked: put @configuration above it"
+    missing = [name for name in MEMBERS if not hasattr(cls, name) and name not in cls.__pydantic_fields__]
+    if missing:
+        return f"has no {', '.join(missing)}, which a Game has"
+    if not (isinstance(cls.presets, dict) and cls.presets):
+        return "has no preset: presets maps the name of each to the rules that it changes"
+    return ""
+
+
 class WithoutChance:
     """What the table of the exact solver asks of a game in which nothing is drawn."""
 
@@ -182,6 +197,11 @@ def hides_actions(game: Any) -> bool:
     own, which it counts as money: it maximises `principal_reward - payments`.
     """
     return bool(getattr(game, "hidden_actions", False))
+
+
+def cut_short(game: Any, state: Any) -> np.ndarray | bool:
+    """(B,) bool: where a game cuts an episode before the horizon, as one does that has a method `truncated`."""
+    return game.truncated(state) if hasattr(game, "truncated") else False
 
 
 def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -> np.ndarray:
