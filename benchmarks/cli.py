@@ -246,7 +246,7 @@ def show(
 def speed(
     game: Annotated[str, typer.Argument(metavar="GAME", help="What is played.")] = "coin_game/ivanov-7x7",
     settings: Settings = None,
-    training: Annotated[bool, typer.Option("--training", help="PPO from end to end, not stepping and sampling.")] = False,
+    training: Annotated[bool, typer.Option("--training", help="PPO from end to end instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The rates and ratios as JSON.")] = False,
 ) -> None:
     """Measure how fast a game steps, and is sampled, policy included, against RLlib's own runner in the same run.
