@@ -298,13 +298,18 @@ def show(
 def speed(
     game: Annotated[str, typer.Argument(metavar="GAME", help="What is played.")] = "coin_game/ivanov-7x7",
     settings: Settings = None,
+    training: Annotated[bool, typer.Option("--training", help="PPO from end to end instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The rates and ratios as JSON.")] = False,
     plugins: Plugins = None,
 ) -> None:
-    """Measure how fast a game steps, and is sampled, policy included, against RLlib's own runner in the same run."""
-    from .speed import speed as measured
+    """Measure how fast a game steps, and is sampled, policy included, against RLlib's own runner in the same run.
 
-    print(measured(game, settings or [], as_json=as_json))
+    With --training, how fast PPO trains on it against RLlib's own PPO: same network, samples, minibatches and epochs.
+    """
+    from .speed import speed as measured
+    from .speed import training_speed
+
+    print((training_speed if training else measured)(game, settings or [], as_json=as_json))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
