@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from .baselines import make_mechanism
-from .envs import make
+from .baselines import make_mechanism, register_mechanism
+from .envs import OWN, make
 from .envs.config import UsageError
 from .envs.version import VERSION
-from .views import env, parallel_env, register_games
+from .views import env, name_in_pettingzoo, parallel_env, register_game
 
 __version__ = VERSION
 
@@ -21,9 +21,13 @@ LATER = {  # imported when first asked for: they bring RLlib or pandas
     "solve": ".contracts.equilibrium:summary",
 }
 
-__all__ = ["UsageError", "__version__", "env", "make", "make_mechanism", "parallel_env", *LATER]
+__all__ = [
+    "UsageError", "__version__", "env", "make", "make_mechanism", "parallel_env", "register_game", "register_mechanism",
+    *LATER,
+]  # fmt: skip
 
-register_games()
+for _family in OWN:
+    name_in_pettingzoo(_family)
 
 
 def __getattr__(name: str) -> Any:

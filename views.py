@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 from pettingzoo import AECEnv, aec_registry, parallel_registry, register
 
@@ -10,9 +11,11 @@ from .baselines import make_mechanism
 from .contracts.core import Mechanism
 from .contracts.loop import Principal
 from .contracts.parallel import ParallelView, in_turns, view
-from .envs import family, games, make
+from .envs import FAMILIES, family, make
 from .envs.config import UsageError
 from .envs.core import Game
+
+T = TypeVar("T")
 
 
 def parallel_env(
@@ -51,10 +54,25 @@ def env(
     return in_turns(parallel_env(game, mechanism, principal, render_mode, alpha=alpha, **rules))
 
 
-def register_games() -> None:
-    """Let PettingZoo's `make("parallel" or "aec", "coin_game/ivanov-7x7-v1")` find every game of the registry."""
-    for id in games():
-        versioned = f"{id}-v{family(id.partition('/')[0]).version}"
+def register_game(name: str) -> Callable[[type[T]], type[T]]:
+    """Make games of your own known as `family/preset`, as a decorator: above `@configuration`, above the class.
+
+    Raises UsageError for a family that is taken, or a class that is no Game.
+    """
+
+    def registered(cls: type[T]) -> type[T]:
+        FAMILIES.add(name, cls)
+        name_in_pettingzoo(name)
+        return cls
+
+    return registered
+
+
+def name_in_pettingzoo(name: str) -> None:
+    """Let PettingZoo's `make("parallel" or "aec", "coin_game/ivanov-7x7-v1")` find every game of a family."""
+    for preset in family(name).presets:
+        id = f"{name}/{preset}"
+        versioned = f"{id}-v{family(name).version}"
         if versioned not in parallel_registry:
             register("parallel", versioned, f"{__name__}:parallel_env", kwargs={"game": id})
         if versioned not in aec_registry:

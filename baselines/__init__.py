@@ -1,18 +1,21 @@
 """The mechanisms, and this registry of them.
 
-Adding a mechanism is one file with a `Mechanism` whose fields are its parameters, and one line in `MECHANISMS`.
+Adding a mechanism is one file with a `Mechanism` whose fields are its parameters, and one line in `OWN`.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ..contracts.core import Mechanism
-from ..envs.config import UsageError, configure, nearest
+from ..envs.config import configure, made_by_configuration
 from ..envs.core import Game
+from ..envs.registry import Registry
 
-MECHANISMS: dict[str, str] = {
+T = TypeVar("T")
+
+OWN: dict[str, str] = {
     # id: module:class, relative to this package
     "selfish": ".selfish:Selfish",
     "joint": ".prosocial:Joint",
@@ -36,12 +39,32 @@ MECHANISMS: dict[str, str] = {
 }
 
 
+def _fault(cls: Any) -> str:
+    """What is wrong with `cls` as a mechanism; empty for nothing."""
+    if not (isinstance(cls, type) and issubclass(cls, Mechanism)):
+        return "is no subclass of Mechanism"
+    return "" if made_by_configuration(cls) else "has no parameters that are checked: put @configuration above it"
+
+
+MECHANISMS = Registry("mechanism", "paymaster.mechanisms", __package__, OWN, _fault)
+
+
 def mechanism_class(id: str) -> type[Mechanism]:
     """The class of a mechanism. Raises UsageError for an unknown id."""
-    if id not in MECHANISMS:
-        raise UsageError(nearest("mechanism", id, MECHANISMS))
-    module, cls = MECHANISMS[id].split(":")
-    return getattr(import_module(module, __package__), cls)
+    return MECHANISMS.get_or_tell(id)
+
+
+def register_mechanism(id: str) -> Callable[[type[T]], type[T]]:
+    """Make a mechanism of your own known by its id, as a decorator: above `@configuration`, above the class.
+
+    Raises UsageError for an id that is taken, or a class that is no Mechanism.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        MECHANISMS.add(id, cls)
+        return cls
+
+    return register
 
 
 def make_mechanism(id: str, game: Game, **parameters: Any) -> Mechanism:

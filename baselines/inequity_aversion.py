@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
 from ..envs.config import configuration
@@ -37,13 +37,18 @@ class InequityAversion(Mechanism):
     smoothing: Rate = 0.975
     """lambda: what a step leaves, beside the discount, of the rewards smoothed so far. The default is ours."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.game.agents) < 2:
+            raise ValueError(f"agents compare what they earn; {type(self.game).__name__} has one, choose another game")
+        return self
+
     def start(self, keys: np.ndarray) -> np.ndarray:
         return np.zeros((len(keys), len(self.game.agents)), np.float32)
 
     def settle(self, memory: np.ndarray, transition: Transition) -> tuple[Ledger, np.ndarray]:
         smoothed = self.discount * self.smoothing * memory + transition.rewards
         lead = smoothed[:, :, None] - smoothed[:, None, :]  # of agent i (axis 1) over agent j (axis 2)
-        others = max(smoothed.shape[1] - 1, 1)
         behind, ahead = np.maximum(-lead, 0).sum(axis=2), np.maximum(lead, 0).sum(axis=2)
-        shaping = -(self.envy * behind + self.guilt * ahead) / others
+        shaping = -(self.envy * behind + self.guilt * ahead) / (smoothed.shape[1] - 1)
         return nothing(transition.rewards)._replace(shaping=shaping), smoothed

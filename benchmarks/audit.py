@@ -90,10 +90,12 @@ def examine(
 ) -> Exam:
     """Audit a run whose evaluated episodes have the `keys` (E,).
 
-    Raises UsageError where the game has no table, or the mechanism remembers more than the state.
+    Raises UsageError where the game has no table, the mechanism remembers more than the state, or agents act by chance.
     """
     from ..contracts import audited
 
+    if getattr(policy, "play", "greedy") == "sampled":
+        raise UsageError("an audit judges what agents do in each state, and these draw it; play them greedily to audit")
     game, values = resolved.game, resolved.values
     discount = values["settings"]["discount"] if game.truncates else None
     judged = audited.contracted(game, mechanism, principal, discount=None if discount == 1.0 else discount)

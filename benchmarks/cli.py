@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | compare | render | play | solve | audit | show | speed`."""
+"""The command line: `paymaster list | run | compare | render | play | solve | self-interest | audit | show | speed`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,22 @@ class Format(StrEnum):
     JSON = "json"
 
 
+def _load(modules: list[str] | None) -> None:
+    from ..envs.registry import load_plugin
+
+    for module in modules or []:
+        load_plugin(module)
+
+
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="MODULE",
+        callback=_load,
+        help="A Python module, here or installed, with games and mechanisms of your own; may be given again.",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a rule, a parameter or a setting; may be given again."),
@@ -54,6 +70,7 @@ Settings = Annotated[
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="All of them unless one is named.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Items with an id each.")] = False,
+    plugins: Plugins = None,
 ) -> None:
     """Say which games, mechanisms and suites there are."""
     from .listing import listing, written
@@ -83,6 +100,7 @@ def run(
     settings: Settings = None,
     mechanism: Annotated[str | None, typer.Option(help="For a single GAME; selfish unless given.")] = None,
     algorithm: Annotated[str | None, typer.Option(help="For a single GAME: dqn (unless given) or ppo.")] = None,
+    plugins: Plugins = None,
 ) -> None:
     """Make the runs of a suite, or a single one; those already made are not made again."""
     from .execution import Request, execute
@@ -111,6 +129,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="A file to write to; how it was made goes beside it, as JSON.")
     ] = None,
+    plugins: Plugins = None,
 ) -> None:
     """Compare evaluated runs: welfare, payments and who pays, beside exact and published numbers.
 
@@ -141,6 +160,7 @@ def render(
     seed: Annotated[int, typer.Option(min=0, help="Of a game's or a solution's episode.")] = 0,
     step: Annotated[int | None, typer.Option(min=0, help="The moment of a .png: after so many steps.")] = None,
     settings: Settings = None,
+    plugins: Plugins = None,
 ) -> None:
     """Show an episode: one that a run evaluated, one under the exact principal, or one of a game played at random.
 
@@ -170,6 +190,7 @@ def play(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the episodes, and of the others where they act at random.")] = 0,
     settings: Settings = None,
+    plugins: Plugins = None,
 ) -> None:
     """Play a game in a window, as one of its agents.
 
@@ -203,11 +224,40 @@ def solve(
         bool, typer.Option("--rounds", help="Tell the rounds of the meta-algorithm, which find the principal again.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the policies, which `render` can play.")] = None,
+    plugins: Plugins = None,
 ) -> None:
     """Compute a game's exact equilibria: the optimum, what selfishness gives, what a principal pays."""
     from .solving import Request, solved
 
     print(solved(Request(game, settings or [], alpha, discount, as_json, rounds, out)))
+
+
+@app.command(
+    name="self-interest",
+    epilog="""Examples:
+
+    paymaster self-interest matrix/iterated-prisoners-dilemma --seeds 5
+
+    paymaster self-interest cleanup/lio-7x7 --set steps=1000000 --out runs/mine
+    """,
+)
+def self_interest(
+    game: Annotated[str, typer.Argument(metavar="GAME", help="A game of two agents or more.")],
+    algorithm: Annotated[str, typer.Option(help="How agents learn: ppo or dqn.")] = "ppo",
+    seeds: Annotated[int, typer.Option(help="How many seeds at every level, two at least.")] = 3,
+    seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time; one a core unless given.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the runs and what they come to.")] = Path("runs/self-interest"),
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that was found.")] = False,
+) -> None:
+    """Search, by learning, for the largest part of its reward that every agent may keep and they still cooperate.
+
+    Every agent has a network of its own unless --set policies=shared. Runs that were cut go on where they stopped.
+    """
+    from .searching import Request, search_and_tell
+
+    sys.exit(search_and_tell(Request(game, algorithm, seeds, seed, workers, out, settings or [], as_json)))
 
 
 @app.command(
@@ -221,6 +271,7 @@ def solve(
 def audit(
     paths: Annotated[list[Path], typer.Argument(metavar="RUN|DIR...", help="Folders of runs.")],
     as_json: Annotated[bool, typer.Option("--json", help="Everything that was found, of every agent.")] = False,
+    plugins: Plugins = None,
 ) -> None:
     """Judge trained contracts and learned agents exactly: what they give, and what anybody gains by deviating.
 
@@ -235,6 +286,7 @@ def audit(
 def show(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run whose principal promises rates.")],
     out: Annotated[Path, typer.Option(help="The picture, a .png.")] = Path("rates.png"),
+    plugins: Plugins = None,
 ) -> None:
     """Tell and draw what a run's contracts promise: mean rates by step, and by how much there is of what on the map."""
     from .showing import show as shown
@@ -246,12 +298,18 @@ def show(
 def speed(
     game: Annotated[str, typer.Argument(metavar="GAME", help="What is played.")] = "coin_game/ivanov-7x7",
     settings: Settings = None,
+    training: Annotated[bool, typer.Option("--training", help="PPO from end to end instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The rates and ratios as JSON.")] = False,
+    plugins: Plugins = None,
 ) -> None:
-    """Measure how fast a game steps, and is sampled, policy included, against RLlib's own runner in the same run."""
-    from .speed import speed as measured
+    """Measure how fast a game steps, and is sampled, policy included, against RLlib's own runner in the same run.
 
-    print(measured(game, settings or [], as_json=as_json))
+    With --training, how fast PPO trains on it against RLlib's own PPO: same network, samples, minibatches and epochs.
+    """
+    from .speed import speed as measured
+    from .speed import training_speed
+
+    print((training_speed if training else measured)(game, settings or [], as_json=as_json))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

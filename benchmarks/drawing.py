@@ -14,13 +14,14 @@ from ..envs.config import UsageError, nearest
 from ..envs.core import Game
 from ..envs.films import write_gif, write_mp4, write_png
 from ..envs.render import picture
+from ..envs.window import Window
 from .folders import RUN
 from .overrides import parse_settings
 from .record import read_run_spec
 from .replay import Replay, frames, load_replay, play
 from .solution import RANDOM, SOLUTION, replay_solution
 from .spec import resolve
-from .watching import watch
+from .watching import NO_DISPLAY, watch
 
 FILMS = {".gif": write_gif, ".mp4": write_mp4}
 STILL = ".png"
@@ -36,9 +37,12 @@ def draw(what: str, out: Path | None, *, seed: int = 0, step: int | None = None,
         _check(out, step)
     elif step is not None:
         raise UsageError(f"--step {step} chooses the moment of a .png; give --out moment.png")
+    window = Window(f"Paymaster: {what}", NO_DISPLAY)
+    if out is None:
+        window.open()
     game, replay = _of_folder(Path(what), seed, settings) if Path(what).is_dir() else _at_random(what, seed, settings)
     if out is None:
-        watch(f"Paymaster: {what}", frames(game, replay), len(replay.actions))
+        watch(window, frames(game, replay), len(replay.actions))
     else:
         draw_replay(game, replay, out, step or 0)
     return out

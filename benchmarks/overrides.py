@@ -61,6 +61,8 @@ def _changed(spec: RunSpec, settings: Mapping[str, Any]) -> RunSpec:
         values[name] = _copied(values[name])
     if spec.principal_from is not None:
         values["principal_from"] = _changed(spec.principal_from, settings)
+    if spec.agents_from is not None:
+        values["agents_from"] = _changed(spec.agents_from, settings)
     for name, value in values["parameters"].items():
         if isinstance(value, Reference):
             values["parameters"][name] = value.model_copy(update={"source": _changed(value.source, settings)})

@@ -35,7 +35,7 @@ EXACT: dict[str, Callable[[Exact], float | None]] = {
 }
 
 MEANS = (
-    "Means of greedy play on unseen keys, [95% bootstrap interval over seeds]; utility is welfare / 0.1 - payment, "
+    "Means of play on unseen keys, [95% bootstrap interval over seeds]; utility is welfare / 0.1 - payment, "
     "or where the principal has a return of its own that less the payment."
 )
 SOLVED = "Solved: the part of the seeds that close half of the gap from the selfish equilibrium to the optimum."

@@ -16,6 +16,7 @@ from ..envs.config import UsageError
 from ..envs.core import hides_actions
 from .folders import RUN
 from .metrics import equality, payment_share
+from .plugins import check_plugins
 from .spec import Resolved, RunSpec, read_spec
 
 EPISODES, TRAINING = "episodes.parquet", "training.parquet"
@@ -112,8 +113,13 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def read_run_spec(path: Path) -> RunSpec:
-    """The spec in a run.json, to make the run again. Raises UsageError where it is missing or damaged."""
-    return read_spec(read_about(path)["spec"], what=str(path))
+    """The spec in a run.json, to make the run again.
+
+    Raises UsageError where it is missing or damaged, or needs a game or a mechanism that is not known here.
+    """
+    about = read_about(path)
+    check_plugins(about.get("plugins", []), str(path))
+    return read_spec(about["spec"], what=str(path))
 
 
 def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | None = None) -> Any:

@@ -16,8 +16,9 @@ from . import folders
 from .audit import Exam, examine, write_audit
 from .exact import affordable
 from .overrides import override
+from .plugins import plugins
 from .provenance import command, provenance
-from .record import Record, read_about, read_episodes, write_about
+from .record import Record, read_about, read_episodes, read_run_spec, write_about
 from .replay import Replay, play, save_replay
 from .spec import (
     DEFAULT_STEPS,
@@ -103,7 +104,7 @@ def perform(spec: RunSpec, out: Path) -> Iterator[Progress]:
     record, started = Record(resolved), provenance()
     mechanism = given_mechanism(resolved, out)
     principal = yield from _principal(resolved, mechanism, out, record)
-    policy = yield from _agents(resolved, mechanism, principal, record)
+    policy = yield from _agents(resolved, mechanism, principal, out, record)
     evaluated = yield from _evaluated(resolved, mechanism, principal, policy, record)
     exam = _exam(resolved, mechanism, principal, policy, evaluated)
     if exam is not None:
@@ -131,8 +132,7 @@ def load(folder: str | Path) -> Loaded:
     from ..learning.policy import load_policy
 
     folder = Path(folder)
-    about = read_about(folder / folders.RUN)
-    spec = RunSpec.model_validate(about["spec"])
+    spec = read_run_spec(folder / folders.RUN)
     resolved, out = resolve(spec), folder.absolute().parents[3]
     mechanism = given_mechanism(resolved, out)
     principal = load_principal(resolved, out, folder) if mechanism.principal else None
@@ -188,13 +188,16 @@ def _principal(resolved: Resolved, mechanism: Mechanism, out: Path, record: Reco
     )
 
 
-def _agents(resolved: Resolved, mechanism: Mechanism, principal: Any, record: Record) -> Generator[Progress, None, Any]:
+def _agents(
+    resolved: Resolved, mechanism: Mechanism, principal: Any, out: Path, record: Record
+) -> Generator[Progress, None, Any]:
     from ..learning import phases
 
     spec = resolved.spec
     phase = phases.train_agents(
         resolved.game, mechanism, principal, algorithm_settings(spec),
         seed=spec.seed, steps=spec.steps, resources=resources_of(spec),
+        begin=load(out / resolve(spec.agents_from).folder).policy if spec.agents_from else None,
     )  # fmt: skip
     return (yield from _phase("validate", phase, record))
 
@@ -253,6 +256,7 @@ def _about(
         "variant": resolved.variant,
         "spec": explicit(resolved.spec).model_dump(mode="json", by_alias=True),
         "resolved": {**resolved.values, "given": parameters_of(mechanism), "agents": list(resolved.game.agents)},
+        "plugins": plugins(resolved.spec),
         "steps": record.steps,
         "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
         "evaluated": {

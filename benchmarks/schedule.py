@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..envs.config import UsageError
+from .plugins import Registered, register, registered
 from .provenance import cores
 from .run import Progress
 from .spec import RunSpec, resolve
@@ -70,7 +71,8 @@ def check_workers(workers: int, cores: int, each: int = 1) -> int:
 def run_all(jobs: list[Job], out: Path, execute: Execute, *, workers: int) -> Iterator[Event]:
     """Make every run, at most `workers` at a time: in this process where it is one, else as tasks of Ray.
 
-    A run that fails takes those that need it along, and no others. With more workers Ray must run (`connected`).
+    What a run needs and is not among the `jobs` has been made before. A run that fails takes those that need it along,
+    and no others. With more workers Ray must run (`connected`).
     """
     if workers == 1:
         yield from _in_order(jobs, out, execute)
@@ -150,7 +152,8 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
     task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_task)
     waiting = deque(jobs)
     running: dict[Any, Job] = {}
-    finished, failed, tries = set[str](), set[str](), dict[str, int]()
+    finished = {need for job in jobs for need in job.needs} - {job.id for job in jobs}
+    failed, tries = set[str](), dict[str, int]()
     while waiting or running:
         for job in list(waiting):
             if failed & set(job.needs):
@@ -159,7 +162,7 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
                 yield _left_out(job, failed)
         for job in [job for job in waiting if finished.issuperset(job.needs)][: workers - len(running)]:
             waiting.remove(job)
-            running[task.remote(execute, job.spec, out.absolute())] = job
+            running[task.remote(execute, job.spec, out.absolute(), registered())] = job
             tries[job.id] = tries.get(job.id, 0) + 1
             yield Event("started", job)
         ready = ray.wait(list(running), timeout=1.0)[0] if running else []
@@ -191,8 +194,9 @@ def _next(stream: Any, job: Job) -> Event:
         return Event("lost", job, error=f"its worker was lost ({type(error).__name__})")
 
 
-def _task(execute: Execute, spec: RunSpec, out: Path) -> Iterator[Progress]:
+def _task(execute: Execute, spec: RunSpec, out: Path, classes: Registered) -> Iterator[Progress]:
     """A frame of its own, since Ray leaves a task's first one out of the traceback that tells where a run broke."""
+    register(classes)
     yield from execute(spec, out)
 
 

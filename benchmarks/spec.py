@@ -60,6 +60,8 @@ class RunSpec(Model):
     """Settings of the principal's own training, where they differ from the defaults."""
     principal_from: RunSpec | None = None
     """The run whose trained principal is taken, frozen, instead of training one."""
+    agents_from: RunSpec | None = None
+    """The run whose agents go on learning here, instead of fresh ones."""
     resources: dict[str, Any] = {}
     """Remote runners and learners, and GPUs, where any are used. They change what is learned, so they belong to it."""
     steps: int = Field(ge=1)
@@ -72,6 +74,8 @@ class RunSpec(Model):
         """The runs that must have finished before."""
         if self.principal_from is not None:
             yield self.principal_from
+        if self.agents_from is not None:
+            yield self.agents_from
         for value in self.parameters.values():
             if isinstance(value, Reference):
                 yield value.source
@@ -128,6 +132,7 @@ def resolve(spec: RunSpec) -> Resolved:
         "resources": plain(resources_of(spec)),
         "steps": spec.steps,
         "episodes": spec.episodes,
+        **_origin(spec),
     }
     own = values["principal"] or {}
     for settings in (values["settings"], own, own.get("agents", {})):
@@ -136,7 +141,7 @@ def resolve(spec: RunSpec) -> Resolved:
     folder = (
         f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/s{spec.seed}-{digest([variant, spec.seed])}"
     )
-    name = _name(mechanism, spec.mechanism, parameters, _told_of_principal(spec, mechanism))
+    name = _name(mechanism, spec.mechanism, parameters, {**_told_of_principal(spec, mechanism), **_told_origin(spec)})
     return Resolved(spec, mechanism.played, {**values, "seed": spec.seed}, name, variant, folder)
 
 
@@ -153,6 +158,7 @@ def explicit(spec: RunSpec) -> RunSpec:
             "settings": resolved.values["settings"],
             "principal": spec.principal if spec.principal_from else resolved.values["principal"] or {},
             "principal_from": explicit(spec.principal_from) if spec.principal_from else None,
+            "agents_from": explicit(spec.agents_from) if spec.agents_from else None,
             "resources": resolved.values["resources"],
         }
     )
@@ -255,6 +261,15 @@ def _principal_values(spec: RunSpec, mechanism: Mechanism) -> Any:
     return {"from": f"{source.name}/{spec.principal_from.algorithm}", "variant": source.variant, **changed}
 
 
+def _origin(spec: RunSpec) -> dict[str, Any]:
+    """The run that the agents come from, among resolved values; nothing where they are fresh."""
+    if spec.agents_from is None:
+        return {}
+    _same_seed(spec, spec.agents_from)
+    source = resolve(spec.agents_from)
+    return {"agents_from": {"from": f"{source.name}/{spec.agents_from.algorithm}", "variant": source.variant}}
+
+
 def _promise(spec: RunSpec) -> dict[str, Any]:
     """How a principal taken from another run promises where that differs: the settings that no training depends on."""
     from ..learning import PRINCIPALS
@@ -275,7 +290,7 @@ def _same_seed(spec: RunSpec, source: RunSpec) -> None:
         raise UsageError(f"seed {spec.seed} depends on a run of seed {source.seed}: they must be the same")
 
 
-def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], principal: Mapping[str, Any]) -> str:
+def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], further: Mapping[str, Any]) -> str:
     fields = type(mechanism).__pydantic_fields__  # type: ignore[attr-defined]
     changed = {
         name: value["from"] if isinstance(value, dict) and "from" in value else value
@@ -283,7 +298,12 @@ def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], principa
         if fields[name].is_required()
         or value != to_jsonable_python(fields[name].get_default(call_default_factory=True))
     }
-    return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **principal}.items())])
+    return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **further}.items())])
+
+
+def _told_origin(spec: RunSpec) -> dict[str, Any]:
+    """What a run's name says of agents that are not fresh: which run they come from, by its variant."""
+    return {"agents_from": resolve(spec.agents_from).variant} if spec.agents_from else {}
 
 
 def _told_of_principal(spec: RunSpec, mechanism: Mechanism) -> dict[str, Any]:

@@ -48,6 +48,26 @@ def speed(id: str, settings: list[str], *, as_json: bool) -> str:
     )
 
 
+def training_speed(id: str, settings: list[str], *, as_json: bool) -> str:
+    """How fast PPO trains on the game `id`, and how many times faster than RLlib's own.
+
+    Raises UsageError for an unknown game or rule.
+    """
+    from ..learning.training import training
+
+    rules = parse_settings(settings)
+    rates = list(training(make(id, **rules)))
+    if as_json:
+        return json.dumps({"game": id, "rules": rules, "training": [rate._asdict() for rate in rates]}, indent=1)
+    body = [
+        ["x".join(map(str, rate.hidden)), rate.learner, str(rate.environments), f"{rate.steps_per_second:,.0f}",
+         f"{rate.times:.1f}"]
+        for rate in rates
+    ]  # fmt: skip
+    head = ["network", "PPO", "environments", "steps a second", "times RLlib's"]
+    return f"{id}, PPO from sampling to the last gradient step, one thread\n\n{columns([head, *body])}"
+
+
 def stepping(game: Game) -> dict[int, float]:
     """Environment steps a second, resets included, for each of `STEPPED`: the median of the rounds."""
     players = {B: _Player(game, B) for B in STEPPED}

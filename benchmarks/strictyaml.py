@@ -41,7 +41,8 @@ def parse(text: str, *, what: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        raise UsageError(f"{what} is not plain YAML{where}: {problem}") from None
+        quotes = "; put it in quotes" if "cannot start any token" in problem else ""
+        raise UsageError(f"{what} is not plain YAML{where}: {problem}{quotes}") from None
 
 
 def read(path: Path) -> Any:

@@ -55,10 +55,9 @@ class Viewer:
         return "the end" if self.at == self.last else f"paused, {pace}" if self.paused else pace
 
 
-def watch(title: str, frames: Iterator[Frame], last: int) -> None:
+def watch(window: Window, frames: Iterator[Frame], last: int) -> None:
     """Show an episode of `last` steps until the user closes it. Raises UsageError where there is no display."""
-    window, viewer, drawn = Window(title, NO_DISPLAY), Viewer(last), list[Frame]()
-    window.open()
+    viewer, drawn = Viewer(last), list[Frame]()
     try:
         while not viewer.done and not window.closed:
             while len(drawn) <= viewer.at:

@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..envs.config import UsageError
-from ..envs.core import Game, episode_keys, where
+from ..envs.core import Game, cut_short, episode_keys, uniform_array, where
 from .core import Decisions, Ledger, Mechanism, Transition
+
+LUCK = 1 << 41  # agents' draws stand at steps that no episode reaches, so they never meet the game's
 
 Principal = Callable[[Game, Any], Decisions]  # (game, state) -> decisions, with no memory of its own
 
@@ -28,8 +30,10 @@ class Seen(NamedTuple):
 
     observations: np.ndarray  # (B, N, *observation)
     terms: np.ndarray  # (B, N, K) float32
+    luck: np.ndarray | None = None  # (B, N) in [0, 1): the episode's own draws, for agents that act by chance
 
 
+Act = Callable[[Seen], np.ndarray]  # (B, N): what each agent does
 Value = Callable[[Seen], np.ndarray]  # (B, N): what each agent expects to earn from here on, discounted
 
 
@@ -117,7 +121,7 @@ class Loop:
         at_horizon = self.t >= self.game.horizon
         if not self.game.truncates:
             terminated = terminated | at_horizon
-        truncated = at_horizon & ~terminated
+        truncated = (at_horizon | cut_short(self.game, next_state)) & ~terminated
         transition = Transition(state, terms, actions, events, rewards, next_state, terminated, truncated)
         if self.mechanism.needs_values:
             transition = self._valued(transition)
@@ -158,7 +162,8 @@ class Loop:
     def _offer(self, state: Any, memory: Any) -> tuple[Any, Any, Seen]:
         decisions = self.principal(self.game, state) if self.principal and self.mechanism.asks(memory) else None
         terms, memory = self.mechanism.offer(memory, state, decisions)
-        return terms, memory, Seen(self.game.observe(state), self.mechanism.view(terms, self.B))
+        luck = uniform_array(self.keys[:, None], LUCK + self.t[:, None].astype(np.uint64), np.arange(self.N))
+        return terms, memory, Seen(self.game.observe(state), self.mechanism.view(terms, self.B), luck)
 
     def _keys(self) -> np.ndarray:
         return episode_keys(self.seed, self.stream, self.environment, self.episode)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import embedding
 
 from ..envs.core import Game
 
@@ -33,40 +34,59 @@ def shape_of(game: Game) -> Shape:
     return Shape(tuple(space.shape), game.classes, bool(pixels))
 
 
-class Encoder(nn.Module):
-    """Rows (n, prod(cells) + beside) to features (n, hidden[-1]).
+class Sight(nn.Module):
+    """Rows (n, prod(cells) + beside) to what is seen as numbers, and whatever stands beside it (n, width + beside).
 
-    `encoder` "mlp": every layer is dense. "conv": one convolution before them, over planes of numbers circular, as the
+    `encoder` "mlp": planes as they are. "conv": one convolution over them, over planes of numbers circular, as the
     torus of the Coin Game is (Ivanov et al. 2024, appendix), over classes and pixels plain, as a window on a map is.
     """
 
-    def __init__(self, shape: Shape, beside: int, encoder: str, hidden: Sequence[int]) -> None:
+    def __init__(self, shape: Shape, encoder: str) -> None:
         super().__init__()
         self.shape, self.flat = Shape(*shape), prod(shape[0])
-        self.classes: torch.Tensor
-        each = torch.arange(self.shape.classes).reshape(-1, *(1,) * len(self.shape.cells))
-        self.register_buffer("classes", each, persistent=False)
+        self.planes: torch.Tensor  # (classes, classes): looking a class up costs a tenth of comparing it with each
+        self.register_buffer("planes", torch.eye(self.shape.classes), persistent=False)
         self.convolution: nn.Module | None = None
-        width = self.flat * max(1, self.shape.classes)
+        self.width = self.flat * max(1, self.shape.classes)
         if encoder == "conv":
-            self.convolution, width = _convolution(self.shape)
-        layers: list[nn.Module] = []
-        for inputs, outputs in zip((width + beside, *hidden), hidden, strict=False):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-        self.dense = nn.Sequential(*layers)
-        self.width = hidden[-1]
+            self.convolution, self.width = _convolution(self.shape)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         if self.convolution is None and not self.shape.classes and not self.shape.pixels:
-            return self.dense(rows)
+            return rows
         seen = rows[:, : self.flat].reshape(-1, *self.shape.cells)
-        if self.shape.classes:  # (n, classes, rows, columns)
-            seen = (seen.unsqueeze(1) == self.classes).to(rows.dtype)
-        elif self.shape.pixels:  # (n, 3, rows, columns)
-            seen = seen.movedim(-1, 1) / 255
-        if self.convolution is not None:
-            seen = self.convolution(seen)
-        return self.dense(torch.cat([seen.flatten(1), rows[:, self.flat :]], dim=1))
+        if self.shape.classes:
+            seen = embedding(seen.long(), self.planes)  # (n, rows, columns, classes)
+        elif self.shape.pixels:
+            seen = seen / 255
+        if self.convolution is not None:  # (n, planes, rows, columns)
+            seen = self.convolution(seen.movedim(-1, 1) if self.shape.classes or self.shape.pixels else seen)
+        flat = seen.flatten(1)
+        return flat if rows.shape[1] == self.flat else torch.cat([flat, rows[:, self.flat :]], dim=1)
+
+
+class Tower(nn.Sequential):
+    """Dense layers: features (n, inputs) to features (n, width)."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int]) -> None:
+        layers: list[nn.Module] = []
+        for before, after in zip((inputs, *hidden), hidden, strict=False):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        super().__init__(*layers)
+        self.width = hidden[-1]
+
+
+class Encoder(nn.Module):
+    """Rows (n, prod(cells) + beside) to features (n, hidden[-1])."""
+
+    def __init__(self, shape: Shape, beside: int, encoder: str, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.sight = Sight(shape, encoder)
+        self.dense = Tower(self.sight.width + beside, hidden)
+        self.width = self.dense.width
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.dense(self.sight(rows))
 
 
 def _convolution(shape: Shape) -> tuple[nn.Module, int]:
@@ -104,22 +124,28 @@ class QNetwork(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Rows (n, D) to action logits (n, A) and values (n,), with an encoder for each."""
+    """Rows (n, D) to action logits (n, A) and values (n,), with dense layers for each behind one sight."""
 
     def __init__(self, shape: Shape, beside: int, actions: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.policy_encoder = Encoder(shape, beside, encoder, hidden)
-        self.value_encoder = Encoder(shape, beside, encoder, hidden)
-        self.policy = nn.Linear(self.policy_encoder.width, actions)
-        self.value = nn.Linear(self.value_encoder.width, 1)
+        self.sight = Sight(shape, encoder)
+        self.policy_tower = Tower(self.sight.width + beside, hidden)
+        self.value_tower = Tower(self.sight.width + beside, hidden)
+        self.policy = nn.Linear(self.policy_tower.width, actions)
+        self.value = nn.Linear(self.value_tower.width, 1)
         nn.init.normal_(self.policy.weight, std=0.01)  # near-uniform at the start (Andrychowicz et al. 2021)
         nn.init.zeros_(self.policy.bias)
 
-    def logits(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.policy(self.policy_encoder(rows))
+    def logits_of(self, seen: torch.Tensor) -> torch.Tensor:
+        """(n, A) of what the sight gave."""
+        return self.policy(self.policy_tower(seen))
+
+    def values_of(self, seen: torch.Tensor) -> torch.Tensor:
+        """(n,) of what the sight gave."""
+        return self.value(self.value_tower(seen)).squeeze(-1)
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.value(self.value_encoder(rows)).squeeze(-1)
+        return self.values_of(self.sight(rows))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.logits(rows)
+        return self.logits_of(self.sight(rows))

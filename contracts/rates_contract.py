@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from ..envs.config import configuration
+from ..envs.config import UsageError, configuration
 from .core import Decisions, Ledger, Mechanism, Transition, nothing
 
 MARKS = 8  # of a rate's thermometer: one number among the hundreds of a map's cells would be long in being noticed
@@ -50,6 +50,14 @@ class RatesContract(Mechanism):
     """The highest rate that the principal can offer, in reward."""
     cap: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
     """The most that is paid in an episode, to all agents together; none unless given."""
+
+    def check_principal(self) -> None:
+        """Raise UsageError for a game without a verifiable fact."""
+        if not self.game.verifiable:
+            raise UsageError(
+                f"a contract of rates pays on verifiable facts, and {type(self.game).__name__} names none; choose a "
+                "game that does, or principal-dqn, which pays for following"
+            )
 
     @property
     def terms_size(self) -> int:  # type: ignore[override]

@@ -42,7 +42,7 @@ class RatesNetwork(nn.Module):
 
     def logits(self, rows: torch.Tensor) -> torch.Tensor:
         """(n, heads * rungs) of rows (n, D + BESIDE) or, without what stands beside, (n, D)."""
-        return self.policy(self.policy_encoder(rows[:, : self.policy_encoder.flat]))
+        return self.policy(self.policy_encoder(rows[:, : self.policy_encoder.sight.flat]))
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:
         """(n,) of rows (n, D + BESIDE)."""

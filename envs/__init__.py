@@ -1,35 +1,33 @@
 """The dilemmas: rules as pure functions over arrays, one file each, and this registry of them.
 
-Adding a game is one file with a configuration class and its presets, and one line in `FAMILIES`.
+Adding a game is one file with a configuration class and its presets, and one line in `OWN`.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from .config import UsageError, configure, nearest
-from .core import Game
+from .core import Game, lacking
+from .registry import OUTSIDE, Registry
 
-FAMILIES: dict[str, str] = {
+OWN: dict[str, str] = {
     # family: module:class, imported only when a game of the family is made
-    "coin_game": "coin_game:CoinGame",
-    "cleanup": "cleanup:Cleanup",
-    "cleanup_features": "cleanup_features:CleanupFeatures",
-    "harvest": "harvest:Harvest",
-    "matrix": "matrix_games:MatrixGame",
-    "public_goods": "matrix_games:PublicGoods",
-    "escape_room": "escape_room:EscapeRoom",
-    "tree": "tree:Tree",
+    "coin_game": ".coin_game:CoinGame",
+    "cleanup": ".cleanup:Cleanup",
+    "cleanup_features": ".cleanup_features:CleanupFeatures",
+    "harvest": ".harvest:Harvest",
+    "matrix": ".matrix_games:MatrixGame",
+    "public_goods": ".matrix_games:PublicGoods",
+    "escape_room": ".escape_room:EscapeRoom",
+    "tree": ".tree:Tree",
 }
+FAMILIES = Registry("game family", "paymaster.games", __package__, OWN, lacking)
 
 
 def family(name: str) -> type[Any]:
     """The class of a family of games; its `presets` map each preset to its rules."""
-    if name not in FAMILIES:
-        raise UsageError(nearest("game family", name, FAMILIES))
-    module, cls = FAMILIES[name].split(":")
-    return getattr(import_module(f".{module}", __package__), cls)
+    return FAMILIES.get_or_tell(name)
 
 
 def games() -> list[str]:
@@ -44,5 +42,5 @@ def make(id: str, **rules: Any) -> Game:
     """
     name, _, preset = id.partition("/")
     if name not in FAMILIES or preset not in family(name).presets:
-        raise UsageError(nearest("game", id, games()))
+        raise UsageError(f"{nearest('game', id, games())} {OUTSIDE}")
     return configure(family(name), {**family(name).presets[preset], **rules}, what=f"game {id}")

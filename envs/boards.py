@@ -45,7 +45,7 @@ TILES: dict[str, RGB] = {
 FADED: RGB = (196, 197, 200)
 CHOSEN: RGB = (255, 238, 176)
 
-FLAT = ("waste", "apple", "beam-clean", "beam-fire")  # what lies flat in its cell, from below to above
+FLAT = ("beam-clean", "beam-fire", "waste", "apple")  # what lies flat in its cell, from below to above
 STANDING = ("coin", "agent")  # what shares a cell side by side
 CROWD = 2  # agents that are told apart by their colours alone; more bear their numbers
 

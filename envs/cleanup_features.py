@@ -160,7 +160,7 @@ class CleanupFeatures:
 
     @property
     def verifiable(self) -> tuple[str, ...]:
-        return ("cleaned", "ate")
+        return ("cleaned",)
 
     # The rules
 
@@ -205,8 +205,8 @@ class CleanupFeatures:
         return self.rewards(events).sum(axis=1)
 
     def facts(self, events: Events) -> np.ndarray:
-        """(B, N, 2): cells cleaned, and apples eaten."""
-        return np.stack([events.cleaned, events.ate], axis=-1).astype(np.float32)
+        """(B, N, 1): cells cleaned."""
+        return events.cleaned[..., None].astype(np.float32)
 
     def terminated(self, state: State) -> np.ndarray:
         return np.zeros(state.t.shape, np.bool_)

@@ -27,6 +27,11 @@ def configuration(cls: type[T]) -> type[T]:
     return pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)  # type: ignore[return-value]
 
 
+def made_by_configuration(cls: Any) -> bool:
+    """Whether `cls` is a class that itself, and not only one above it, was made by `configuration`."""
+    return isinstance(cls, type) and "__pydantic_fields__" in vars(cls)
+
+
 def configure(cls: type[T], values: Mapping[str, Any], *, what: str) -> T:
     """`cls(**values)`, with every fault told as the value got and the values allowed.
 
@@ -57,6 +62,9 @@ def plain(config: Any) -> dict[str, Any]:
 
 def _fault(fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
-    message = fault["msg"].removeprefix("Value error, ")
-    got = "" if fault["type"] == "value_error" and not where else f" (got {fault['input']!r})"
-    return f"{where + ': ' if where else ''}{message[0].lower() + message[1:]}{got}"
+    message, got = fault["msg"].replace("a valid tuple", "a list"), f" (got {fault['input']!r})"
+    if fault["type"] == "value_error":  # ours: it begins as it should
+        message, got = message.removeprefix("Value error, "), got if where else ""
+    else:
+        message = message[0].lower() + message[1:]
+    return f"{where + ': ' if where else ''}{message}{got}"

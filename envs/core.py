@@ -14,8 +14,12 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 import gymnasium as gym
 import numba
 import numpy as np
+from numba.core import event
 
-from .config import UsageError
+from .compiling import Announcer
+from .config import UsageError, made_by_configuration
+
+event.register("numba:compile", Announcer())
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's increment (Steele, Lea and Flood 2014)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -145,6 +149,21 @@ class Game(Protocol[State, Events]):
         """What a renderer draws of environment `index`."""
 
 
+MEMBERS = [name for name in {**vars(Game), **Game.__annotations__} if not name.startswith("_")]
+
+
+def lacking(cls: Any) -> str:
+    """What keeps a class from being a family of games; empty for nothing."""
+    if not made_by_configuration(cls):
+        return "is no class whose rules are checked: put @configuration above it"
+    missing = [name for name in MEMBERS if not hasattr(cls, name) and name not in cls.__pydantic_fields__]
+    if missing:
+        return f"has no {', '.join(missing)}, which a Game has"
+    if not (isinstance(cls.presets, dict) and cls.presets):
+        return "has no preset: presets maps the name of each to the rules that it changes"
+    return ""
+
+
 class WithoutChance:
     """What the table of the exact solver asks of a game in which nothing is drawn."""
 
@@ -180,6 +199,11 @@ def hides_actions(game: Any) -> bool:
     return bool(getattr(game, "hidden_actions", False))
 
 
+def cut_short(game: Any, state: Any) -> np.ndarray | bool:
+    """(B,) bool: where a game cuts an episode before the horizon, as one does that has a method `truncated`."""
+    return game.truncated(state) if hasattr(game, "truncated") else False
+
+
 def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -> np.ndarray:
     """`actions` of a game whose `action_names` are `names`. Raises UsageError unless they are integers that name one.
 
@@ -187,12 +211,21 @@ def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -
     """
     if actions.shape != shape or actions.dtype.kind not in "iu":
         raise UsageError(f"actions are {actions.dtype} of shape {actions.shape}; integers of shape {shape} are needed")
-    if actions.size and not 0 <= actions.min() <= actions.max() < len(names):
+    if not _all_below(actions, len(names)):
         raise UsageError(
             f"actions from {actions.min()} to {actions.max()} were played; "
             f"0 to {len(names) - 1} are allowed ({', '.join(names)})"
         )
     return actions
+
+
+@numba.njit(cache=True)
+def _all_below(actions: np.ndarray, count: int) -> bool:
+    """Whether all `actions` (B, N) are from 0 to `count - 1`; for few of them faster than numpy's reductions."""
+    allowed = True
+    for action in actions.flat:
+        allowed &= 0 <= action < count
+    return allowed
 
 
 def told_apart(seen: np.ndarray) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,9 +68,9 @@ class Window:
         Without `seconds` it waits for as long as it takes.
         """
         pygame = import_pygame()
-        until = None if seconds is None else pygame.time.get_ticks() + max(1, round(1000 * seconds))
+        until = None if seconds is None else time.monotonic() + seconds  # pygame's own clock stands until pygame.init
         while not self.closed:
-            left = 0 if until is None else until - pygame.time.get_ticks()
+            left = 0 if until is None else math.ceil(1000 * (until - time.monotonic()))
             if until is not None and left <= 0:
                 return None
             event = pygame.event.wait(left)  # 0 is without end

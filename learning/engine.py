@@ -18,6 +18,7 @@ from ray.util.debug import log_once
 from safetensors.numpy import load_file, save_file
 
 from ..contracts.loop import Episodes
+from .memory import keep_large_blocks
 from .runner import ArrayEnvRunner, Rollout, Task
 from .settings import Resources
 
@@ -84,6 +85,10 @@ class ArrayAlgorithm(Algorithm):
         for name, value in load_file(Path(checkpoint_dir) / WEIGHTS).items():
             module_id, _, key = name.partition("/")
             weights.setdefault(module_id, {})[key] = value
+        self.go_on_from(weights)
+
+    def go_on_from(self, weights: dict[str, dict[str, np.ndarray]]) -> None:
+        """Give the modules, here and at the runners, the states that `weights()` gave."""
         self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: weights}})
         self._send_weights(self.env_runner_group.num_remote_env_runners() > 0)
 
@@ -126,6 +131,7 @@ def configured(
     """`config` for a task: array runners, a module for each player, a rate that falls from `lr[0]` to `lr[1]`."""
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    keep_large_blocks()
     for kind in config.algo_class.mro():
         log_once(f"{kind.__name__}_on_new_api_stack")  # RLlib would tell every user of it
     there = ray.cluster_resources()

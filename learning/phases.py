@@ -12,7 +12,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ..contracts.core import Mechanism
 from ..contracts.equilibrium import solve
 from ..contracts.exact_principal import ExactPrincipal
-from ..contracts.loop import Episodes, Loop, Principal
+from ..contracts.loop import Act, Episodes, Loop, Principal
 from ..contracts.networks import shape_of
 from ..contracts.outcome_contract import OutcomeContract
 from ..contracts.outcome_dqn import OutcomePrincipal, check
@@ -20,6 +20,7 @@ from ..contracts.principal_dqn import FollowedContract, TrainedPrincipal
 from ..contracts.rates_contract import RatesContract
 from ..contracts.rates_principal import RatesPrincipal, world_shape
 from ..contracts.tabulate import tabulate
+from ..envs.config import UsageError
 from ..envs.core import Game
 from .dqn import QModule, dqn_config
 from .engine import ALONE, ArrayAlgorithm, configured
@@ -100,17 +101,24 @@ def train_agents(
     seed: int,
     steps: int,
     resources: Resources = ALONE,
+    begin: Policy | None = None,
 ) -> Phase:
-    """Fresh agents learn for `steps` environment steps under a mechanism; the result is their `Policy`.
+    """Agents learn for `steps` environment steps under a mechanism; the result is their `Policy`.
 
-    Agents that learn nothing take no steps.
+    They are fresh, or begin with the networks of the policy `begin`; what else there is to learning, optimisers, replay
+    and schedules, is fresh either way. Agents that learn nothing take no steps. Raises UsageError where `begin` has
+    other networks than theirs.
     """
     if isinstance(settings, FollowSettings | BestResponseSettings):
         return NoPhase(untrained(game, mechanism, principal, settings))
     config = agents_config(game, mechanism, principal, settings, seed=seed, steps=steps, resources=resources)
     kind = "q" if isinstance(settings, DQNSettings) else "actor-critic"
     players, network = _players(game, settings.policies), _network(game, mechanism, settings)
-    return Phase(config.build_algo(), steps, lambda algorithm: _policy(algorithm, kind, players, network))
+    policy = Policy(kind, players, network, settings.play if isinstance(settings, PPOSettings) else "greedy")
+    algorithm = config.build_algo()
+    if begin is not None:
+        algorithm.go_on_from(_begun(algorithm.weights(), begin))
+    return Phase(algorithm, steps, lambda algorithm: _learned(algorithm, policy))
 
 
 def agents_config(
@@ -218,9 +226,9 @@ def _train_rates(
 
 
 def evaluate(
-    game: Game, mechanism: Mechanism, principal: Principal | None, policy: Policy, *, seed: int, episodes: int = 1024
+    game: Game, mechanism: Mechanism, principal: Principal | None, policy: Act, *, seed: int, episodes: int = 1024
 ) -> Episodes:
-    """Greedy play of `episodes` episodes on keys that no training saw."""
+    """Play of `episodes` episodes on keys that no training saw."""
     value = getattr(policy, "values", None)
     loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
     finished: Episodes | None = None
@@ -253,13 +261,27 @@ def _averaged(algorithm: ArrayAlgorithm, principal: P) -> P:
     return principal
 
 
-def _policy(
-    algorithm: ArrayAlgorithm, kind: str, players: dict[str, tuple[int, ...]], network: dict[str, Any]
-) -> Policy:
-    policy = Policy(kind, players, network)
+def _learned(algorithm: ArrayAlgorithm, policy: Policy) -> Policy:
+    """`policy` with the networks as they are now."""
     for name, state in algorithm.weights().items():
         policy.networks[name].load_state_dict(_tensors(state, "net."))
     return policy
+
+
+def _begun(weights: dict[str, Any], begin: Policy) -> dict[str, Any]:
+    """The modules' states with every network, averages too, as in `begin`."""
+    given = {name: begin.networks[name].state_dict() for name in begin.networks}
+    begun: dict[str, Any] = {name: {} for name in weights}
+    for name, state in weights.items():
+        for key, value in state.items():
+            tensor = given.get(name, {}).get(key.partition(".")[2])
+            if tensor is None or tensor.shape != value.shape:
+                raise UsageError(
+                    f"agents cannot begin with a policy of other networks than theirs: {name} has no {key} of shape "
+                    f"{tuple(value.shape)} there; give both the same game, algorithm, policies, encoder and hidden"
+                )
+            begun[name][key] = tensor.numpy()
+    return begun
 
 
 def _tensors(state: dict[str, Any], prefix: str) -> dict[str, torch.Tensor]:

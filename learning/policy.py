@@ -14,21 +14,28 @@ from safetensors.torch import load_file, save_file
 from ..contracts.loop import Seen
 from ..contracts.networks import ActorCritic, QNetwork
 from .rows import rows
+from .settings import Play
 from .untrained import FollowPolicy, TablePolicy
 
 NETWORKS: dict[str, type[QNetwork] | type[ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
 
 
 class Policy:
-    """Greedy play of every agent, each by the network of the module that plays it."""
+    """Play of every agent by the network of its module: greedy, or drawn from an actor's chances."""
 
-    def __init__(self, kind: str, players: dict[str, tuple[int, ...]], network: dict[str, Any]) -> None:
-        self.kind, self.players, self.network = kind, players, network
+    def __init__(
+        self, kind: str, players: dict[str, tuple[int, ...]], network: dict[str, Any], play: Play = "greedy"
+    ) -> None:
+        self.kind, self.players, self.network, self.play = kind, players, network, play
         self.networks = torch.nn.ModuleDict({name: NETWORKS[kind](**network) for name in players})
 
     def __call__(self, seen: Seen) -> np.ndarray:
-        """The agents' greedy actions (B, N)."""
-        return self._each(seen, lambda network, part: network(part).argmax(dim=-1), np.int64)
+        """The agents' actions (B, N)."""
+        if self.play == "greedy":
+            return self._each(seen, lambda network, part: network(part).argmax(dim=-1), np.int64)
+        assert seen.luck is not None, "agents that draw their actions need the episode's draws"
+        below = self._each(seen, lambda network, part: network(part).softmax(dim=-1).cumsum(dim=-1), np.float32)
+        return np.minimum((below <= seen.luck[..., None]).sum(axis=-1), below.shape[-1] - 1)
 
     def values(self, seen: Seen) -> np.ndarray:
         """What each agent expects to earn from here on (B, N) float32, discounted: its critic's word, or its best Q."""
@@ -37,19 +44,21 @@ class Policy:
         return self._each(seen, lambda network, part: network.values(part), np.float32)
 
     def _each(self, seen: Seen, told: Callable[[Any, torch.Tensor], torch.Tensor], dtype: type) -> np.ndarray:
-        """(B, N): what the network of each agent tells of its rows."""
+        """(B, N, ...): what the network of each agent tells of its rows."""
         flat = rows(seen)
-        found: np.ndarray = np.empty(flat.shape[:2], dtype)
+        found: dict[int, np.ndarray] = {}
         with torch.no_grad():
             for name, players in self.players.items():
                 part = torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))
-                found[:, players] = told(self.networks[name], part).numpy().reshape(len(flat), -1)
-        return found
+                whole: np.ndarray = told(self.networks[name], part).numpy().astype(dtype, copy=False)
+                whole = whole.reshape(len(flat), len(players), *whole.shape[1:])
+                found |= {player: whole[:, index] for index, player in enumerate(players)}
+        return np.stack([found[player] for player in sorted(found)], axis=1)
 
     def save(self, prefix: Path) -> None:
         """Write `prefix`.safetensors and `prefix`.json."""
         save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
-        about = {"kind": self.kind, "players": self.players, "network": self.network}
+        about = {"kind": self.kind, "players": self.players, "network": self.network, "play": self.play}
         prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
 
     @classmethod
@@ -57,7 +66,7 @@ class Policy:
         """The policy that `save` wrote. Nothing in its files is run."""
         about = json.loads(prefix.with_suffix(".json").read_text())
         players = {name: tuple(indices) for name, indices in about["players"].items()}
-        policy = cls(about["kind"], players, about["network"])
+        policy = cls(about["kind"], players, about["network"], about.get("play", "greedy"))
         policy.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
         return policy
 

@@ -29,10 +29,10 @@ class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
         self.net = ActorCritic(**self.model_config["network"])
 
     def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
-        return self.net.values(batch[Columns.OBS])
+        return self.net.values_of(self.net.sight(batch[Columns.OBS]) if embeddings is None else embeddings)
 
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        logits = self.net.logits(batch[Columns.OBS])
+        logits = self.net(batch[Columns.OBS])
         logp = logits.log_softmax(dim=-1)
         actions = torch.multinomial(logp.exp(), 1)
         return {
@@ -42,7 +42,8 @@ class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
         }
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        return {Columns.ACTION_DIST_INPUTS: self.net.logits(batch[Columns.OBS])}
+        seen = self.net.sight(batch[Columns.OBS])
+        return {Columns.EMBEDDINGS: seen, Columns.ACTION_DIST_INPUTS: self.net.logits_of(seen)}
 
 
 class ValuedRunner(ArrayEnvRunner):

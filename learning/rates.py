@@ -7,8 +7,8 @@ sum_t (welfare_t - alpha payments_t) / N.
 What is open in multi-agent PPO with a principal, and what is done here:
 - The horizon ends the principal's episode: its objective is that of an episode, so nothing is bootstrapped there, and
   its critic is told the clock. Agents bootstrap where their game truncates, as everywhere.
-- It learns more slowly: from whole episodes, of many decisions at a time, in a learner's call of its own; and not at
-  all while agents have yet to learn to answer: before they do, paying only costs.
+- It learns more slowly: from many decisions at a time, each with its whole interval, in a learner's call of its own;
+  and not at all while agents have yet to learn to answer: before they do, paying only costs.
 - Its agents begin anew several times, in generations. Agents that cleaned for a wage go on for less out of habit: a
   principal that knows no others lowers its rates to what fresh agents would not answer.
 - It offers all agents the same rates unless told otherwise. Rates of its own for what an agent never does cost nothing
@@ -158,7 +158,7 @@ def interval_advantages(
 
 
 class RatesPPO(ArrayPPO):
-    """PPO of the agents, and of their principal once whole episodes with enough of its decisions have gathered."""
+    """PPO of the agents, and of their principal once it has made decisions enough, with their whole intervals."""
 
     def setup(self, config: Any) -> None:
         self._gathered: dict[str, np.ndarray] = {}  # (T, B, ...), steps that the principal has yet to learn from
@@ -178,14 +178,13 @@ class RatesPPO(ArrayPPO):
         self._gather(rollouts)
         if not self._gathered:
             return told
-        T, B = self._gathered[DUE].shape
-        horizon, contract = self.task.game.horizon, self.task.mechanism
-        assert isinstance(contract, RatesContract)
-        decisions = B * -(-horizon // contract.every)  # of an episode in every environment
-        whole = horizon * -(-self.plan["batch"] // decisions)
-        if whole < T:  # one step more, of which the value is bootstrapped where an episode goes on
-            told |= self._learn_rates(whole)
-            self._gathered = {name: column[whole:] for name, column in self._gathered.items()}
+        due = self._gathered[DUE]
+        before = due.sum(axis=1).cumsum() - due.sum(axis=1)  # decisions before each step
+        enough = (before >= self.plan["batch"]) & due[:, 0]  # cut where one interval ends and the next one begins
+        if enough.any():
+            cut = int(enough.argmax())
+            told |= self._learn_rates(cut)
+            self._gathered = {name: column[cut:] for name, column in self._gathered.items()}
         return told
 
     def _begin_anew(self) -> None:
@@ -203,16 +202,16 @@ class RatesPPO(ArrayPPO):
         if begins.any():
             self._gathered = {name: column[begins.argmax() :] for name, column in new.items()}
 
-    def _learn_rates(self, whole: int) -> dict[str, float]:
-        """One update of the principal from the first `whole` steps that have gathered."""
-        kept = {name: column[:whole] for name, column in self._gathered.items()}
+    def _learn_rates(self, cut: int) -> dict[str, float]:
+        """One update of the principal from the first `cut` steps that have gathered, bootstrapped from the next one."""
+        kept = {name: column[:cut] for name, column in self._gathered.items()}
         due, network = kept[DUE], self.env_runner.module[MODULE].net
         rows = _rows(kept[WORLD][due], kept[CLOCK][due])
         values = np.zeros(due.shape, np.float32)
         with torch.no_grad():
             logits = network.logits(rows)
             values[due] = network.values(rows).numpy()
-            last = network.values(_rows(self._gathered[WORLD][whole], self._gathered[CLOCK][whole])).numpy()
+            last = network.values(_rows(self._gathered[WORLD][cut], self._gathered[CLOCK][cut])).numpy()
         advantage = interval_advantages(
             kept[REWARD], values, last, due, kept[ENDED], self.plan["discount"], self.plan["gae_lambda"]
         )[due]
@@ -222,7 +221,7 @@ class RatesPPO(ArrayPPO):
             Postprocessing.ADVANTAGES: (advantage - advantage.mean()) / max(1e-4, advantage.std()),
             Postprocessing.VALUE_TARGETS: advantage + values[due],
         }  # fmt: skip
-        results = self.update(minibatch_batch({MODULE: columns}, whole * due.shape[1]))
+        results = self.update(minibatch_batch({MODULE: columns}, cut * due.shape[1]))
         return {
             f"{MODULE}/{key}": float(results[0][MODULE][key].peek()) for key in ("policy_loss", "vf_loss", "entropy")
         }

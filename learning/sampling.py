@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import ray
@@ -70,16 +70,19 @@ def _array(game: Game, B: int) -> Any:
 
 
 def _stock(game: Game) -> Any:
+    return stock_config(game, PPOSettings().hidden, STOCK_ENVIRONMENTS).build_algo().env_runner
+
+
+def stock_config(game: Game, hidden: Sequence[int], environments: int) -> PPOConfig:
+    """RLlib's own PPO of the selfish agents of a game, which share one policy, in the process that builds it."""
     tune.register_env("paymaster-stock", lambda _: rllib_env(game))
-    hidden = list(PPOSettings().hidden)
-    config = (
+    return (
         PPOConfig()
         .environment("paymaster-stock")
-        .env_runners(num_env_runners=0, num_envs_per_env_runner=STOCK_ENVIRONMENTS)
+        .env_runners(num_env_runners=0, num_envs_per_env_runner=environments)
         .multi_agent(policies={"agents"}, policy_mapping_fn=lambda *_: "agents")
         .rl_module(
-            model_config=DefaultModelConfig(fcnet_hiddens=hidden, fcnet_activation="relu", vf_share_layers=False)
+            model_config=DefaultModelConfig(fcnet_hiddens=list(hidden), fcnet_activation="relu", vf_share_layers=False)
         )
         .debugging(seed=0, log_level="ERROR")
     )
-    return config.build_algo().env_runner

@@ -9,6 +9,7 @@ from pydantic import Field
 from ..envs.config import UsageError, configuration
 
 Encoder = Literal["mlp", "conv"]
+Play = Literal["greedy", "sampled"]
 
 
 @configuration
@@ -81,6 +82,8 @@ class PPOSettings:
     """Passes over each rollout."""
     minibatches: int = Field(default=4, ge=1)
     """Gradient steps in a pass."""
+    play: Play = "greedy"
+    """What evaluated agents do. greedy: what is likeliest; sampled: draw, as they did while they learned."""
 
 
 @configuration
@@ -222,7 +225,7 @@ class RatesSettings:
     wait: float = Field(default=0.4, ge=0.0, lt=1.0)
     """The share of each generation in which the principal stands still, while the agents learn to answer its rates."""
     batch: int = Field(default=128, ge=1)
-    """Decisions in one update of the principal, at least; it learns from whole episodes, so more slowly than agents."""
+    """Decisions in one update of the principal, at least: it learns more slowly than the agents do."""
     agents: PPOSettings = Field(default_factory=PPOSettings)
     """Of the agents beside it, and of how many environments, epochs and minibatches there are for both."""
 

@@ -84,6 +84,17 @@ def test_a_failure_takes_along_those_that_need_it_and_no_other(
     assert next(event.progress for event in events if event.kind == "progressed") == ("validate", 1, 2, 3.0, 4.0)
 
 
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=needs_two)])
+def test_what_is_needed_and_was_made_before_is_not_waited_for(
+    workers: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if workers > 1:
+        request.getfixturevalue("two_workers")
+    for event in run_all([job("b", "a"), job("c", "b", "a")], tmp_path, pretend, workers=workers):
+        assert event.kind in ("started", "progressed", "finished")
+    assert (tmp_path / "c").exists()
+
+
 @needs_two
 def test_a_lost_worker_costs_its_run_one_retry_and_nothing_else(two_workers: int, tmp_path: Path) -> None:
     wanted = [job("lost"), job("dying"), job("a"), job("b", "lost")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from paymaster import benchmarks
 
 ROOT = Path(benchmarks.__file__).resolve().parent.parent
 README = ROOT / "README.md"
+NOTEBOOK = ROOT / "docs" / "your-first-contract.ipynb"
 HEAVY = ("ray", "torch", "pandas", "matplotlib", "pygame")
 
 
@@ -47,7 +50,7 @@ def test_the_readme_shows_a_suite_that_runs(tmp_path: Path) -> None:
 @pytest.mark.skipif(not README.exists(), reason="needs the checkout")
 def test_the_readme_shows_pettingzoo_environments() -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    (shown,) = (block for block in blocks if "pettingzoo" in block)
+    (shown,) = (block for block in blocks if "from pettingzoo import make" in block)
     namespace: dict[str, object] = {}
     exec(compile(shown, "README.md", "exec"), namespace)
     assert {"game", "paid", "run_by_you"} <= set(namespace)
@@ -65,3 +68,13 @@ def test_the_readme_shows_code_that_trains(about: str, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shown.py").write_text(shown)
     subprocess.run([sys.executable, "shown.py"], check=True, timeout=580)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not NOTEBOOK.exists(), reason="needs the checkout")
+def test_the_notebook_runs_and_its_contract_works(tmp_path: Path) -> None:
+    cells = json.loads(NOTEBOOK.read_text())["cells"]
+    code = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    (tmp_path / "notebook.py").write_text(code + "\n\nassert fined.welfare > 0.9 * optimum > selfish.welfare\n")
+    environment = {**os.environ, "MPLBACKEND": "agg"}
+    subprocess.run([sys.executable, "notebook.py"], cwd=tmp_path, env=environment, check=True, timeout=580)

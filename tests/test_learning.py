@@ -143,6 +143,40 @@ def test_a_checkpoint_is_tensors_and_brings_the_weights_back(tmp_path: Path) -> 
             np.testing.assert_array_equal(value, wanted[name])
 
 
+@pytest.mark.parametrize("settings", [DQN, PPO], ids=["dqn", "ppo"])
+def test_agents_begin_with_the_networks_of_others(settings: Any) -> None:
+    game = make("coin_game/ivanov-3x3")
+    selfish, joint = (make_mechanism(id, game) for id in ("selfish", "joint"))
+    with train_agents(game, selfish, None, settings, seed=0, steps=128) as phase:
+        for _ in phase:
+            pass
+        policy = phase.result()
+    with train_agents(game, joint, None, settings, seed=1, steps=128, begin=policy) as phase:
+        wanted = policy.networks["agents"].state_dict()
+        begun = phase.algorithm.weights()["agents"]
+        assert len(begun) == len(wanted) * (2 if settings is DQN else 1)  # averages too
+        for name, value in begun.items():
+            np.testing.assert_array_equal(value, wanted[name.partition(".")[2]].numpy())
+        for name, value in weights_of(phase.algorithm.env_runner).items():
+            np.testing.assert_array_equal(value, begun[name])
+        for _ in phase:
+            pass
+        learned_on = phase.result()
+    assert any(
+        not torch.equal(one, other)
+        for one, other in zip(learned_on.networks.parameters(), policy.networks.parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("changed", [{"hidden": (8,)}, {"policies": "separate"}])
+def test_agents_cannot_begin_with_other_networks(changed: dict[str, Any]) -> None:
+    _, policy = learned(PPO)
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    settings = PPOSettings(**{**SMALL, **changed})
+    with pytest.raises(UsageError, match="other networks than theirs"):
+        train_agents(game, make_mechanism("selfish", game), None, settings, seed=0, steps=128, begin=policy)
+
+
 def test_a_budget_below_the_warm_up_still_learns() -> None:
     game = make("coin_game/ivanov-3x3")
     settings = DQNSettings(**SMALL, batch=16, replay=1000, warm_up=5000)
@@ -239,3 +273,26 @@ def test_a_team_learns_what_the_coin_game_is_worth(settings: Any) -> None:
     game = make("coin_game/ivanov-3x3", observation="egocentric")
     found = evaluate(game, make_mechanism("joint", game), None, policy, seed=3)
     assert found.returns.sum(axis=1).mean() > 13.0  # of 13.90, the optimum
+
+
+def test_sampled_play_draws_each_action_with_its_chance_from_the_episodes_own_draws(tmp_path: Path) -> None:
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    mechanism = make_mechanism("selfish", game)
+    _, greedy = learned(PPOSettings(environments=8, fragment=8), mechanism="selfish")
+    drawing = Policy(greedy.kind, greedy.players, greedy.network, play="sampled")
+    drawing.networks.load_state_dict(greedy.networks.state_dict())
+    drawing.save(tmp_path / "policy")
+    many, few = (Loop(game, mechanism, B, seed=3) for B in (4096, 5))
+    again = Policy.load(tmp_path / "policy")
+    for _ in range(3):
+        actions = drawing(many.seen)
+        chosen = again(few.seen)
+        np.testing.assert_array_equal(chosen, actions[:5])  # whoever plays beside
+        many.step(actions)
+        few.step(chosen)
+    rows = torch.from_numpy(many.seen.observations.reshape(4096 * 2, -1).astype(np.float32))
+    with torch.no_grad():
+        chances = drawing.networks["agents"](rows).softmax(dim=-1).numpy().mean(axis=0)
+    shares = np.bincount(drawing(many.seen).ravel(), minlength=len(chances)) / len(rows)
+    np.testing.assert_allclose(shares, chances, atol=0.03)
+    assert not np.array_equal(drawing(many.seen), greedy(many.seen))

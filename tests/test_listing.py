@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import numpy as np
 import pytest
 
-from paymaster import UsageError, make
+from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS
 from paymaster.benchmarks.listing import listing, why_not, written
 from paymaster.benchmarks.spec import RunSpec, resolve
+from paymaster.contracts.core import Decisions, Mechanism
+from paymaster.contracts.loop import Loop
 from paymaster.envs import FAMILIES, family, games
+from paymaster.envs.core import Game
 
 LISTED = listing(["mechanisms"])
 NOT_FOR = {item["id"]: item.get("not_for", {}) for item in LISTED["mechanisms"]}
@@ -21,6 +26,39 @@ def test_every_mechanism_says_for_every_game_whether_it_is_for_it() -> None:
     for id, reasons in NOT_FOR.items():
         assert reasons.keys() < set(games()), f"{id} is for no game at all"
         assert all(reasons.values())
+
+
+@pytest.mark.parametrize("id", MECHANISMS)
+def test_every_game_is_played_under_the_mechanism_or_refused_for_the_reason_listed(id: str) -> None:
+    for name in games():
+        game = make(name)
+        if name not in NOT_FOR[id]:
+            play(game, make_mechanism(id, game), steps=3)
+            continue
+        with pytest.raises(UsageError) as told:
+            make_mechanism(id, game).check_principal()
+        assert str(told.value).removeprefix(f"mechanism {id}: ") == NOT_FOR[id][name]
+
+
+def play(game: Game, mechanism: Mechanism, steps: int) -> None:
+    """At random, under a principal who recommends the first action and promises 1 wherever it may."""
+    B, N, played = 2, len(game.agents), mechanism.played
+
+    def principal(_: Game, state: Any) -> Decisions:
+        return Decisions(np.zeros((B, N), np.int64), np.ones((B, *mechanism.promised_shape), np.float32))
+
+    loop = Loop(
+        played, mechanism, B, seed=0, principal=principal if mechanism.principal else None,
+        value=lambda seen: seen.observations.reshape(B, N, -1).mean(axis=-1),
+    )  # fmt: skip
+    draws = np.random.default_rng(0)
+    for _ in range(steps):
+        step = loop.step(draws.integers(len(played.action_names), size=(B, N)))
+        assert step.earned.shape == step.ledger.payments.shape == (B, N)
+        assert np.isfinite(step.earned).all()
+        assert (step.ledger.payments >= 0).all()
+        np.testing.assert_allclose(step.ledger.received().sum(axis=1), 0, atol=1e-4)
+        assert step.seen.terms.shape == (B, N, mechanism.terms_size)
 
 
 @pytest.mark.parametrize("id", ["selfish", "joint", "committed-rates", "funded-share"])
@@ -36,10 +74,12 @@ def families(id: str) -> set[str]:
 def test_what_is_for_some() -> None:
     assert families("drawn-contract") >= {"matrix", "public_goods", "escape_room", "tree"}
     assert families("drawn-contract").isdisjoint({"coin_game", "cleanup", "harvest"})
-    assert families("symmetric-transfer") == families("social-value-orientation") == {"tree"}  # of one agent
+    of_several = ("symmetric-transfer", "transfer-matrix", "social-value-orientation", "inequity-aversion", "mate")
+    assert all(families(id) == {"tree"} for id in of_several)  # of one agent
     assert NOT_FOR["principal-dqn"].keys() == {"tree/ivanov-d10"}  # which hides actions
     assert set(games()) - NOT_FOR["outcome-dqn"].keys() == {"tree/ivanov-d10"}
     assert "coin_game/ivanov-7x7" not in NOT_FOR["principal-exact"]
+    assert NOT_FOR["principal-exact"]["harvest/ssd"].startswith("Harvest cannot be solved exactly")
     assert "turning" in NOT_FOR["principal-exact"]["cleanup/ssd"]
 
 

@@ -14,11 +14,11 @@ def test_classes_become_planes_of_zeros_and_ones() -> None:
     encoder = Encoder(Shape((ROWS, COLUMNS), CLASSES), beside=2, encoder="mlp", hidden=(8,))
     cells, beside = torch.randint(CLASSES, (6, ROWS, COLUMNS)), torch.randn(6, 2)
     rows = torch.cat([cells.flatten(1).float(), beside], dim=1)
-    by_hand = torch.zeros(6, CLASSES, ROWS, COLUMNS)
+    by_hand = torch.zeros(6, ROWS, COLUMNS, CLASSES)
     for n in range(6):
         for y in range(ROWS):
             for x in range(COLUMNS):
-                by_hand[n, cells[n, y, x], y, x] = 1.0
+                by_hand[n, y, x, cells[n, y, x]] = 1.0
     assert torch.equal(encoder(rows), encoder.dense(torch.cat([by_hand.flatten(1), beside], dim=1)))
 
 

@@ -148,6 +148,19 @@ def test_an_episode_is_shown_in_a_window(press: Press, shown: list[np.ndarray]) 
     assert watching.KEYS.startswith("space: pause")
 
 
+def test_an_episode_plays_by_itself_and_stays_at_its_end(monkeypatch: pytest.MonkeyPatch, press: Press) -> None:
+    frames: list[np.ndarray] = []
+
+    def show(self: Window, frame: np.ndarray) -> None:
+        frames.append(frame)
+        if len(frames) == 3:
+            press()
+
+    monkeypatch.setattr(Window, "show", show)
+    draw(GAME, None, settings=["horizon=2"])
+    assert len(frames) == 3
+
+
 @pytest.mark.parametrize("suffix", ["gif", "mp4", "png"])
 def test_an_episode_is_drawn_to_a_file(suffix: str, tmp_path: Path) -> None:
     out = tmp_path / f"episode.{suffix}"

@@ -20,6 +20,7 @@ from paymaster.contracts.core import Decisions, Transition
 from paymaster.contracts.loop import Loop
 from paymaster.contracts.rates_contract import MARKS, Rates, RatesContract
 from paymaster.contracts.rates_principal import RatesNetwork, RatesPrincipal, offered, world_rows, world_shape
+from paymaster.envs import coin_game
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.ppo import advantages
 from paymaster.learning.principal import MODULE
@@ -92,11 +93,12 @@ def test_agents_see_a_rate_as_a_thermometer() -> None:
 
 
 def test_rates_pay_for_facts_by_hand() -> None:
-    game = make("cleanup/lio-7x7")
+    game = make("coin_game/ivanov-3x3")
     made = contract(game, cap=1.0, every=10)
-    events = type("Events", (), {"cleaned": np.array([[2, 0]]), "ate": np.array([[True, True]])})()
+    picked, left = np.array([[[True, False], [False, False]]]), np.array([[[False, True], [True, False]]])
+    events = coin_game.Events(picked, left, np.array([True]))  # both left the other's coin, agent 0 took its own
     zeros = np.zeros((1, 2), np.float32)
-    terms = Rates(np.array([[[0.25, 0.1], [0.5, 0.3]]], np.float32))
+    terms = Rates(np.array([[[0.5, 0.1], [0.5, 0.3]]], np.float32))
     step = Transition((), terms, zeros.astype(np.int64), events, zeros, (), zeros[:, 0] > 0, zeros[:, 0] > 0)
     memory = made.start(np.zeros(1, np.uint64))
     settled, memory = made.settle(memory, step)
@@ -408,7 +410,7 @@ def test_a_run_is_recorded_loaded_and_shown(tmp_path: Path) -> None:
     assert load_replay(made.folder).terms[0, 0].startswith("rates ")
 
     found = showing.played(loaded, 8)
-    assert found.rates.shape == (80, 2, 2)
+    assert found.rates.shape == (80, 2, 1)
     state = loaded.game.reset(np.zeros(1, np.uint64))
     promised = loaded.principal(loaded.game, state).promised[0]
     listed = list(showing.situations(found))

@@ -22,6 +22,7 @@ from paymaster.benchmarks.overrides import override
 from paymaster.benchmarks.record import read_about, read_episodes, read_run_spec, read_training
 from paymaster.benchmarks.replay import frames, load_replay
 from paymaster.benchmarks.run import load, perform, run
+from paymaster.benchmarks.schedule import jobs
 from paymaster.benchmarks.spec import Reference, RunSpec, resolve
 from paymaster.contracts.loop import Loop
 from paymaster.envs.config import UsageError
@@ -179,6 +180,23 @@ def test_a_principal_is_taken_from_another_run(made: Path) -> None:
     np.testing.assert_array_equal(
         ours(resolve(spec).game, state).recommended, theirs(resolve(spec).game, state).recommended
     )
+
+
+def test_agents_go_on_from_another_run(tmp_path: Path) -> None:
+    small: dict[str, Any] = {"game": GAME, "steps": 400, "episodes": 32, "seed": 1}
+    before = RunSpec(mechanism="selfish", **small)
+    spec = RunSpec(mechanism="joint", agents_from=before, **small)
+    assert [job.spec for job in jobs([spec])] == [before, spec]
+    source = make(before, tmp_path)
+    unlearned.calls.clear()
+    folder = make(spec, tmp_path)
+    assert unlearned.calls == ["go on", "evaluate"]
+    assert folder != make(spec.model_copy(update={"agents_from": None}), tmp_path)
+    variant = read_about(source / "run.json")["variant"]
+    assert read_about(folder / "run.json")["name"] == f"joint agents_from={variant}"
+    assert resolve(read_run_spec(folder / "run.json")).folder == resolve(spec).folder
+    with pytest.raises(UsageError, match="seed 1 depends on a run of seed 2"):
+        resolve(spec.model_copy(update={"agents_from": before.model_copy(update={"seed": 2})}))
 
 
 def test_a_parameter_is_taken_from_another_run(tmp_path: Path) -> None:

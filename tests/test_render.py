@@ -51,6 +51,19 @@ def test_all_that_share_a_cell_can_be_seen() -> None:
     assert [where_is(frame, colour) for colour in (RED, BLUE, GREEN, GOLD)] == [[(1, 1)]] * 4
 
 
+@pytest.mark.parametrize("beam", ["beam-fire", "beam-clean"])
+@pytest.mark.parametrize("thing", ["apple", "waste"])
+def test_beams_go_below_what_agents_see_in_them(beam: str, thing: str) -> None:
+    """An apple or waste hides the beam over it in what an agent sees; in the picture it lies above it."""
+    middle = slice(CELL + 18, CELL + 22)
+    above, alone = (
+        picture(scene_of(*(Sprite(kind, 1, 1, -1) for kind in kinds)), height=120)
+        for kinds in ((beam, thing), (thing,))
+    )
+    assert (above[middle, middle] == alone[middle, middle]).all()
+    assert (above[CELL + 2, CELL + 2] != alone[CELL + 2, CELL + 2]).any()
+
+
 def test_things_look_the_same_wherever_they_stand() -> None:
     one = picture(scene_of(Sprite("agent", 0, 0, 0)), height=120)
     other = picture(scene_of(Sprite("agent", 2, 1, 0)), height=120)

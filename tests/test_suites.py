@@ -30,7 +30,8 @@ def written(path: Path, text: str) -> str:
 
 def test_the_suites_are_pinned() -> None:
     assert suites() == [
-        "cleanup-7x7", "coin-3x3", "coin-7x7", "coin-frontier", "escape-room", "matrix", "quick", "tree",
+        "cleanup-10x10", "cleanup-7x7", "cleanup-ssd", "coin-3x3", "coin-7x7", "coin-frontier", "contracts-cleanup",
+        "contracts-coin", "escape-room", "harvest", "matrix", "quick", "tree",
     ]  # fmt: skip
     assert [entry.name for entry in load_suite("quick").runs] == [
         "selfish/dqn", "joint/dqn", "principal-dqn/dqn", "principal-dqn/ppo",
@@ -141,6 +142,13 @@ def test_set_reaches_those_that_a_run_depends_on() -> None:
     assert found.rules == found.principal_from.rules == {"horizon": 10}
     assert found.principal == {}
     assert found.principal_from.principal == {"lr": 0.01}
+
+
+def test_set_reaches_those_that_agents_come_from() -> None:
+    before = RunSpec(game=GAME, mechanism="selfish", steps=100)
+    (found,) = override([RunSpec(game=GAME, mechanism="joint", agents_from=before, steps=100)], {"horizon": 10})
+    assert found.agents_from is not None
+    assert found.rules == found.agents_from.rules == {"horizon": 10}
 
 
 def test_set_leaves_alone_what_has_no_such_key() -> None:

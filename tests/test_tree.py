@@ -13,6 +13,8 @@ from paymaster.envs.core import episode_keys, uniform
 from paymaster.envs.render import text
 from paymaster.envs.tree import LEFT, RIGHT, State, Tree
 
+from .plain_grid import uniform as plain_uniform
+
 SMALL = Tree(horizon=2, accuracy=0.75)
 
 
@@ -109,6 +111,52 @@ def test_the_same_key_and_actions_give_the_same_walk() -> None:
         alone = [game.step(state, actions[b : b + 1])[0] for b, state in enumerate(alone)]
     assert together.node.tolist() == [int(state.node[0]) for state in alone]
     assert len(set(together.node.tolist())) > 20
+
+
+# The plain twin
+
+
+class Twin:
+    """One walk down the tree, with numbers only; its draws are written out (`plain_grid.uniform`)."""
+
+    def __init__(self, game: Tree, key: int) -> None:
+        self.game, self.key, self.t, self.node = game, key, 0, 1
+
+    def between(self, slot: int, most: float) -> float:
+        """u ~ U[0, most - v] with v ~ U[0, most], of the node at which the agent stands."""
+        v = most * plain_uniform(self.game.tree, self.node, slot)
+        return (most - v) * plain_uniform(self.game.tree, self.node, slot + 1)
+
+    def step(self, aim: str) -> tuple[float, float]:
+        """What the agent and the principal get; then the agent has gone left or right."""
+        self.t += 1
+        chance = self.game.accuracy if aim == "right" else 1 - self.game.accuracy
+        right = plain_uniform(self.key, self.t, 0) < chance
+        cost, value = self.between(0, self.game.max_cost), self.between(2, self.game.max_value)
+        self.node = 2 * self.node + (1 if right else 0)
+        return -cost if aim == "right" else 0.0, value if right else 0.0
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [{}, {"tree": 2**63 - 1}, {"horizon": 4, "accuracy": 0.75, "tree": 3, "max_cost": 3.0, "max_value": 0.5}],
+)
+def test_walks_are_the_twins(rules: dict[str, Any]) -> None:
+    game: Any = make("tree/ivanov-d10", **rules)
+    dice = np.random.default_rng(4)
+    keys = dice.integers(2**64, size=40, dtype=np.uint64)
+    state, twins = game.reset(keys), [Twin(game, key) for key in keys.tolist()]
+    for _ in range(game.horizon):
+        assert not game.terminated(state).any()
+        actions = dice.integers(2, size=(40, 1))
+        state, events = game.step(state, actions)
+        earned = [twin.step(game.action_names[aim]) for twin, aim in zip(twins, actions[:, 0], strict=True)]
+        np.testing.assert_allclose(game.rewards(events)[:, 0], [agent for agent, _ in earned], rtol=1e-6)
+        np.testing.assert_allclose(game.principal_reward(events), [principal for _, principal in earned], rtol=1e-6)
+        assert state.node.tolist() == [twin.node for twin in twins]
+        assert game.facts(events)[:, 0].argmax(axis=1).tolist() == [twin.node % 2 for twin in twins]
+        assert game.observe(state).ravel().tolist() == [min(twin.node, 2**game.horizon) for twin in twins]
+    assert game.terminated(state).all()
 
 
 # The table

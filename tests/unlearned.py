@@ -65,10 +65,11 @@ def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = No
 
 
 def train_agents(
-    game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int, resources: Any = None
-) -> Phase:
-    calls.append("validate")
-    own = policy(game, mechanism, seed)
+    game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int, resources: Any = None,
+    begin: Policy | None = None,
+) -> Phase:  # fmt: skip
+    calls.append("validate" if begin is None else "go on")
+    own = begin or policy(game, mechanism, seed)
     loop = Loop(game, mechanism, B, seed=seed, stream=VALIDATE, principal=principal, value=own.values)
     return Phase(loop, own, steps, own)
 

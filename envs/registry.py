@@ -1,0 +1,130 @@
+"""Names and the classes they stand for: Paymaster's own, those that a module registers, those of installed packages."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from .config import UsageError, nearest
+
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
+OUTSIDE = "One from outside Paymaster is known once its module is named: --plugin MODULE."
+
+Fault = Callable[[Any], str]  # what is wrong with a class of a kind; empty for nothing
+
+
+class Registry(Mapping[str, type[Any]]):
+    """The classes of one kind (`what`) by name; each is imported when it is asked for.
+
+    An installed package offers a class by an entry point of `group`: `fishery = my_package:Fishery` does the same as
+    `add("fishery", my_package.Fishery)`. Such packages are looked at when a name is none of the others.
+    """
+
+    def __init__(self, what: str, group: str, package: str | None, own: dict[str, str], fault: Fault) -> None:
+        self.what, self.group = what, group
+        self.own, self.package = own, package  # name: module:class, relative to `package`
+        self.fault = fault
+        self.added: dict[str, type[Any]] = {}
+
+    def add(self, name: str, cls: type[Any]) -> None:
+        """Let `name` stand for `cls`. A class that is defined again, as in a notebook, takes its own place.
+
+        Raises UsageError for a name that is taken or none, and for a class that is not of this kind.
+        """
+        if not NAME.fullmatch(name):
+            raise UsageError(f"{name!r} is no name of a {self.what}: lower-case letters, digits, - and _ are allowed")
+        taken = _path(self[name]) if name in self.own or name in self.added else ""
+        if not taken and name in self.installed and _top(self.installed[name].module) != _top(cls.__module__):
+            taken = _told(self.installed[name])
+        if taken and taken != _path(cls):
+            raise UsageError(f"{self.what} {name!r} of {_path(cls)} is already taken by {taken}: choose another name")
+        self.added[name] = self._sound(name, cls)
+
+    def get_or_tell(self, name: str) -> type[Any]:
+        """The class that `name` stands for. Raises UsageError for a name that stands for none."""
+        if name not in self:
+            raise UsageError(f"{nearest(self.what, name, self)} {OUTSIDE}")
+        return self[name]
+
+    def __getitem__(self, name: str) -> type[Any]:
+        """Raises UsageError where what an installed package offers cannot be used."""
+        if name in self.own:
+            module, cls = self.own[name].split(":")
+            return getattr(import_module(module, self.package), cls)
+        if name not in self.added:
+            self.added[name] = self._sound(name, _loaded(self.installed[name]))
+        return self.added[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.own or name in self.added or name in self.installed
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self.own, **self.added, **self.installed})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    @cached_property
+    def installed(self) -> dict[str, EntryPoint]:
+        """What installed packages offer. Raises UsageError where one takes a name that is taken."""
+        found: dict[str, EntryPoint] = {}
+        for entry in entry_points(group=self.group):
+            taken = self.own.get(entry.name) or (found[entry.name].value if entry.name in found else "")
+            if taken and taken != entry.value:
+                raise UsageError(f"{_told(entry)}: {entry.name!r} is already taken by {taken}; uninstall that package")
+            found[entry.name] = entry
+        return found
+
+    def _sound(self, name: str, cls: Any) -> type[Any]:
+        if fault := self.fault(cls):
+            raise UsageError(f"{self.what} {name!r}: {_path(cls)} {fault}")
+        return cls
+
+
+def load_plugin(module: str) -> None:
+    """Import a module that registers games and mechanisms, from the current folder or from what is installed.
+
+    Raises UsageError where it cannot be imported.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        import_module(module)
+    except UsageError as error:
+        raise UsageError(f"--plugin {module}: {error}") from None
+    except Exception as error:
+        raise UsageError(
+            f"--plugin {module} cannot be imported ({_reason(error)}): name a module as Python's import does, "
+            "here or installed"
+        ) from None
+
+
+def _loaded(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise UsageError(f"{_told(entry)} cannot be loaded ({_reason(error)}): mend or uninstall it") from None
+
+
+def _told(entry: EntryPoint) -> str:
+    package = f" of the package {entry.dist.name}" if entry.dist else ""
+    return f"the entry point {entry.name} = {entry.value}{package}"
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+def _path(cls: Any) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}" if isinstance(cls, type) else repr(cls)
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]

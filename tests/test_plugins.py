@@ -1,0 +1,297 @@
+"""Games and mechanisms from outside the package: by `--plugin`, by entry points, in Ray's workers, and missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import invalidate_caches
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paymaster import benchmarks, register_game, register_mechanism
+from paymaster.baselines import MECHANISMS
+from paymaster.benchmarks.cli import main
+from paymaster.contracts.core import Mechanism
+from paymaster.envs import FAMILIES
+from paymaster.envs.config import UsageError, configuration
+
+from . import unlearned
+
+Paymaster = Callable[..., str]
+README = Path(benchmarks.__file__).resolve().parent.parent / "README.md"
+MODULES = {"volunteers", "wages", "thanks", "bad"}
+SMALL = ("--set", "steps=400", "--set", "episodes=16")
+
+GAME = '''
+"""The volunteer's dilemma."""
+from typing import ClassVar
+import paymaster
+from paymaster.envs.config import configuration
+from paymaster.envs.matrix_games import StageGame
+
+__version__ = "0.7"
+
+@paymaster.register_game("volunteers")
+@configuration
+class Volunteers(StageGame):
+    presets: ClassVar = {"three": {}}
+    players: int = 3
+    horizon: int = 1
+    truncates: bool = False
+
+    def earned(self, cooperated):
+        return 2.0 * cooperated.any(axis=1, keepdims=True) - cooperated
+'''
+MECHANISM = '''
+"""A wage for the first verifiable fact."""
+from paymaster.contracts.core import Mechanism, nothing
+from paymaster.envs.config import configuration
+
+@configuration
+class Wage(Mechanism):
+    wage: float = 0.5
+
+    def settle(self, memory, transition):
+        done = self.game.facts(transition.events)[..., 0]
+        return nothing(transition.rewards)._replace(payments=self.wage * done), memory
+'''
+REGISTERED = MECHANISM.replace("@configuration", "@paymaster.register_mechanism('wage')\n@configuration").replace(
+    "from", "import paymaster\nfrom", 1
+)
+
+
+NAMED = ("--plugin", "volunteers", "--plugin", "wages")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Work in an empty folder with nothing learned; calling it forgets all plugins, as another process would."""
+    before = {*sys.modules}
+
+    def forget() -> None:
+        for registry in (FAMILIES, MECHANISMS):
+            monkeypatch.setattr(registry, "added", {})
+            vars(registry).pop("installed", None)
+        for name in MODULES & sys.modules.keys() - before:
+            del sys.modules[name]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a module is written anew within a second
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(sys.modules, "paymaster.learning.phases", unlearned)
+    monkeypatch.setattr("paymaster.learning.phases", unlearned, raising=False)
+    forget()
+    yield forget
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.fixture
+def paymaster(fresh: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> Paymaster:
+    """Run the command line as if in a process of its own; stderr where it ends with `code` 2, else stdout."""
+
+    def ran(*arguments: object, code: int = 0) -> str:
+        fresh()
+        invalidate_caches()
+        with pytest.raises(SystemExit) as exit:
+            main([str(argument) for argument in arguments])
+        told = capsys.readouterr()
+        assert int(exit.value.code or 0) == code, told.out + told.err
+        return told.err if code else told.out
+
+    return ran
+
+
+def about(folder: Path) -> dict[str, Any]:
+    (found,) = folder.rglob("run.json")
+    return json.loads(found.read_text())
+
+
+@pytest.fixture
+def made(paymaster: Paymaster, tmp_path: Path) -> Path:
+    """The run.json of a finished run that needs two modules, `volunteers` and `wages`, beside it."""
+    (tmp_path / "volunteers.py").write_text(GAME)
+    (tmp_path / "wages.py").write_text(REGISTERED)
+    paymaster("run", "volunteers/three", "--mechanism", "wage", *SMALL, *NAMED, "--out", "runs/one")
+    (found,) = tmp_path.rglob("run.json")
+    return found
+
+
+def test_every_command_knows_a_plugin(paymaster: Paymaster, made: Path, tmp_path: Path) -> None:
+    assert "volunteers/three" in paymaster("list", "games", *NAMED)
+    assert '"id": "wage"' in paymaster("list", "mechanisms", "--json", *NAMED)
+    solved = json.loads(paymaster("solve", "volunteers/three", "--json", "--plugin", "volunteers"))
+    assert solved["cooperative"]["welfare"] == pytest.approx(5.0)  # one volunteer of three: 2 each, less its cost of 1
+    told = paymaster("compare", "runs/one", *NAMED)
+    assert re.search(r"social optimum +exact, finite horizon +5\.00", told)
+    assert re.search(r"wage +dqn", told)
+    paymaster("render", made.parent, "--out", "still.png", *NAMED)
+    assert (tmp_path / "still.png").stat().st_size > 0
+    assert "as learned" in paymaster("audit", "runs/one", *NAMED)
+
+
+def test_a_run_says_which_plugins_it_needed(made: Path) -> None:
+    assert json.loads(made.read_text())["plugins"] == [
+        {"kind": "game family", "name": "volunteers", "module": "volunteers", "package": "", "version": "0.7"},
+        {"kind": "mechanism", "name": "wage", "module": "wages", "package": "", "version": ""},
+    ]
+
+
+def test_a_run_whose_plugin_is_missing_says_what_it_needs(paymaster: Paymaster, made: Path) -> None:
+    for command in (("run", made), ("render", made.parent, "--out", "no.png"), ("audit", made.parent)):
+        told = paymaster(*command, code=2)
+        assert told.startswith("paymaster: ")
+        assert "needs the game family 'volunteers' of volunteers 0.7" in told
+        assert "--plugin volunteers" in told
+    told = paymaster("run", made, "--plugin", "volunteers", code=2)
+    assert "needs the mechanism 'wage' of wages" in told
+    assert "--plugin wages" in told
+    assert re.search(r"wage +dqn", paymaster("compare", "runs/one"))  # its numbers need no code
+
+
+def test_a_run_json_is_made_again_with_its_plugins(paymaster: Paymaster, made: Path, tmp_path: Path) -> None:
+    paymaster("run", made, "--out", "runs/again", *NAMED)
+    assert about(tmp_path / "runs" / "again")["run"] == json.loads(made.read_text())["run"]
+
+
+def test_a_suite_names_ids_and_no_module(paymaster: Paymaster, tmp_path: Path) -> None:
+    (tmp_path / "volunteers.py").write_text(GAME)
+    suite = "game: volunteers/three\nsteps: 400\nruns:\n  - mechanism: joint\n"
+    (tmp_path / "mine.yaml").write_text(suite + "plugins: [volunteers]\n")
+    assert "plugins" in paymaster("run", "mine.yaml", code=2)
+    (tmp_path / "mine.yaml").write_text(suite)
+    assert "--plugin MODULE" in paymaster("run", "mine.yaml", code=2)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_the_readme_shows_a_mechanism_and_games_that_work(paymaster: Paymaster, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    for name, about in (("thanks", "class Thanks"), ("volunteers", "class Volunteers"), ("bad", "class Pong")):
+        (shown,) = (block for block in blocks if about in block)
+        (tmp_path / f"{name}.py").write_text(shown)
+    named = ("--plugin", "volunteers", "--plugin", "thanks")
+    solved = json.loads(paymaster("solve", "volunteers/three", "--json", *named))
+    assert solved["cooperative"]["welfare"] == pytest.approx(5.0)
+    paymaster("run", "volunteers/three", "--mechanism", "thanks", "--set", "policies=separate", *SMALL, *named)
+    told = json.loads(paymaster("list", "--json", *named, "--plugin", "bad"))
+    assert {"volunteers/three", "volunteers/five", "pong/short"} <= {item["id"] for item in told["games"]}
+    assert "thanks" in {item["id"] for item in told["mechanisms"]}
+
+
+def test_ray_workers_know_a_plugin(tmp_path: Path) -> None:
+    (tmp_path / "volunteers.py").write_text(GAME)
+    (tmp_path / "wages.py").write_text(REGISTERED)
+    suite = (
+        "game: volunteers/three\nsteps: 400\nepisodes: 16\nseeds: 1\nruns: [{mechanism: wage}, {mechanism: joint}]\n"
+    )
+    (tmp_path / "mine.yaml").write_text(suite)
+    told = _apart(tmp_path, "run", "mine.yaml", "--workers", 2, *NAMED)
+    assert "2 at a time" in told
+    assert len([*(tmp_path / "runs" / "mine").rglob("run.json")]) == 2
+
+
+def test_an_installed_package_needs_no_naming(paymaster: Paymaster, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    info = site / "their_games-1.2.dist-info"
+    info.mkdir(parents=True)
+    (site / "volunteers.py").write_text(GAME)
+    (site / "wages.py").write_text(MECHANISM)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-games\nVersion: 1.2\n")
+    offered = "[paymaster.games]\nvolunteers = volunteers:Volunteers\n\n[paymaster.mechanisms]\nwage = wages:Wage\n"
+    (info / "entry_points.txt").write_text(offered)
+    assert "volunteers/three" in _apart(tmp_path, "list", "games", path=site)
+    sys.path.insert(0, str(site))
+    paymaster("run", "volunteers/three", "--mechanism", "wage", *SMALL, "--out", "runs/one")
+    needed = about(tmp_path / "runs" / "one")["plugins"]
+    assert [(each["name"], each["package"], each["version"]) for each in needed] == [
+        ("volunteers", "their-games", "1.2"),
+        ("wage", "their-games", "1.2"),
+    ]
+    (site / "wages.py").write_text("import nowhere")  # told where it is asked for, and nowhere else
+    told = paymaster("list", code=2)
+    assert "the entry point wage = wages:Wage of the package their-games cannot be loaded" in told
+    paymaster("list", "games")
+    sys.path.remove(str(site))
+    (made,) = (tmp_path / "runs" / "one").rglob("run.json")
+    told = paymaster("run", made, code=2)
+    assert "'volunteers' of their-games 1.2" in told
+    assert "install their-games" in told
+
+
+def test_an_installed_package_cannot_take_a_name(paymaster: Paymaster, tmp_path: Path) -> None:
+    info = tmp_path / "their_games-1.2.dist-info"
+    info.mkdir()
+    (tmp_path / "wages.py").write_text(MECHANISM)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-games\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[paymaster.mechanisms]\nselfish = wages:Wage\n")
+    sys.path.insert(0, str(tmp_path))
+    assert "'selfish' is already taken by .selfish:Selfish" in paymaster("list", "mechanisms", code=2)
+
+
+def _apart(folder: Path, *arguments: object, path: Path | None = None) -> str:
+    """What the command line says, run in `folder` as a process of its own."""
+    known = os.pathsep.join(map(str, filter(None, [path, os.environ.get("PYTHONPATH", "")])))
+    done = subprocess.run(
+        [sys.executable, "-m", "paymaster", *map(str, arguments)],
+        cwd=folder, env={**os.environ, "PYTHONPATH": known}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nowhere", "--plugin bad cannot be imported (ModuleNotFoundError: No module named 'nowhere')"),
+        ("x = (", "--plugin bad cannot be imported (SyntaxError"),
+        (REGISTERED.replace("'wage'", "'selfish'"), "'selfish' of bad:Wage is already taken by paymaster.baselines"),
+        (REGISTERED.replace("(Mechanism)", ""), "mechanism 'wage': bad:Wage is no subclass of Mechanism"),
+        (GAME.replace("@configuration", ""), "'volunteers': bad:Volunteers is no class whose rules are checked"),
+        (GAME.replace("    presets: ClassVar = {\"three\": {}}\n", ""), "bad:Volunteers has no presets"),
+        (GAME.replace('"volunteers"', '"Volunteers/x"'), "'Volunteers/x' is no name of a game family"),
+    ],
+)  # fmt: skip
+def test_a_bad_plugin_is_told_in_one_message(text: str, message: str, paymaster: Paymaster, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(text)
+    told = paymaster("list", "suites", "--plugin", "bad", code=2)
+    assert told.startswith("paymaster: --plugin bad")
+    assert len(told.splitlines()) == 1
+    assert message in told
+
+
+def test_a_module_that_is_not_there_is_told(paymaster: Paymaster) -> None:
+    assert "name a module as Python's import does" in paymaster("list", "--plugin", "bad.py", code=2)
+
+
+def test_a_class_that_is_defined_again_takes_its_own_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MECHANISMS, "added", {})
+
+    def defined(register: str = "again") -> type[Mechanism]:
+        @register_mechanism(register)
+        @configuration
+        class Again(Mechanism):
+            """Nothing."""
+
+        return Again
+
+    defined()
+    second = defined()
+    assert MECHANISMS["again"] is second
+
+    @configuration
+    class Other(Mechanism):
+        """Nothing either."""
+
+    with pytest.raises(UsageError, match="already taken by"):
+        register_mechanism("again")(Other)
+    with pytest.raises(UsageError, match="has no horizon, truncates, agents"):
+        register_game("other")(Other)
+    assert "other" not in FAMILIES
