@@ -159,7 +159,7 @@ def reachable(table: Table) -> Table:
     there, before = table.start > 0.0, 0
     possible = np.zeros(len(counts), bool)
     while np.count_nonzero(there) > before:
-        before = np.count_nonzero(there)
+        before = int(np.count_nonzero(there))
         possible[table.following[there]] = True
         there[table.successors[possible[distribution]]] = True
     state, kept = np.cumsum(there) - 1, np.cumsum(possible) - 1  # their new numbers
