@@ -9,8 +9,9 @@ The agents' answer is the selfish equilibrium of highest total value, by the rul
 row, so that rates of zero give that row: agents settle on what is best for them, not for the principal.
 
 The rates are found by a search, not a proof. Welfare jumps where a rate is just enough and payment falls between jumps,
-so slopes are of no use: each rate in turn goes through a ladder of values while the others stay, twice; then the rates
-above zero are moved by ever smaller steps in either direction. No rate above the ladder's end is tried.
+so slopes are of no use: each rate in turn goes through a ladder of values while the others stay, twice; then each above
+zero is tried at even steps down to the rung below, where one that is just enough should lie, and moved by ever smaller
+steps in either direction. No rate above the ladder's end is tried.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ from typing import NamedTuple
 import numpy as np
 
 from .evaluation import deviation_gains, evaluate_policy
-from .policy import Policy, policy
+from .mixed import TIE
+from .policy import Policy, backward, policy
 from .stage_games import HIGHEST
-from .tabulate import Progress, Table
+from .tabulate import Progress, Table, reachable
 from .threads import at_once
 
 LADDER = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)  # times the largest reward of any agent in one step
 ROUNDS = 2  # times that each rate goes through the ladder
-HALVINGS = 5  # of the steps by which the rates are moved at last
+STEPS = 5  # from a rung to the one below
+HALVINGS = 5  # of such a step, by which the rates are moved at last
 SOLVES, WORK = 48, 2_000_000_000  # games solved at most, and (state, joint action, step) triples in all of them
 LEAST = 8  # games solved, however large they are
-CLIMB = 2 / 3  # the share of them that the ladder may take
+CLIMB = 1 / 2  # the share of them that the ladder may take
 STATIONARY = 8  # games solved in the end where they are stationary, which takes long
 
 
@@ -76,23 +79,26 @@ def best_rate(
     """
     K = table.facts.shape[3]
     largest = float(np.abs(table.rewards).max(initial=0.0))
-    triples = table.rewards.shape[0] * table.rewards.shape[1] * horizon
+    played = reachable(table)
+    triples = played.rewards.shape[0] * played.rewards.shape[1] * horizon
     budget = max(LEAST, min(SOLVES, WORK // triples))
-    search = _Search(table, horizon, None, alpha, round(CLIMB * budget), progress)
-    best = (0.0,) * K
+    search = _Search(played, horizon, None, alpha, round(CLIMB * budget), progress)
+    rungs, best = [step * largest for step in LADDER], (0.0,) * K
     for _ in range(ROUNDS if largest > 0.0 else 0):
         for k in range(K):
-            best = search.best([_moved(best, k, step * largest) for step in LADDER])
+            best = search.best([_moved(best, k, rung) for rung in rungs])
     if discount is None:
         search.budget = budget
     else:
         search = _Search(table, horizon, discount, alpha, STATIONARY, progress)
-    rung = best
+    paid = [k for k in range(K) if best[k] > 0.0]
+    steps = {k: (best[k] - rungs[rungs.index(best[k]) - 1]) / STEPS for k in paid}
+    for k in paid:
+        best = search.best([_moved(best, k, best[k] - n * steps[k]) for n in range(STEPS)])
     for halving in range(1, HALVINGS + 1):
-        for k in range(K):
-            if best[k] > 0.0:
-                step = rung[k] / 2 ** (halving + 1)
-                best = search.best([best, _moved(best, k, best[k] - step), _moved(best, k, best[k] + step)])
+        for k in paid:
+            step = steps[k] / 2**halving
+            best = search.best([best, _moved(best, k, best[k] - step), _moved(best, k, best[k] + step)])
     return committed(table, best, horizon, discount=discount)
 
 
@@ -111,14 +117,23 @@ class _Search:
         untried = [rates for rates in dict.fromkeys(candidates) if rates not in self.known]
         untried = untried[: self.budget - len(self.known)]
         self.known |= dict(zip(untried, at_once(self._worth, untried), strict=True))
-        return max((rates for rates in candidates if rates in self.known), key=self.known.__getitem__)
+        best, *others = (rates for rates in candidates if rates in self.known)
+        for rates in others:
+            worth = self.known[rates]
+            if worth > self.known[best] + TIE * (1.0 + abs(worth)):
+                best = rates
+        return best
 
     def _worth(self, rates: tuple[float, ...]) -> float:
-        answer = _answer(self.table, rates, self.horizon, self.discount)
-        returns, payments = _earned(self.table, rates, answer, self.horizon)
+        if self.discount is None:
+            worth = _worth(self.table, rates, self.horizon, self.alpha)
+        else:
+            answer = _answer(self.table, rates, self.horizon, self.discount)
+            returns, payments = _earned(self.table, rates, answer, self.horizon)
+            worth = float(returns.sum()) / self.alpha - float(payments.sum())
         self.solved += 1
         self.progress(self.solved / self.budget)
-        return float(returns.sum()) / self.alpha - float(payments.sum())
+        return worth
 
 
 def _moved(rates: tuple[float, ...], k: int, rate: float) -> tuple[float, ...]:
@@ -127,6 +142,15 @@ def _moved(rates: tuple[float, ...], k: int, rate: float) -> tuple[float, ...]:
 
 def _answer(table: Table, rates: tuple[float, ...], horizon: int, discount: float | None) -> Policy:
     return policy(contracted(table, rates), HIGHEST, horizon, discount=discount, alpha=1.0)
+
+
+def _worth(table: Table, rates: tuple[float, ...], horizon: int, alpha: float) -> float:
+    """What the finite game at the `rates` is worth to the principal: welfare / alpha - payments."""
+    game = contracted(table, rates)
+    welfare, earned = table.rewards.sum(axis=2), game.rewards.sum(axis=2)
+    for stage in backward(game._replace(objective=welfare / alpha - (earned - welfare)), HIGHEST, horizon, 1.0):
+        values = stage.values
+    return float(table.start @ values[:, -1])
 
 
 def _earned(table: Table, rates: tuple[float, ...], answer: Policy, horizon: int) -> tuple[np.ndarray, np.ndarray]:

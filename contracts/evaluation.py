@@ -15,7 +15,7 @@ from ..envs.config import UsageError
 from ..envs.core import Game
 from .loop import Principal
 from .mixed import TIE
-from .stage_games import chance
+from .stage_games import chance, expected
 from .tabulate import Table, tabular
 
 HOLD = 50  # steps that a stationary reply is held between two improvements of it
@@ -103,14 +103,14 @@ def deviation_gains(
     strategies = _strategies(table, mixed)
     if discount is not None and len(joint) > 1:
         raise UsageError("a policy that depends on the step has no discounted value: leave the discount out")
-    gains = np.empty(actions.shape[-1])
-    for i in range(len(gains)):
-        if discount is None:
-            best, kept = (_finite(table, joint, due, strategies, i, horizon, reply) for reply in (True, False))
-        else:
-            kept, _ = _stationary(table, joint[0], due[0], strategies, i, discount, None, improve=False)
-            best, _ = _stationary(table, joint[0], due[0], strategies, i, discount, kept, improve=True)
-        gains[i] = max(0.0, table.start @ (best - kept))
+    if discount is None:
+        best, kept = _finite(table, joint, due, strategies, horizon)
+    else:
+        best, kept = np.empty((2, *due.shape[1:]))
+        for i in range(actions.shape[-1]):
+            kept[:, i], _ = _stationary(table, joint[0], due[0], strategies, i, discount, None, improve=False)
+            best[:, i], _ = _stationary(table, joint[0], due[0], strategies, i, discount, kept[:, i], improve=True)
+    gains: np.ndarray = np.maximum(0.0, table.start @ (best - kept))
     return gains
 
 
@@ -160,7 +160,8 @@ def _stationary(
     """
     values = np.zeros(table.states) if values is None else np.ascontiguousarray(values)
     for _ in range(LONGEST):
-        better, reply = _reply(table, table.action_count, joint, due, strategies, agent, values, discount, improve)
+        ahead = _ahead(table, values, discount)
+        better, reply = _reply(table, table.action_count, joint, due, strategies, agent, ahead, improve)
         moved = np.abs(better - values).max()
         values = better
         if moved <= CLOSE * (1.0 + np.abs(values).max()):
@@ -183,14 +184,16 @@ def leap(values: np.ndarray, before: np.ndarray, discount: float) -> np.ndarray:
 
 
 def _finite(
-    table: Table, joint: np.ndarray, due: np.ndarray, strategies: np.ndarray, agent: int, horizon: int, improve: bool
-) -> np.ndarray:
-    """(S,): an agent's undiscounted value of its best reply, or of following, at the first of `horizon` steps."""
-    values = np.zeros(table.states)
+    table: Table, joint: np.ndarray, due: np.ndarray, strategies: np.ndarray, horizon: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(S, N) twice: each agent's undiscounted value of its best reply, and of following, over `horizon` steps."""
+    N, A = due.shape[2], table.action_count
+    values = np.zeros((table.states, 2 * N))
     for t in reversed(range(horizon)):
-        now, A = min(t, len(joint) - 1), table.action_count
-        values, _ = _reply(table, A, joint[now], due[now], strategies, agent, values, 1.0, improve)
-    return values
+        now, ahead = min(t, len(joint) - 1), expected(table, values, 1.0).T.copy()
+        for k in range(2 * N):
+            values[:, k], _ = _reply(table, A, joint[now], due[now], strategies, k % N, ahead[k], k < N)
+    return values[:, :N], values[:, N:]
 
 
 def _over_time(
@@ -264,15 +267,16 @@ def _reply(
     due: np.ndarray,
     strategies: np.ndarray,
     agent: int,
-    values: np.ndarray,
-    discount: float,
+    ahead: np.ndarray,
     improve: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each state's best own action, -1 to keep to `joint`, while the others keep to it; and the value it has."""
+    """The value of each state's best own action, and that action, -1 to keep to `joint`, while the others keep to it.
+
+    `ahead` (D,) is what follows.
+    """
     S, J, N = table.rewards.shape
     stride = A ** (N - 1 - agent)
     new, reply = np.empty(S), np.full(S, -1)
-    ahead = _ahead(table, values, discount)
     for s in range(S):
         cell = joint[s]
         kept, base = -1, cell

@@ -146,13 +146,12 @@ def _vertices(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     n, m = M.shape
     points, labels = np.empty((64, m)), np.empty(64, np.int64)
+    x, system = np.empty(m), np.empty((m, m + 1))
     count = 0
     for played in range(1, 1 << m):
+        size = _size(played)
         for tight in range(1, 1 << n):
-            if _size(played) != _size(tight):
-                continue
-            solved, x = _solution(M, played, tight)
-            if not solved or x.min() < -TIGHT:
+            if _size(tight) != size or not _solved(M, played, tight, system[:size, : size + 1], x) or x.min() < -TIGHT:
                 continue
             label = 0
             for i in range(m):
@@ -187,37 +186,41 @@ def _size(subset: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _solution(M: np.ndarray, played: int, tight: int) -> tuple[bool, np.ndarray]:
-    """x (m,) with M x = 1 in the rows `tight` and 0 but where `played`: by elimination with pivoting."""
-    size = _size(played)
-    x, system = np.zeros(M.shape[1]), np.empty((size, size + 1))
-    rows, columns = np.empty(size, np.int64), np.empty(size, np.int64)
-    r = i = 0
-    for bit in range(max(M.shape)):
-        if tight >> bit & 1:
-            rows[r] = bit
+def _solved(M: np.ndarray, played: int, tight: int, system: np.ndarray, x: np.ndarray) -> bool:
+    """Fill in x (m,) with M x = 1 in the rows `tight` and 0 but where `played`, if there is one such x.
+
+    By elimination with pivoting, in the room of `system` (size, size + 1).
+    """
+    size = len(system)
+    r = 0
+    for row in range(len(M)):
+        if tight >> row & 1:
+            i = 0
+            for column in range(len(x)):
+                if played >> column & 1:
+                    system[r, i] = M[row, column]
+                    i += 1
+            system[r, size] = 1.0
             r += 1
-        if played >> bit & 1:
-            columns[i] = bit
-            i += 1
-    for r in range(size):
-        for i in range(size):
-            system[r, i] = M[rows[r], columns[i]]
-        system[r, size] = 1.0
     for i in range(size):
         pivot = i
         for r in range(i + 1, size):
             if abs(system[r, i]) > abs(system[pivot, i]):
                 pivot = r
         if abs(system[pivot, i]) < SINGULAR:
-            return False, x
-        for k in range(size + 1):
-            system[i, k], system[pivot, k] = system[pivot, k], system[i, k]
+            return False
+        if pivot != i:
+            for k in range(size + 1):
+                system[i, k], system[pivot, k] = system[pivot, k], system[i, k]
         for r in range(size):
             if r != i:
                 factor = system[r, i] / system[i, i]
                 for k in range(i, size + 1):
                     system[r, k] -= factor * system[i, k]
-    for i in range(size):
-        x[columns[i]] = system[i, size] / system[i, i]
-    return True, x
+    i = 0
+    for column in range(len(x)):
+        x[column] = 0.0
+        if played >> column & 1:
+            x[column] = system[i, size] / system[i, i]
+            i += 1
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -32,13 +33,20 @@ def policy(table: Table, rule: int, horizon: int, *, discount: float | None, alp
     return Policy(chosen(table, stage), stage.promised, _where_mixed(table, stage), unresolved, residual, settled)
 
 
+def backward(table: Table, rule: int, horizon: int, alpha: float) -> Iterator[Stage]:
+    """The stages of the finite game, undiscounted, the last step's first."""
+    values = np.zeros((table.states, table.rewards.shape[2] + 1))
+    for _ in range(horizon):
+        stage = sweep(table, values, rule=rule, alpha=alpha, discount=1.0)
+        values = stage.values
+        yield stage
+
+
 def _backward_induction(table: Table, rule: int, horizon: int, alpha: float) -> Policy:
     S, _, N = table.rewards.shape
     actions, promised = np.empty((horizon, S, N), np.int16), np.empty((horizon, S, N))
-    values, unresolved, mixed = np.zeros((S, N + 1)), 0, []
-    for t in reversed(range(horizon)):
-        stage = sweep(table, values, rule=rule, alpha=alpha, discount=1.0)
-        values = stage.values
+    unresolved, mixed = 0, []
+    for t, stage in zip(reversed(range(horizon)), backward(table, rule, horizon, alpha), strict=True):
         actions[t], promised[t] = chosen(table, stage), stage.promised
         unresolved += int(stage.unresolved.sum())
         mixed.append(_where_mixed(table, stage, t))

@@ -48,8 +48,7 @@ def sweep(
     Of equal choices the one made `before` (S,) is taken, else the first.
     """
     prior = np.full(table.states, -1) if before is None else before
-    stage = Stage(*_sweep(table, table.action_count, values, rule, alpha, discount, prior))
-    return stage if not stage.unresolved.any() else _mix(table, stage, values, rule, alpha, discount)
+    return Stage(*_sweep(table, table.action_count, expected(table, values, discount), rule, alpha, prior))
 
 
 def follow(table: Table, stage: Stage, values: np.ndarray, *, alpha: float, discount: float, steps: int) -> np.ndarray:
@@ -65,18 +64,6 @@ def chosen(table: Table, stage: Stage) -> np.ndarray:
     mixing = stage.joint >= J
     actions[mixing] = stage.strategies[stage.joint[mixing] - J].argmax(axis=2)
     return actions
-
-
-def _mix(table: Table, stage: Stage, values: np.ndarray, rule: int, alpha: float, discount: float) -> Stage:
-    """The stage with mixed equilibria where no pure one was found."""
-    ahead = expected(table, values, discount)
-    sign = -1.0 if rule == LOWEST else 1.0
-    lacking = np.flatnonzero(stage.unresolved)
-    found, strategies, worth = _mixed(table, table.action_count, ahead, lacking, sign, alpha)
-    cells = lacking[found]
-    stage.joint[cells], stage.unresolved[cells] = len(table.actions) + np.arange(len(cells)), False
-    stage.values[cells] = worth[found]
-    return stage._replace(strategies=strategies[found])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -103,7 +90,7 @@ def chance(actions: np.ndarray, j: int, strategies: np.ndarray) -> float:
 
 @numba.njit(cache=True, nogil=True)
 def _sweep(
-    table: Table, A: int, values: np.ndarray, rule: int, alpha: float, discount: float, before: np.ndarray
+    table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, before: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     S, J, N = table.rewards.shape
     new = np.empty((S, N + 1))
@@ -114,20 +101,27 @@ def _sweep(
     q = np.empty((J, N + 1))
     due = np.zeros((J, N))
     up, down = np.empty((J, N), np.int64), np.empty((J, N), np.int64)
-    ahead = expected(table, values, discount)
+    strategies, mixed = np.empty((1, N, A)), 0
+    for j in range(J):
+        down[j] = j
     for s in range(S):
-        for j in range(J):
-            d = table.following[s, j]
-            for i in range(N):
-                q[j, i] = table.rewards[s, j, i] + ahead[d, i]
-            q[j, N] = table.objective[s, j] / alpha + ahead[d, N]
+        _fill(table, s, ahead, alpha, q)
         if rule != COOPERATIVE:
-            _regrets(q, table.actions, A, due, up, down)
+            _regrets(q, A, due, up)
         if rule == DOMINANT:
             _largest_over_others(table.actions, A, due, up, down)
         j, resolved = _choose(q, due, rule, before[s] if before[s] < J else -1)
-        joint[s], unresolved[s] = j, not resolved
+        joint[s] = j
         new[s] = q[j]
+        if not resolved:
+            found, strategy = mixed_equilibrium(q[:, :N], table.actions, A, -1.0 if rule == LOWEST else 1.0)
+            unresolved[s] = not found
+            if found:
+                if mixed == len(strategies):
+                    strategies = np.concatenate((strategies, strategies))
+                joint[s], strategies[mixed] = J + mixed, strategy
+                _mean(q, table.actions, strategy, new[s])
+                mixed += 1
         for i in range(N):
             tempting[s, i] = j
             if rule in (PRINCIPAL, DOMINANT):
@@ -135,59 +129,48 @@ def _sweep(
                 tempting[s, i, 0], tempting[s, i, 1] = up[j, i], down[j, i]
                 new[s, i] += due[j, i]
                 new[s, N] -= due[j, i]
-    return new, joint, promised, tempting, unresolved, np.empty((0, N, A))
+    return new, joint, promised, tempting, unresolved, strategies[:mixed].copy()
 
 
 @numba.njit(cache=True, nogil=True)
-def _mixed(
-    table: Table, A: int, ahead: np.ndarray, states: np.ndarray, sign: float, alpha: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Whether each of the `states` has a mixed equilibrium, its strategies, and what it is worth."""
+def _fill(table: Table, s: int, ahead: np.ndarray, alpha: float, q: np.ndarray) -> None:
+    """Fill in `q` (J, N + 1): what every joint action is worth in state s."""
     _, J, N = table.rewards.shape
-    found, strategies = np.zeros(len(states), np.bool_), np.zeros((len(states), N, A))
-    worth = np.empty((len(states), N + 1))
-    q = np.empty((J, N))
-    for place in range(len(states)):
-        s = states[place]
-        for j in range(J):
-            for i in range(N):
-                q[j, i] = table.rewards[s, j, i] + ahead[table.following[s, j], i]
-        found[place], strategies[place] = mixed_equilibrium(q, table.actions, A, sign)
-        _mean(table, s, strategies[place], ahead, alpha, worth[place])
-    return found, strategies, worth
-
-
-@numba.njit(cache=True, nogil=True)
-def _mean(table: Table, s: int, strategies: np.ndarray, ahead: np.ndarray, alpha: float, worth: np.ndarray) -> None:
-    """Fill in `worth` (N + 1,): the agents' and the chooser's values where the agents mix in state s."""
-    J, N = table.actions.shape
-    worth[:] = 0.0
     for j in range(J):
-        share = chance(table.actions, j, strategies)
+        d = table.following[s, j]
         for i in range(N):
-            worth[i] += share * (table.rewards[s, j, i] + ahead[table.following[s, j], i])
-        worth[N] += share * (table.objective[s, j] / alpha + ahead[table.following[s, j], N])
+            q[j, i] = table.rewards[s, j, i] + ahead[d, i]
+        q[j, N] = table.objective[s, j] / alpha + ahead[d, N]
 
 
 @numba.njit(cache=True, nogil=True)
-def _regrets(q: np.ndarray, actions: np.ndarray, A: int, due: np.ndarray, up: np.ndarray, down: np.ndarray) -> None:
-    """due[j, i] = max_a q[(a, j_-i), i] - q[j, i], zero where that is a tie; `up` and `down` are the two rows."""
-    J, N = actions.shape
+def _mean(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray, worth: np.ndarray) -> None:
+    """Fill in `worth` (N + 1,): the agents' and the chooser's values where the agents mix."""
+    worth[:] = 0.0
+    for j in range(len(q)):
+        share = chance(actions, j, strategies)
+        for i in range(len(worth)):
+            worth[i] += share * q[j, i]
+
+
+@numba.njit(cache=True, nogil=True)
+def _regrets(q: np.ndarray, A: int, due: np.ndarray, up: np.ndarray) -> None:
+    """due[j, i] = max_a q[(a, j_-i), i] - q[j, i], zero where that is a tie; `up` is the row of the best reply."""
+    J, N = due.shape
     stride = J
     for i in range(N):
-        stride //= A
-        for base in range(J):
-            if actions[base, i]:
-                continue
-            best = base
-            for j in range(base + stride, base + A * stride, stride):
-                if q[j, i] > q[best, i]:
-                    best = j
-            tie = TIE * (1.0 + abs(q[best, i]))
-            for j in range(base, base + A * stride, stride):
-                gain = q[best, i] - q[j, i]
-                due[j, i] = 0.0 if gain <= tie else gain
-                up[j, i], down[j, i] = j if gain <= tie else best, j
+        block, stride = stride, stride // A
+        for first in range(0, J, block):
+            for base in range(first, first + stride):
+                best = base
+                for j in range(base + stride, base + block, stride):
+                    if q[j, i] > q[best, i]:
+                        best = j
+                tie = TIE * (1.0 + abs(q[best, i]))
+                for j in range(base, base + block, stride):
+                    gain = q[best, i] - q[j, i]
+                    due[j, i] = 0.0 if gain <= tie else gain
+                    up[j, i] = j if gain <= tie else best
 
 
 @numba.njit(cache=True, nogil=True)
@@ -203,39 +186,48 @@ def _largest_over_others(actions: np.ndarray, A: int, due: np.ndarray, up: np.nd
                 worst[a] = j
         for j in range(J):
             at = worst[actions[j, i]]
-            due[j, i], up[j, i], down[j, i] = due[at, i], up[at, i], down[at, i]
+            due[j, i], up[j, i], down[j, i] = due[at, i], up[at, i], at
 
 
 @numba.njit(cache=True, nogil=True)
 def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int, bool]:
     """The joint action that `rule` takes, and whether it is a solution of the stage game."""
     J, N = due.shape
-    selfish = rule in (HIGHEST, LOWEST, ANSWER)
+    selfish, paying = rule in (HIGHEST, LOWEST, ANSWER), rule in (PRINCIPAL, DOMINANT)
     best, chosen = -np.inf, -1
-    least, calmest = np.inf, 0
     for k in range(-1, J):
         j = k if k >= 0 else before
-        if j < 0:
+        if j < 0 or (selfish and _largest(due, j) > 0.0):
             continue
-        worth, largest = 0.0, 0.0
-        if rule in (PRINCIPAL, DOMINANT):
-            worth = q[j, N]
+        if rule == ANSWER and k < 0:
+            return j, True
+        worth = q[j, N] if paying else 0.0
         for i in range(N):
-            largest = max(largest, due[j, i])
-            if rule in (PRINCIPAL, DOMINANT):
-                worth -= due[j, i]
-            elif rule == LOWEST:
-                worth -= q[j, i]
-            else:
-                worth += q[j, i]
-        if selfish and largest > 0.0:
+            worth += -due[j, i] if paying else -q[j, i] if rule == LOWEST else q[j, i]
+        if worth > best + TIE * (1.0 + abs(worth)):
+            best, chosen = worth, j
+    return (chosen, True) if chosen >= 0 else (_calmest(due, before), False)
+
+
+@numba.njit(cache=True, nogil=True)
+def _largest(due: np.ndarray, j: int) -> float:
+    largest = 0.0
+    for i in range(due.shape[1]):
+        largest = max(largest, due[j, i])
+    return largest
+
+
+@numba.njit(cache=True, nogil=True)
+def _calmest(due: np.ndarray, before: int) -> int:
+    """The joint action with the smallest largest regret."""
+    least, calmest = np.inf, 0
+    for k in range(-1, len(due)):
+        j = k if k >= 0 else before
+        if j >= 0:
+            largest = _largest(due, j)
             if largest < least - TIE * (1.0 + largest):
                 least, calmest = largest, j
-        elif rule == ANSWER and k < 0:
-            return j, True
-        elif worth > best + TIE * (1.0 + abs(worth)):
-            best, chosen = worth, j
-    return (chosen, True) if chosen >= 0 else (calmest, False)
+    return calmest
 
 
 @numba.njit(cache=True, nogil=True)
@@ -250,13 +242,15 @@ def _follow(
     steps: int,
 ) -> np.ndarray:
     S, J, N = table.rewards.shape
+    q = np.empty((J, N + 1))
     for _ in range(steps):
         new = np.empty((S, N + 1))
         ahead = expected(table, values, discount)
         for s in range(S):
             j = joint[s]
             if j >= J:
-                _mean(table, s, strategies[j - J], ahead, alpha, new[s])
+                _fill(table, s, ahead, alpha, q)
+                _mean(q, table.actions, strategies[j - J], new[s])
                 continue
             d = table.following[s, j]
             for i in range(N):

@@ -17,6 +17,7 @@ import numpy as np
 from ..envs.config import UsageError
 from ..envs.core import Game, State
 from .successors import Distinct, gather
+from .threads import as_they_come
 
 PLAYS = 1 << 18  # (state, joint action, draw) triples played at once: some 50 MB
 GIB = 2**30
@@ -151,6 +152,26 @@ def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lamb
     )  # fmt: skip
 
 
+def reachable(table: Table) -> Table:
+    """The same game without the states that no play reaches: from its starts it is worth what it was."""
+    counts = np.diff(table.offsets)
+    distribution = np.repeat(np.arange(len(counts)), counts)  # of each entry
+    there, before = table.start > 0.0, 0
+    possible = np.zeros(len(counts), bool)
+    while np.count_nonzero(there) > before:
+        before = int(np.count_nonzero(there))
+        possible[table.following[there]] = True
+        there[table.successors[possible[distribution]]] = True
+    state, kept = np.cumsum(there) - 1, np.cumsum(possible) - 1  # their new numbers
+    entries = possible[distribution]
+    return Table(
+        table.rewards[there], table.objective[there], table.facts[there],
+        kept[table.following[there]].astype(np.int32), np.append(0, np.cumsum(counts[possible])),
+        state[table.successors[entries]].astype(np.int32), table.probabilities[entries],
+        table.start[there], table.actions,
+    )  # fmt: skip
+
+
 def joint_actions(A: int, N: int) -> np.ndarray:
     """(A^N, N) int64: every joint action, in lexicographic order."""
     return np.ascontiguousarray(np.indices((A,) * N).reshape(N, -1).T, np.int64)
@@ -187,10 +208,15 @@ def free_memory() -> int:
 def plays(game: Tabular, actions: np.ndarray) -> Iterator[Plays]:
     """Every state in order, with each of the joint `actions` (J, N), on each draw: some states at a time."""
     everything = game.representatives()
-    S, J = game.states, len(actions)
-    first, count, most = 0, 1, 1
-    while first < S:
-        chosen = np.arange(first, min(first + count, S))
+    S, J, most = game.states, len(actions), 1
+
+    def pieces() -> Iterator[np.ndarray]:
+        first, count = 0, 1
+        while first < S:
+            yield np.arange(first, min(first + count, S))
+            first, count = first + count, max(1, min(2 * count, PLAYS // (J * most)))
+
+    def played(chosen: np.ndarray) -> tuple[Plays, int]:
         rows = take(everything, np.repeat(chosen, J))
         acts = np.tile(actions, (len(chosen), 1))
         draws, probabilities = game.outcomes(rows, acts)
@@ -198,9 +224,11 @@ def plays(game: Tabular, actions: np.ndarray) -> Iterator[Plays]:
         chance = probabilities[row, draw].astype(np.float64)
         state, acts = take(rows, row), acts[row]
         following, events = game.play(state, acts, draws[row, draw])
-        yield Plays(chosen, len(probabilities), row, chance, state, acts, following, events)
-        most = max(most, probabilities.shape[1])  # later states may have more outcomes than the first: grow slowly
-        first, count = first + count, max(1, min(2 * count, PLAYS // (J * most)))
+        return Plays(chosen, len(probabilities), row, chance, state, acts, following, events), probabilities.shape[1]
+
+    for piece, outcomes in as_they_come(played, pieces()):
+        most = max(most, outcomes)  # later states may have more outcomes than the first: grow slowly
+        yield piece
 
 
 def _start(game: Tabular) -> np.ndarray:

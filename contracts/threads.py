@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -13,9 +14,19 @@ Found = TypeVar("Found")
 
 def at_once(solve: Callable[[Task], Found], tasks: Iterable[Task]) -> list[Found]:
     """`solve` of each of the `tasks`, in order, as many at a time as this process may use cores."""
+    return list(as_they_come(solve, tasks))
+
+
+def as_they_come(solve: Callable[[Task], Found], tasks: Iterable[Task]) -> Iterator[Found]:
+    """`solve` of each of the `tasks`, in order, each when a core is free and few wait to be fetched."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = ThreadPoolExecutor(cores)
+    pool, running = ThreadPoolExecutor(cores), deque[Future[Found]]()
     try:
-        return list(pool.map(solve, tasks))
+        for task in tasks:
+            running.append(pool.submit(solve, task))
+            if len(running) > cores:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupt waits for what runs, and for nothing else

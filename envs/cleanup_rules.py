@@ -52,7 +52,7 @@ class Rules(NamedTuple):
     waste_probability: float
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def play(
     rules: Rules,
     agents: np.ndarray,
@@ -192,7 +192,7 @@ def grow(rules: Rules, board: np.ndarray, occupant: np.ndarray, apple: float, dr
 # All that chance may do
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def outcomes(
     rules: Rules, agents: np.ndarray, facing: np.ndarray, board: np.ndarray, actions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -303,7 +303,7 @@ def _list_spawns(
 # The index of a state
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def index(rules: Rules, rank: np.ndarray, cells: int, agents: np.ndarray, board: np.ndarray) -> np.ndarray:
     """(B,) int64: the agents' places, agent 0 slowest, then the waste, then the apples, the last cell fastest.
 
