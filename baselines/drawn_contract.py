@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..contracts.core import Decisions, Ledger, Mechanism, Transition, nothing
-from ..contracts.formal_contracts import CONTRACT, clause, shown
+from ..contracts.formal_contracts import CONTRACT, RECORDED, clause, kept, shown
 from ..envs.config import configuration
 from ..envs.core import uniform_array
 
@@ -65,6 +65,13 @@ class DrawnContract(Mechanism):
 
     def view(self, terms: Contract, B: int) -> np.ndarray:
         return shown(terms.price, terms.held, len(self.game.agents))
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        return RECORDED
+
+    def record(self, terms: Contract, B: int) -> np.ndarray:
+        return kept(terms.price, terms.held)
 
     def settle(self, memory: Contract, transition: Transition) -> tuple[Ledger, Contract]:
         transfers = transition.terms.price[:, None, None] * clause(self.game).owed(transition.events)

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
-from ..contracts.formal_contracts import clause, shown
+from ..contracts.formal_contracts import RECORDED, clause, kept, shown
 from ..envs.config import configuration
 
 
@@ -38,10 +38,21 @@ class FormalContract(Mechanism):
         return self
 
     def view(self, terms: Any, B: int) -> np.ndarray:
-        return shown(np.full(B, self.theta or 0.0), np.full(B, self.theta is not None), len(self.game.agents))
+        return shown(*self._everywhere(B), len(self.game.agents))
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        return RECORDED
+
+    def record(self, terms: Any, B: int) -> np.ndarray:
+        return kept(*self._everywhere(B))
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         if self.theta is None:
             return nothing(transition.rewards), memory
         transfers = (self.theta * clause(self.game).owed(transition.events)).astype(np.float32)
         return nothing(transition.rewards)._replace(transfers=transfers), memory
+
+    def _everywhere(self, B: int) -> tuple[np.ndarray, np.ndarray]:
+        """(B,) theta, 0 without a contract, and (B,) whether there is one."""
+        return np.full(B, self.theta or 0.0), np.full(B, self.theta is not None)

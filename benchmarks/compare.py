@@ -31,6 +31,7 @@ METRICS: dict[str, Callable[[Evaluated], float | None]] = {
     "transfer volume": lambda row: row.transfer_volume,
     "equality": lambda row: row.equality,
     "compliance": lambda row: row.compliance,
+    "acceptance": lambda row: row.acceptance,
     "principal return": lambda row: row.principal_return,
     "utility": lambda row: utility(row.welfare, row.principal_payment, ALPHA, row.principal_return),
     "states right": lambda row: row.states_right,

@@ -18,7 +18,8 @@ from .tables import Published
 
 ALWAYS = ("welfare", "payment", "payment share", "utility")  # columns that stand even where they are 0 throughout
 INTERVALS = ("welfare", "payment share")  # metrics that stand with theirs; JSON has every one
-PERCENT = ("payment share", "compliance", "states right")
+PERCENT = ("payment share", "compliance", "acceptance", "states right")
+AGREED = ("compliance", "acceptance")  # metrics that share a column: hardly any mechanism has both
 HEADS = {
     "payment share": "share", "transfer volume": "transfers", "followed payment": "paid",
     "worst equilibrium": "worst eq.", "deviation regret": "dev. regret", "welfare to spe": "W to spe",
@@ -97,7 +98,9 @@ def _names() -> Iterator[Column]:
 def _columns(group: Group) -> Iterator[Column]:
     yield from _names()
     for metric in METRICS:
-        if metric in ALWAYS or _is_there(group, metric):
+        if metric == AGREED[0]:
+            yield from _agreed(group)
+        elif metric not in AGREED and (metric in ALWAYS or _is_there(group, metric)):
             yield _metric(metric)
     if group.differences:
         bases = {difference.base for difference in group.differences.values()}
@@ -105,6 +108,14 @@ def _columns(group: Group) -> Iterator[Column]:
     if group.exact:
         yield Column("solved", lambda line: _percent(group.solved(line)), lambda exact: "")
     yield Column("welfare of each seed", _seeds, lambda exact: "")
+
+
+def _agreed(group: Group) -> Iterator[Column]:
+    """One column for what agents agreed to: how often they did as recommended, or signed a contract."""
+    there = [_metric(metric) for metric in AGREED if _is_there(group, metric)]
+    if there:
+        head = " or ".join(column.head for column in there)
+        yield Column(head, lambda line: " / ".join(filter(None, (each.of_line(line) for each in there))), lambda _: "")
 
 
 def _exact_name(exact: Exact) -> str:

@@ -24,10 +24,14 @@ PHASES = ("train", "validate", "evaluate")
 
 
 class Record:
-    """Collects what a run's phases report; `tables` makes of it what is kept."""
+    """Collects what a run's phases report; `save` keeps it.
 
-    def __init__(self, resolved: Resolved) -> None:
-        self.resolved = resolved
+    `terms` names what the run's mechanism records of its terms. `in_favour` is the share of the agents that prefer the
+    contract that was signed to none, where agents signed one.
+    """
+
+    def __init__(self, resolved: Resolved, terms: tuple[str, ...], in_favour: float | None) -> None:
+        self.resolved, self.terms, self.in_favour = resolved, terms, in_favour
         self.episodes: dict[str, list[Episodes]] = {}
         self.training: list[dict[str, Any]] = []
         self.steps: dict[str, int] = {}
@@ -50,14 +54,22 @@ class Record:
 
     def save(self, folder: Path) -> None:
         """Write episodes.parquet and training.parquet."""
-        tables = [
-            episode_table(self.resolved, phase, self.finished(phase), self.deviation_regret.get(phase))
-            for phase in PHASES
-            if phase in self.episodes
-        ]
+        tables = [self._table(phase) for phase in PHASES if phase in self.episodes]
         pq.write_table(pa.concat_tables(tables), folder / EPISODES, compression="zstd")
         schema = pa.schema({"phase": pa.string(), "steps": pa.int64(), "name": pa.string(), "value": pa.float64()})
         pq.write_table(pa.Table.from_pylist(self.training, schema=schema), folder / TRAINING, compression="zstd")
+
+    def _table(self, phase: str) -> pa.Table:
+        episodes = self.finished(phase)
+        table = episode_table(self.resolved, phase, episodes, self.deviation_regret.get(phase))
+        terms = episodes.terms
+        if terms.shape[1] != len(self.terms):  # a principal may learn under another mechanism
+            terms = np.full((len(table), len(self.terms)), np.nan)
+        for name, column in zip(self.terms, terms.T, strict=True):
+            table = table.append_column(f"terms_{name}", _nullable(column))
+        if self.in_favour is not None:
+            table = table.append_column("in_favour", _nullable(np.full(len(table), self.in_favour)))
+        return table
 
 
 def episode_table(
@@ -123,7 +135,10 @@ def read_run_spec(path: Path) -> RunSpec:
 
 
 def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | None = None) -> Any:
-    """A run's episodes, of one phase or of all, as a pandas DataFrame. Raises UsageError for a damaged file."""
+    """A run's episodes, of one phase or of all, as a pandas DataFrame; columns that it does not have are empty.
+
+    Raises UsageError for a damaged file.
+    """
     return _read(folder / EPISODES, phase, columns)
 
 
@@ -135,7 +150,10 @@ def read_training(folder: Path) -> Any:
 def _read(path: Path, phase: str | None, columns: list[str] | None) -> Any:
     filters = [("phase", "==", phase)] if phase else None
     try:
-        return pq.read_table(path, columns=columns, filters=filters).to_pandas()
+        there = set(pq.read_schema(path).names)
+        known = None if columns is None else [column for column in columns if column in there]
+        found = pq.read_table(path, columns=known, filters=filters).to_pandas()
+        return found if columns is None else found.reindex(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 

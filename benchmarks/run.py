@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..baselines import mechanism_class
 from ..contracts.core import Mechanism
@@ -35,6 +35,9 @@ from .spec import (
     resolve,
     resources_of,
 )
+
+if TYPE_CHECKING:
+    from ..contracts.formal_contracts import Choice
 
 RECENT = 500  # episodes over which progress tells welfare and payment so far
 POLICY, PRINCIPAL = "policy", "principal"  # prefixes of the weights' files
@@ -101,8 +104,8 @@ def perform(spec: RunSpec, out: Path) -> Iterator[Progress]:
     if folder.exists():
         return
     torch.set_num_threads(1)  # sums in another order would give other episodes; and small networks gain nothing
-    record, started = Record(resolved), provenance()
-    mechanism = given_mechanism(resolved, out)
+    started, mechanism = provenance(), given_mechanism(resolved, out)
+    record = Record(resolved, mechanism.recorded, _in_favour(resolved, out))
     principal = yield from _principal(resolved, mechanism, out, record)
     policy = yield from _agents(resolved, mechanism, principal, out, record)
     evaluated = yield from _evaluated(resolved, mechanism, principal, policy, record)
@@ -284,21 +287,28 @@ def _means(episodes: Episodes | None) -> tuple[float, float]:
 
 def _given(reference: Reference, out: Path) -> float | None:
     """What a finished run in `out` gives another."""
-    folder = out / resolve(reference.source).folder
-    return _theta(folder, reference.column) if reference.column in THETAS else _share(folder)
+    if reference.column in THETAS:
+        return _signed(reference, out).theta
+    return _share(out / resolve(reference.source).folder)
 
 
-def _theta(folder: Path, column: str) -> float | None:
-    """The price of the contract that the agents of a finished run sign; None where they sign none."""
+def _in_favour(resolved: Resolved, out: Path) -> float | None:
+    """The share of the agents that prefer the contract they sign to none, where the run is played under one."""
+    signed = [_signed(each, out) for each in references(resolved.spec).values() if each.column in THETAS]
+    return signed[0].in_favour if signed else None
+
+
+def _signed(reference: Reference, out: Path) -> Choice:
+    """The contract that the agents of a finished run sign."""
     from ..contracts.formal_contracts import choose
 
-    learned = load(folder)
+    learned = load(out / resolve(reference.source).folder)
     if not hasattr(learned.policy, "values"):
         raise UsageError(
-            f"{column}: agents of algorithm {learned.spec.algorithm} expect nothing; choose one that learns"
+            f"{reference.column}: agents of algorithm {learned.spec.algorithm} expect nothing; choose one that learns"
         )
-    rule, highest = THETAS[column], learned.mechanism.highest  # type: ignore[attr-defined]
-    return choose(learned.game, learned.policy.values, highest, rule=rule, seed=learned.spec.seed).theta
+    rule, highest = THETAS[reference.column], learned.mechanism.highest  # type: ignore[attr-defined]
+    return choose(learned.game, learned.policy.values, highest, rule=rule, seed=learned.spec.seed)
 
 
 def _share(folder: Path) -> float:

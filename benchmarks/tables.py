@@ -23,6 +23,7 @@ PUBLISHED = Path(__file__).resolve().parent.parent / "results" / "published.csv"
 MEANS = (
     "welfare", "principal_payment", "transfer_volume", "equality", "compliance", "deviation_regret", "principal_return",
 )  # fmt: skip
+HELD = "terms_held"  # of mechanisms to which agents agree: whether they did
 
 Word = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]  # printable: it ends on somebody's terminal
 Count = Annotated[int, Field(ge=0)]
@@ -57,6 +58,7 @@ class Evaluated:
     deviation_regret: FiniteFloat | None
     run: Word  # its folder, relative
     principal_return: FiniteFloat | None = None  # before it pays; None where the principal values welfare
+    acceptance: FiniteFloat | None = None  # the share of episodes in which a contract held; None where none could
     states_right: FiniteFloat | None = None  # the share in which agents do as the exact principal has them do
     followed_welfare: FiniteFloat | None = None  # of an audit, as all below: if everyone does as is recommended
     followed_payment: FiniteFloat | None = None
@@ -109,7 +111,7 @@ def of_run(folder: Path) -> Evaluated:
     about = read_about(folder / RUN)
     try:
         resolved = about["resolved"]
-        means = read_episodes(folder, "evaluate", list(MEANS)).astype("float64")
+        means = read_episodes(folder, "evaluate", [*MEANS, HELD]).astype("float64")
         welfare, payment = means["welfare"].mean(), means["principal_payment"].mean()
         if not len(means):
             raise ValueError("it holds no evaluated episode")
@@ -128,6 +130,7 @@ def of_run(folder: Path) -> Evaluated:
             seconds=round(sum(about["seconds"].values()), 1),
             episodes=len(means),
             payment_share=float(payment / welfare) if welfare > 0 else None,
+            acceptance=_number(means[HELD].mean()),
             states_right=about["evaluated"].get("states_right"),
             run=about["run"],
         )

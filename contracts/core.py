@@ -72,6 +72,11 @@ class Mechanism:
     terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
 
     @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of the numbers that `record` gives; `held` is whether agents have agreed to anything at all."""
+        return ()
+
+    @property
     def played(self) -> Game:
         """The game as it is played: `game`, or one around it that has an action more."""
         return self.game
@@ -95,6 +100,10 @@ class Mechanism:
     def view(self, terms: Any, B: int) -> np.ndarray:
         """(B, N, K) float32: what each agent is shown of its terms."""
         return np.zeros((B, len(self.game.agents), 0), np.float32)
+
+    def record(self, terms: Any, B: int) -> np.ndarray:
+        """(B, len(recorded)): what is kept of a step's terms, as a mean over each episode; nan where there is none."""
+        return np.zeros((B, 0))
 
     def asks(self, memory: Any) -> bool:
         """Whether any environment needs a principal's decisions for the coming step; where none does, none are made."""

@@ -23,6 +23,8 @@ PROPOSALS = 50  # prices among which the terms are chosen
 STARTS = 256  # starts over which values are averaged
 CHOICE = 3  # the stream of those starts, which no phase of a run plays
 
+RECORDED = ("theta", "held")  # of a contract: its price, and whether there is one
+
 Rule = Literal["best", "voted", "negotiated"]
 
 
@@ -40,6 +42,13 @@ class Choice(NamedTuple):
     values: np.ndarray  # (PROPOSALS, N) what each agent expects under each price, averaged over the starts
     null: np.ndarray  # (N,) and under the null contract
     prices: np.ndarray  # (PROPOSALS,)
+
+    @property
+    def in_favour(self) -> float:
+        """The share of the agents that strictly prefer the contract to none; nan where none is signed."""
+        if self.theta is None:
+            return float("nan")
+        return float((self.values[self.prices == self.theta] > self.null).mean())
 
 
 def clause(game: Game) -> Clause:
@@ -73,6 +82,11 @@ def shown(theta: np.ndarray, held: np.ndarray, players: int) -> np.ndarray:
     """
     both = np.stack([np.where(held, theta, 0.0), held], axis=-1).astype(np.float32)
     return np.repeat(both[:, None], players, axis=1)
+
+
+def kept(theta: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """(B, 2): what is recorded of contracts, as `RECORDED` names it; without one theta is nan. `theta`, `held` (B,)."""
+    return np.stack([np.where(held, theta, np.nan), held], axis=-1)
 
 
 # How terms are chosen

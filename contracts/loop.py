@@ -50,6 +50,7 @@ class Episodes(NamedTuple):
     shaping: np.ndarray  # (E, N)
     compliance: np.ndarray  # (E,) share of actions that followed the recommendation; nan where there is none
     principal_returns: np.ndarray  # (E,) what the principal values, before it pays: welfare unless the game says else
+    terms: np.ndarray  # (E, K) means over its steps of what the mechanism records of its terms
 
     def __add__(self, other: Episodes) -> Episodes:  # type: ignore[override]
         return Episodes(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
@@ -107,7 +108,7 @@ class Loop:
         self.t = np.zeros(self.B, np.int32)
         self.state = self.game.reset(self.keys)
         self.memory = self.mechanism.start(self.keys)
-        self._tally = _Tally.zeros(self.B, self.N)
+        self._tally = _Tally.zeros(self.B, self.N, len(self.mechanism.recorded))
         self.terms, self.memory, self.seen = self._offer(self.state, self.memory)
 
     def step(self, actions: np.ndarray) -> Step:
@@ -127,7 +128,8 @@ class Loop:
             transition = self._valued(transition)
         ledger, memory = self.mechanism.settle(self.memory, transition)
         complied = self.mechanism.complied(terms, actions)
-        self._tally.add(rewards, self.game.principal_reward(events), ledger, complied)
+        valued, recorded = self.game.principal_reward(events), self.mechanism.record(terms, self.B)
+        self._tally.add(rewards, valued, ledger, complied, recorded)
         ended = terminated | truncated
         self.state, self.memory = next_state, memory
         self.terms, self.memory, self.seen = self._offer(self.state, self.memory)
@@ -179,13 +181,16 @@ class _Tally(NamedTuple):
     shaping: np.ndarray
     followed: np.ndarray  # nan where nothing is recommended
     principal_returns: np.ndarray
+    terms: np.ndarray
 
     @classmethod
-    def zeros(cls, B: int, N: int) -> _Tally:
+    def zeros(cls, B: int, N: int, K: int) -> _Tally:
         each, whole = (B, N), (B,)
-        return cls(*(np.zeros(shape) for shape in (each, each, each, whole, each, whole, whole)))
+        return cls(*(np.zeros(shape) for shape in (each, each, each, whole, each, whole, whole, (B, K))))
 
-    def add(self, rewards: np.ndarray, valued: np.ndarray, ledger: Ledger, complied: np.ndarray | None) -> None:
+    def add(
+        self, rewards: np.ndarray, valued: np.ndarray, ledger: Ledger, complied: np.ndarray | None, recorded: np.ndarray
+    ) -> None:
         self.returns[:] += rewards
         self.payments[:] += ledger.payments
         self.transfers[:] += ledger.received()
@@ -193,6 +198,7 @@ class _Tally(NamedTuple):
         self.shaping[:] += ledger.shaping
         self.followed[:] += np.nan if complied is None else complied.mean(axis=1)
         self.principal_returns[:] += valued
+        self.terms[:] += recorded
 
     def close(self, ended: np.ndarray, steps: int, keys: np.ndarray, length: np.ndarray) -> Episodes:
         count = int(ended.sum())
@@ -200,6 +206,7 @@ class _Tally(NamedTuple):
             np.full(count, steps, np.int64), keys[ended], length[ended],
             self.returns[ended], self.payments[ended], self.transfers[ended], self.volume[ended],
             self.shaping[ended], self.followed[ended] / length[ended], self.principal_returns[ended],
+            self.terms[ended] / length[ended, None],
         )  # fmt: skip
         for total in self:
             total[ended] = 0.0

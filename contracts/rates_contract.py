@@ -98,6 +98,14 @@ class RatesContract(Mechanism):
         height = terms.rates[..., None] * np.float32(MARKS / self.highest) - np.arange(MARKS, dtype=np.float32)
         return np.clip(height, 0.0, 1.0).reshape(*terms.rates.shape[:2], -1)
 
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        return tuple(f"rate_{fact}" for fact in self.game.verifiable)
+
+    def record(self, terms: Rates, B: int) -> np.ndarray:
+        """The rate of each fact, a mean over the agents."""
+        return terms.rates.mean(axis=1)
+
     def settle(self, memory: Held, transition: Transition) -> tuple[Ledger, Held]:
         payments = (transition.terms.rates * self.game.facts(transition.events)).sum(axis=-1, dtype=np.float64)
         if self.cap is not None:

@@ -212,6 +212,30 @@ def test_columns_that_say_nothing_are_left_out(tmp_path: Path) -> None:
     assert {"transfers", "compliance"} <= set(head)
 
 
+def test_what_was_agreed_to_shares_a_column(tmp_path: Path) -> None:
+    advised, signed = row(compliance=0.94), row("drawn-contract", acceptance=0.75)
+    for rows, name, told in (
+        ([advised, signed], "compliance or acceptance", ["75%", "94%"]),
+        ([signed, row()], "acceptance", ["75%", ""]),
+        ([advised], "compliance", ["94%"]),
+    ):
+        head, *lines = group_rows(compared(tmp_path, *rows).groups[0])
+        assert [cell for cell in head if "compliance" in cell or "acceptance" in cell] == [name]
+        assert sorted(cells[head.index(name)] for cells in lines[len(SOLVED) :]) == sorted(told)
+    found = json.loads(present(compared(tmp_path, advised, signed), "json"))["groups"][0]["lines"]
+    assert sorted(line["metrics"]["acceptance"]["mean"] or 0 for line in found) == [0, 0.75]
+
+
+def test_a_table_from_before_a_column_came_can_be_read(tmp_path: Path) -> None:
+    old = row()
+    lines = tables.write([old]).splitlines()
+    assert lines[0].count(",acceptance,") == 1
+    place = lines[0].split(",").index("acceptance") - len(lines[0].split(","))  # before it stand cells with commas
+    older = [",".join(cells[:place] + cells[place + 1 :]) for cells in (line.split(",") for line in lines)]
+    (tmp_path / "older.csv").write_text("\n".join(older))
+    assert compare(tmp_path / "older.csv").rows == [old]
+
+
 def test_a_table_can_be_compared_again(tmp_path: Path) -> None:
     rows = [row(seed=seed, welfare=10 + seed / 3, compliance=None if seed else 0.1) for seed in range(3)]
     first = compared(tmp_path, *rows)

@@ -17,10 +17,21 @@ from paymaster.benchmarks.record import read_about, read_episodes
 from paymaster.benchmarks.run import load, perform
 from paymaster.benchmarks.spec import Reference, RunSpec, resolve
 from paymaster.benchmarks.suites import Suite, expand
+from paymaster.benchmarks.tables import of_run
 from paymaster.contracts.audited import contracted, worth
 from paymaster.contracts.core import Transition
 from paymaster.contracts.equilibrium import solve
-from paymaster.contracts.formal_contracts import PROPOSALS, STARTS, Rule, choose, clause, negotiated, shown, solved
+from paymaster.contracts.formal_contracts import (
+    PROPOSALS,
+    STARTS,
+    Choice,
+    Rule,
+    choose,
+    clause,
+    negotiated,
+    shown,
+    solved,
+)
 from paymaster.contracts.loop import Loop, Seen
 from paymaster.envs import cleanup, harvest
 
@@ -114,6 +125,20 @@ def test_played_in_cleanup_the_money_is_that_of_the_cells_cleaned() -> None:
         np.testing.assert_allclose(step.ledger.received()[:, 0], price * (counts[:, 0] - counts[:, 1]), atol=1e-6)
         np.testing.assert_allclose(step.earned.sum(axis=1), step.transition.rewards.sum(axis=1), atol=1e-5)
     assert cells > 0
+
+
+def test_an_episode_records_its_contract() -> None:
+    game = make(COINS, horizon=2)
+    drawn = Loop(game, make_mechanism("drawn-contract", game, null_probability=0.5), 64, seed=0)
+    price, held = drawn.memory
+    assert 0 < held.sum() < 64
+    for _ in range(2):
+        ended = drawn.step(np.zeros((64, 2), np.int64)).episodes
+    assert drawn.mechanism.recorded == ("theta", "held")
+    np.testing.assert_allclose(ended.terms[:, 0], np.where(held, price, np.nan), rtol=1e-6)
+    np.testing.assert_array_equal(ended.terms[:, 1], held)
+    for theta, kept in ((0.7, [0.7, 1]), (0.0, [0, 1]), (None, [np.nan, 0])):
+        np.testing.assert_array_equal(make_mechanism("formal-contract", game, theta=theta).record((), 2), [kept, kept])
 
 
 def test_the_null_contract_is_no_contract_of_price_zero() -> None:
@@ -210,6 +235,17 @@ def test_agents_sign_the_price_from_which_they_expect_most(rule: Any) -> None:
     assert choose(make(COINS), value, 2.0, rule=rule, seed=2).theta != choice.theta, "other prices are drawn"
 
 
+def test_those_in_favour_are_told() -> None:
+    values = np.array([[9.0, 0.0, 9.0, 9.0], [3.0, 2.0, 1.0, 3.0]])
+
+    def choice(theta: float | None) -> Choice:
+        return Choice(theta, values, np.full(4, 2.0), np.array([0.1, 0.2]))
+
+    assert choice(0.1).in_favour == 0.75
+    assert choice(0.2).in_favour == 0.5  # who is indifferent is not in favour
+    assert np.isnan(choice(None).in_favour)
+
+
 @pytest.mark.parametrize("rule", ["best", "voted", "negotiated"])
 def test_agents_sign_nothing_where_null_promises_more_than_any_price(rule: Any) -> None:
     assert choose(make(COINS), value_of(lambda price: 0 * price, 0.1), 2.0, rule=rule, seed=1).theta is None
@@ -257,7 +293,8 @@ def test_a_run_plays_under_the_contract_that_anothers_agents_sign(seed: int, nul
     source = RunSpec(mechanism="drawn-contract", seed=seed, **SMALL)
     learned = load(run(source, tmp_path))
     for rule in get_args(Rule):
-        theta = choose(learned.game, learned.policy.values, 2.0, rule=rule, seed=seed).theta
+        choice = choose(learned.game, learned.policy.values, 2.0, rule=rule, seed=seed)
+        theta = choice.theta
         assert (theta is None) == null
         reference = Reference(source=source, column=f"{rule}_theta")
         spec = RunSpec(mechanism="formal-contract", parameters={"theta": reference}, seed=seed, **SMALL)
@@ -266,7 +303,11 @@ def test_a_run_plays_under_the_contract_that_anothers_agents_sign(seed: int, nul
         assert about["resolved"]["given"]["theta"] == theta
         assert about["name"] == f"formal-contract theta=drawn-contract/dqn.{rule}_theta"
         assert load(folder).mechanism.theta == theta  # type: ignore[attr-defined]
-        coins = read_episodes(folder, "evaluate", ["transfer_volume"])["transfer_volume"] / (theta or 1.0)
+        episodes = read_episodes(folder)
+        told = episodes[["terms_theta", "terms_held", "in_favour"]].drop_duplicates().to_numpy()
+        np.testing.assert_allclose(told, [[np.nan, 0, np.nan] if null else [theta, 1, choice.in_favour]])
+        assert of_run(folder).acceptance == float(not null)
+        coins = episodes["transfer_volume"][episodes["phase"] == "evaluate"] / (theta or 1.0)
         assert bool(coins.any()) != null
         np.testing.assert_allclose(coins, coins.round(), atol=1e-3)  # one price for all
 

@@ -86,6 +86,18 @@ def test_rates_may_hold_for_the_episode_or_for_a_step() -> None:
         )
 
 
+def test_an_episode_records_the_mean_rate_of_each_fact() -> None:
+    loop = Loop(GAME, contract(every=3, highest=8.0), 1, seed=0, principal=Counting())
+    assert loop.mechanism.recorded == ("rate_cooperated",)
+    ended = [loop.step(np.zeros((1, 2), np.int64)).episodes for _ in range(14)]
+    assert ended[6] is not None
+    assert ended[13] is not None
+    np.testing.assert_allclose(ended[6].terms, [[12 / 7]])  # 1 1 1 2 2 2 3
+    np.testing.assert_allclose(ended[13].terms, [[33 / 7]])  # 4 4 4 5 5 5 6
+    rates = np.array([[[0.5, 0.0], [1.5, 1.0]]], np.float32)
+    np.testing.assert_allclose(contract().record(Rates(rates), 1), [[1.0, 0.5]])  # over the agents
+
+
 def test_agents_see_a_rate_as_a_thermometer() -> None:
     rates = np.array([[[0.6], [2.5]]], np.float32)  # of a highest of 2: 2.4 marks of 8, and all of them
     seen = contract(highest=2.0).view(Rates(rates), 1)
@@ -405,6 +417,8 @@ def test_a_run_is_recorded_loaded_and_shown(tmp_path: Path) -> None:
     episodes = read_episodes(made.folder)
     assert set(episodes["phase"]) == {"train", "validate", "evaluate"}
     assert (episodes["principal_payment"] <= 3.0 + 1e-5).all()
+    assert episodes["terms_rate_cleaned"].between(0, 1).all()
+    assert (episodes["terms_rate_cleaned"] > 0).any()
     loaded = load(made.folder)
     assert isinstance(loaded.principal, RatesPrincipal)
     assert load_replay(made.folder).terms[0, 0].startswith("rates ")

@@ -24,6 +24,7 @@ from paymaster.benchmarks.replay import frames, load_replay
 from paymaster.benchmarks.run import load, perform, run
 from paymaster.benchmarks.schedule import jobs
 from paymaster.benchmarks.spec import Reference, RunSpec, resolve
+from paymaster.benchmarks.tables import of_run
 from paymaster.contracts.loop import Loop
 from paymaster.envs.config import UsageError
 from paymaster.learning import ALGORITHMS
@@ -125,6 +126,19 @@ def test_run_json_tells_how_it_was_made(made: Path) -> None:
     assert {"numpy", "torch", "ray", "python"} <= about["versions"].keys()
     assert about["machine"]["cores"] >= 1
     assert read_training(made)["name"].unique().tolist() == ["loss"]
+
+
+def test_a_record_from_before_a_column_came_can_be_read(made: Path, tmp_path: Path) -> None:
+    spec = RunSpec(game=GAME, mechanism="drawn-contract", steps=400, episodes=32, seed=1)
+    folder = make(spec, tmp_path)
+    assert 0 < of_run(folder).acceptance < 1
+    assert of_run(made).acceptance is None  # nothing was there to be signed
+    later = ["terms_theta", "terms_held"]
+    rows = read_episodes(folder)
+    rows.drop(columns=later).to_parquet(folder / "episodes.parquet")
+    assert of_run(folder).acceptance is None
+    assert of_run(folder).welfare == rows["welfare"][rows["phase"] == "evaluate"].mean()
+    assert read_episodes(folder, columns=["key", *later])[later].isna().all(axis=None)
 
 
 def test_run_json_gives_the_run_again(made: Path) -> None:
