@@ -2,8 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := envs contracts baselines learning benchmarks results
+REFERENCE := results/reference
+SUITES ?= $(filter-out quick,$(basename $(notdir $(wildcard benchmarks/suites/*.yaml))))
 
-.PHONY: help setup bench test test-slow check docs clean
+.PHONY: help setup bench results test test-slow check docs clean
+.NOTPARALLEL:
 
 help:           ## say what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +22,16 @@ setup: .venv/installed  ## make .venv and install Paymaster with the pinned vers
 
 bench: setup    ## run the suite `quick` and print its table (two to four minutes)
 	$(BIN)/paymaster run quick
+
+results: $(SUITES:%=reference-%)  ## every suite's table and pictures in results/reference, in hours; some: make results SUITES="tree matrix"
+
+reference-%: setup  # a suite's runs, as far as they are not made, their table with how it was made, and what pictures there are
+	$(BIN)/paymaster run $* --out runs/$*
+	@mkdir -p $(REFERENCE)
+	$(BIN)/paymaster compare runs/$* --format csv --out $(REFERENCE)/$*.csv
+	@for picture in curves.png:.png frontier.png:-frontier.png replay.gif:.gif; do \
+		if [ -f runs/$*/$${picture%:*} ]; then cp runs/$*/$${picture%:*} $(REFERENCE)/$*$${picture#*:}; fi; \
+	done
 
 test: setup     ## the tests, two to four minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile

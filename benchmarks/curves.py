@@ -46,7 +46,10 @@ def draw_curves(comparison: Comparison, folders: Sequence[Path], out: Path) -> P
 
     if not comparison.groups:
         raise UsageError("there are no runs to draw curves of")
-    where = {read_about(folder / RUN)["run"]: folder for folder in folders}
+    abouts = [read_about(folder / RUN) for folder in folders]
+    if not any(about["steps"].get("validate") for about in abouts):
+        raise UsageError("these agents learned nothing")
+    where = {about["run"]: folder for about, folder in zip(abouts, folders, strict=True)}
     looks = _looks(comparison)
     rows = len(comparison.groups)
     figure = Figure(figsize=(11, 4.2 * rows + 0.22 * math.ceil(len(looks) / COLUMNS)), layout="constrained")

@@ -17,6 +17,7 @@ from ..envs.version import VERSION
 
 PACKAGES = ("numpy", "numba", "torch", "ray", "gymnasium", "pettingzoo", "pandas", "pyarrow", "scipy")
 ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = "results/reference"
 
 
 def provenance() -> dict[str, Any]:
@@ -49,11 +50,15 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> str:
-    """The checkout's commit, `+changes` where files differ from it; empty where Paymaster runs from no checkout."""
+    """The checkout's commit, `+changes` where files differ from it; empty where Paymaster runs from no checkout.
+
+    The tables that `make results` writes as it goes from suite to suite do not count: no number depends on them.
+    """
     head = _git("rev-parse", "HEAD")
     if not head or Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
         return ""
-    return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{REFERENCE}")
+    return head + ("+changes" if changed else "")
 
 
 @cache

@@ -242,6 +242,17 @@ def test_a_run_that_fails_takes_only_those_that_need_it(
     assert len(folders.runs(tmp_path / "runs")) == 1
 
 
+def test_agents_that_learn_nothing_have_no_curves(
+    paymaster: Paymaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paymaster.benchmarks.compare.exact", lambda game: [])
+    monkeypatch.setattr(unlearned.Phase, "__iter__", lambda self: iter(()))
+    code, out, err = paymaster("run", GAME, "--out", "runs", "--set", "horizon=3")
+    assert (code, err) == (0, "paymaster: no learning curves: these agents learned nothing\n")
+    assert "runs/replay.gif" in out
+    assert not (tmp_path / "runs/curves.png").exists()
+
+
 def test_a_game_is_drawn(paymaster: Paymaster, tmp_path: Path) -> None:
     code, out, _ = paymaster("render", GAME, "--out", "episode.gif", "--set", "horizon=3", "--seed", 4)
     assert (code, out.strip()) == (0, "episode.gif")
