@@ -120,32 +120,44 @@ class TrainedPrincipal:
     """A frozen principal: recommends argmax_a q(s, a_i), and promises the least payment that makes it worthwhile.
 
     A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge`
-    is added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With
-    `robust` the least payment is the larger of those that are enough while all others follow, and while none does.
+    is added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a
+    `stake`, following is better than each action by that share of what the principal would lose by it, as its own
+    values q(s, a_i) have it. With `robust` the least payment is the larger of those that are enough while all others
+    follow, and while none does.
     """
 
     def __init__(
-        self, shape: dict[str, Any], *, nudge: float = 0.0, due: float = 0.0, bonus: float = 0.0, robust: bool = False
+        self,
+        shape: dict[str, Any],
+        *,
+        nudge: float = 0.0,
+        due: float = 0.0,
+        bonus: float = 0.0,
+        stake: float = 0.0,
+        robust: bool = False,
     ) -> None:
-        self.shape, self.nudge, self.due, self.bonus, self.robust = shape, nudge, due, bonus, robust
+        self.shape, self.nudge, self.due, self.bonus = shape, nudge, due, bonus
+        self.stake, self.robust = stake, robust
         self.networks = principal_networks(**shape)
 
     def __call__(self, game: Game, state: Any) -> Decisions:
         rows = joint_rows(game.observe(state))
         with torch.no_grad():
-            recommended = joint(self.networks["principal"], rows).argmax(dim=-1)
-            least = self._least(all_follow(rows), recommended)
+            worth = joint(self.networks["principal"], rows)
+            recommended = worth.argmax(dim=-1)
+            margins = self.stake * (worth.amax(dim=-1, keepdim=True) - worth)
+            least = self._least(all_follow(rows), recommended, margins)
             if self.robust:
-                least = torch.maximum(least, self._least(none_follows(rows), recommended))
+                least = torch.maximum(least, self._least(none_follows(rows), recommended, margins))
         promised = self.bonus + torch.where(least > self.due, least + self.nudge, 0.0).numpy()
         return Decisions(recommended.numpy(), promised)
 
-    def _least(self, rows: torch.Tensor, recommended: torch.Tensor) -> torch.Tensor:
-        q = joint(self.networks["agents"], rows)
+    def _least(self, rows: torch.Tensor, recommended: torch.Tensor, margins: torch.Tensor) -> torch.Tensor:
+        q = joint(self.networks["agents"], rows) + margins
         return least_payments(q, q, recommended)
 
     def promising(self, **changed: Any) -> TrainedPrincipal:
-        """The same principal with another `nudge`, `due`, `bonus` or `robust`."""
+        """The same principal with another `nudge`, `due`, `bonus`, `stake` or `robust`."""
         principal = TrainedPrincipal(**{**self._about(), **changed})
         principal.networks = self.networks
         return principal
@@ -156,7 +168,7 @@ class TrainedPrincipal:
         prefix.with_suffix(".json").write_text(json.dumps(self._about(), indent=1))
 
     def _about(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("shape", "nudge", "due", "bonus", "robust")}
+        return {name: getattr(self, name) for name in ("shape", "nudge", "due", "bonus", "stake", "robust")}
 
     @classmethod
     def load(cls, prefix: Path) -> TrainedPrincipal:

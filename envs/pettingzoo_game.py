@@ -7,7 +7,7 @@
         horizon: int = 100
 
         def make_env(self):
-            return cooperative_pong_v6.parallel_env(max_cycles=self.horizon)
+            return pettingzoo.make("parallel", "butterfly/cooperative_pong-v6", max_cycles=self.horizon)
 
 Then `pong/short` is a game as any other, for mechanisms that settle by rewards, recommendations or the agents' values.
 No event has a name, so no contract can pay on one, and there is no table of states, so nothing exact is known.

@@ -66,16 +66,23 @@ def import_pygame() -> Any:
 
     if not pygame.font.get_init():
         pygame.font.init()
+        _font.cache_clear()  # who ends pygame, as other environments do when they close, ends its fonts
     return pygame
 
 
-@lru_cache(maxsize=64)
 def font(size: int, bold: bool = False) -> pygame.font.Font:
     """DejaVu Sans, which matplotlib brings: the same everywhere, with arrows."""
+    import_pygame()
+    return _font(size, bold)
+
+
+@lru_cache(maxsize=64)
+def _font(size: int, bold: bool) -> pygame.font.Font:
     import matplotlib
+    import pygame
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return import_pygame().font.Font(os.path.join(matplotlib.get_data_path(), "fonts", "ttf", name), size)
+    return pygame.font.Font(os.path.join(matplotlib.get_data_path(), "fonts", "ttf", name), size)
 
 
 class Look(NamedTuple):

@@ -19,6 +19,7 @@ from ..contracts.outcome_dqn import OutcomePrincipal, check
 from ..contracts.principal_dqn import FollowedContract, TrainedPrincipal
 from ..contracts.rates_contract import RatesContract
 from ..contracts.rates_principal import RatesPrincipal, world_shape
+from ..contracts.stakes import staked_payments
 from ..contracts.tabulate import tabulate
 from ..envs.config import UsageError
 from ..envs.core import Game
@@ -178,14 +179,19 @@ def train_principal(
         seed=seed, resources=resources, runner_class=PrincipalRunner,
     )  # fmt: skip
     principal = TrainedPrincipal(
-        shape, nudge=settings.nudge, due=settings.due, bonus=settings.bonus, robust=settings.robust
-    )
+        shape, nudge=settings.nudge, due=settings.due, bonus=settings.bonus, stake=settings.stake,
+        robust=settings.robust,
+    )  # fmt: skip
     return Phase(config.build_algo(), settings.steps, lambda algorithm: _averaged(algorithm, principal))
 
 
 def _exact_principal(game: Game, settings: ExactSettings) -> ExactPrincipal:
     rule = "principal" if settings.against == "recommended" else "dominant"
-    solution = solve(tabulate(game), rule, game.horizon, discount=settings.discount, alpha=settings.alpha)
+    table = tabulate(game)
+    solution = solve(table, rule, game.horizon, discount=settings.discount, alpha=settings.alpha)
+    if settings.stake:
+        staked = staked_payments(table, solution.actions, stake=settings.stake, discount=settings.discount)
+        solution = solution._replace(promised=staked)
     return ExactPrincipal(solution, settings.nudge)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..envs.config import UsageError, configuration
 
@@ -110,6 +110,8 @@ class PrincipalSettings:
     """The least payment up to which none is due: smaller ones are errors of the value estimates."""
     bonus: float = Field(default=0.0, ge=0.0)
     """Paid for following at every step, whether a payment is due or not."""
+    stake: float = Field(default=0.0, ge=0.0)
+    """By which share of what an action would cost the principal following is made better than it for the agent."""
     robust: bool = False
     """Whether a payment is the least that is enough also while no other agent follows."""
     encoder: Encoder = "mlp"
@@ -238,10 +240,18 @@ class ExactSettings:
     """What a payment makes best against: the others' recommended actions, or any of theirs (dominant strategies)."""
     nudge: float = Field(default=0.0, ge=0.0)
     """Paid on top of the least payment, where one is due."""
+    stake: float = Field(default=0.0, ge=0.0)
+    """By which share of the welfare that an action would lose following is made better than it for the agent."""
     alpha: float = Field(default=0.1, gt=0.0)
     """The price of money: the principal maximises welfare - alpha * payments, discounted."""
     discount: float = Field(default=0.99, gt=0.0, lt=1.0)
     """Discount a step."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.stake and self.against == "any":
+            raise ValueError("a stake is a margin over least payments against what is recommended, not against any")
+        return self
 
 
 @configuration

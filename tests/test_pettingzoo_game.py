@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
+import pettingzoo
 import pytest
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from pettingzoo import ParallelEnv
@@ -236,8 +237,6 @@ def test_an_environment_that_is_no_game_is_refused(env: Commons, message: str) -
 
 @pytest.mark.filterwarnings("ignore:.*render method without specifying:UserWarning")  # its own, at the last step
 def test_one_of_pettingzoos_own() -> None:
-    butterfly = pytest.importorskip("pettingzoo.butterfly.cooperative_pong_v6")
-
     @configuration
     class Pong(PettingZooGame):
         """Two paddles keep a ball in play."""
@@ -247,7 +246,7 @@ def test_one_of_pettingzoos_own() -> None:
         horizon: int = 20
 
         def make_env(self) -> Any:
-            return butterfly.parallel_env(max_cycles=self.horizon)
+            return pettingzoo.make("parallel", "butterfly/cooperative_pong-v6", max_cycles=self.horizon)
 
     game = Pong()
     loop = Loop(game, make_mechanism("joint", game), 1, seed=1)

@@ -14,6 +14,7 @@ from paymaster.contracts.principal_dqn import (
     TrainedPrincipal,
     Transitions,
     Values,
+    all_follow,
     joint,
     joint_rows,
     least_payments,
@@ -139,3 +140,23 @@ def test_a_bonus_is_paid_everywhere_and_robust_payments_are_enough_whoever_follo
         enough = least_payments(alone, alone, torch.from_numpy(recommended)).numpy()
     np.testing.assert_allclose(robust(game, state).promised, np.maximum(least, enough), rtol=1e-6)
     assert (enough > least).any()
+
+
+def test_a_stake_is_a_share_of_what_the_principal_would_lose() -> None:
+    game = make("coin_game/ivanov-3x3")
+    principal = TrainedPrincipal(SHAPE, stake=0.5)
+    state = game.reset(episode_keys(0, 0, np.arange(500), np.zeros(500, np.int64)))
+    rows = joint_rows(game.observe(state))
+    with torch.no_grad():
+        worth, agents = (
+            joint(principal.networks["principal"], rows),
+            joint(principal.networks["agents"], all_follow(rows)),
+        )
+    told = worth.argmax(dim=-1, keepdim=True)
+    wanted = (agents - 0.5 * worth).amax(dim=-1) - (agents - 0.5 * worth).gather(-1, told)[..., 0]
+    recommended, promised = principal(game, state)
+    np.testing.assert_array_equal(recommended, told[..., 0])
+    np.testing.assert_allclose(promised, wanted.numpy(), atol=1e-6)
+    least = principal.promising(stake=0.0)(game, state).promised
+    assert (promised >= least - 1e-6).all()
+    assert (promised > least + 1e-3).any()

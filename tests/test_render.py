@@ -17,7 +17,7 @@ from paymaster.envs.config import UsageError
 from paymaster.envs.core import Scene, Sprite
 from paymaster.envs.films import write_gif, write_mp4, write_png
 from paymaster.envs.render import Panel, picture, recommended, steered, text
-from paymaster.envs.sprites import GOLD, GREY, PALETTE, colour_of, towards
+from paymaster.envs.sprites import GOLD, GREY, PALETTE, colour_of, import_pygame, towards
 from paymaster.envs.window import Window
 
 RED, BLUE, GREEN = (rgb for _, rgb in PALETTE[:3])
@@ -331,3 +331,11 @@ def test_importing_the_games_draws_nothing_in() -> None:
         "print([name for name in ('pygame', 'imageio', 'torch', 'ray') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_pictures_outlive_the_end_of_pygame() -> None:
+    game = make("cleanup/ssd")
+    scene = game.scene(game.reset(np.zeros(1, np.uint64)), None, 0)
+    before = picture(scene)
+    import_pygame().quit()  # as another environment does when it closes
+    np.testing.assert_array_equal(picture(scene), before)

@@ -30,8 +30,8 @@ def written(path: Path, text: str) -> str:
 
 def test_the_suites_are_pinned() -> None:
     assert suites() == [
-        "cleanup-10x10", "cleanup-7x7", "cleanup-ssd", "coin-3x3", "coin-7x7", "coin-frontier", "contracts-cleanup",
-        "contracts-coin", "escape-room", "harvest", "matrix", "quick", "tree",
+        "cleanup-10x10", "cleanup-7x7", "cleanup-ssd", "coin-3x3", "coin-7x7", "coin-frontier", "coin-frontier-ppo",
+        "contracts-cleanup", "contracts-coin", "escape-room", "harvest", "matrix", "quick", "tree",
     ]  # fmt: skip
     assert [entry.name for entry in load_suite("quick").runs] == [
         "selfish/dqn", "joint/dqn", "principal-dqn/dqn", "principal-dqn/ppo",
@@ -232,7 +232,9 @@ def test_a_principal_that_is_taken_may_promise_otherwise() -> None:
     assert resolve(spec).values["principal"]["bonus"] == 0.1
     assert resolve(explicit(spec)).folder == resolve(spec).folder
     for setting in ("lr", "alpha"):
-        with pytest.raises(UsageError, match=f"not trained again: got {setting}, allowed is nudge, due, bonus, robust"):
+        with pytest.raises(
+            UsageError, match=f"not trained again: got {setting}, allowed is nudge, due, bonus, stake, robust"
+        ):
             resolve(spec.model_copy(update={"principal": {setting: 1.0}}))
     with pytest.raises(UsageError, match=r"bonus: .*-1"):
         resolve(spec.model_copy(update={"principal": {"bonus": -1.0}}))

@@ -1,0 +1,60 @@
+"""Payments with a margin for every action: the more the principal would lose by it, the worse it is made for the agent.
+
+Least payments leave agents indifferent, and learners that are nearly right then do what is nearly as good for them,
+however much welfare it costs. A margin of the same size everywhere is paid for trifles too, and draws agents to where
+it is paid. Here following is better than an action by `stake` times the welfare that the action would lose, and agents'
+values count the margins to come, so that nobody gains by deviating anywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .evaluation import action_values, stationary_reply
+from .mixed import TIE
+from .tabulate import Table
+
+
+def staked_payments(table: Table, recommended: np.ndarray, *, stake: float, discount: float) -> np.ndarray:
+    """(S, N): the least payments for following the stationary policy `recommended` (S, N) that leave these margins.
+
+    For every action a of agent i, with the others as recommended and all following from the next step on,
+
+        b_i(s) + Q_i(s, a*) >= Q_i(s, a) + stake max(0, W(s, a*) - W(s, a)),
+
+    where Q_i counts the payments to come, not the one now, and W is what the principal values before it pays. With
+    `stake` 0 they are the least payments of a subgame-perfect principal.
+    """
+    joint, nothing = table.joint(recommended), np.zeros(recommended.shape)
+    promised = np.empty(recommended.shape)
+    for i in range(recommended.shape[1]):
+        margins = stake * _lost(table, joint, i, discount)
+        values, _ = stationary_reply(_with_margins(table, joint, i, margins), joint, nothing, i, discount)
+        due = values - _kept(table, joint, i, action_values(table, joint, i, values, discount))
+        promised[:, i] = np.where(due > TIE * (1.0 + np.abs(values)), due, 0.0)
+    return promised
+
+
+def _lost(table: Table, joint: np.ndarray, agent: int, discount: float) -> np.ndarray:
+    """(S, A): what the principal loses, before it pays, where one agent takes each action for a step."""
+    N = table.rewards.shape[2]
+    common = table._replace(rewards=np.repeat(table.objective[..., None], N, axis=2))
+    values, _ = stationary_reply(common, joint, np.zeros((len(joint), N)), agent, discount, improve=False)
+    worth = action_values(common, joint, agent, values, discount)
+    return np.maximum(_kept(table, joint, agent, worth)[:, None] - worth, 0.0)
+
+
+def _with_margins(table: Table, joint: np.ndarray, agent: int, margins: np.ndarray) -> Table:
+    """The table in which the agent's actions, where the others keep to `joint` (S,), earn it `margins` (S, A) more."""
+    stride = table.action_count ** (table.rewards.shape[2] - 1 - agent)
+    own = joint - table.actions[joint, agent] * stride
+    rewards, s = table.rewards.copy(), np.arange(table.states)
+    for a in range(table.action_count):
+        rewards[s, own + a * stride, agent] += margins[:, a]
+    return table._replace(rewards=rewards)
+
+
+def _kept(table: Table, joint: np.ndarray, agent: int, values: np.ndarray) -> np.ndarray:
+    """(S,): of the values (S, A) of an agent's actions, that of its part of `joint`."""
+    kept: np.ndarray = values[np.arange(table.states), table.actions[joint, agent]]
+    return kept
