@@ -71,7 +71,7 @@ class Tower(nn.Sequential):
     def __init__(self, inputs: int, hidden: Sequence[int]) -> None:
         layers: list[nn.Module] = []
         for before, after in zip((inputs, *hidden), hidden, strict=False):
-            layers += [nn.Linear(before, after), nn.ReLU()]
+            layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
         super().__init__(*layers)
         self.width = hidden[-1]
 

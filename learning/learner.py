@@ -64,6 +64,11 @@ def _part(batch: Batch, orders: dict[int, torch.Tensor], part: int, parts: int) 
     for module_id, columns in batch.items():
         length = len(next(iter(columns.values())))
         cut = slice(part * length // parts, (part + 1) * length // parts)
-        chosen = orders[length][cut] if orders else cut
-        minibatch[module_id] = {name: column[chosen] for name, column in columns.items()}
+        if orders:  # whole rows, in less than half the time of `column[chosen]`
+            chosen = orders[length][cut]
+            minibatch[module_id] = {
+                name: column.index_select(0, chosen.to(column.device)) for name, column in columns.items()
+            }
+        else:
+            minibatch[module_id] = {name: column[cut] for name, column in columns.items()}
     return minibatch

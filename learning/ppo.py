@@ -93,7 +93,7 @@ class ArrayPPO(ArrayAlgorithm, PPO):
         columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         batches = {}
         for name, players in self.task.players.items():
-            batch = {key: column[:, players].reshape(-1, *column.shape[2:]) for key, column in columns.items()}
+            batch = {key: column.take(players, 1).reshape(-1, *column.shape[2:]) for key, column in columns.items()}
             advantage = batch[Postprocessing.ADVANTAGES]
             batch[Postprocessing.ADVANTAGES] = (advantage - advantage.mean()) / max(1e-4, advantage.std())
             batches[name] = batch

@@ -117,7 +117,7 @@ class ArrayEnvRunner(EnvRunner):
         B, N, D = flat.shape
         said: dict[str, np.ndarray] = {}
         for name, players in self.task.players.items():
-            batch = {Columns.OBS: torch.from_numpy(flat[:, players].reshape(-1, D)), "progress": self.progress}
+            batch = {Columns.OBS: torch.from_numpy(flat.take(players, 1).reshape(-1, D)), "progress": self.progress}
             with torch.no_grad():  # RLlib's forward_exploration would first switch every layer to evaluation
                 outputs = self.module[name]._forward_exploration(batch)
             for key, value in outputs.items():
@@ -131,7 +131,7 @@ class ArrayEnvRunner(EnvRunner):
         flat = rows(seen)
         values = np.empty(flat.shape[:2], np.float32)
         for name, players in self.task.players.items():
-            batch = {Columns.OBS: torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))}
+            batch = {Columns.OBS: torch.from_numpy(flat.take(players, 1).reshape(-1, flat.shape[-1]))}
             with torch.no_grad():
                 values[:, players] = self.module[name].compute_values(batch).numpy().reshape(len(flat), -1)
         return values
