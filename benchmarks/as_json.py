@@ -16,6 +16,7 @@ def as_json(comparison: Comparison) -> str:
         {
             "game": group.game, "version": group.version, "rules": group.rules,
             "horizon": group.horizon, "agents": group.agents,
+            "solved_from": group.solved_from,
             "exact": [each._asdict() for each in group.exact],
             "lines": [_json_line(group, line) for line in group.lines],
         }

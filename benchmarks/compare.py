@@ -20,7 +20,9 @@ from .statistics import Estimate, estimate, fraction_solved, interquartile_mean,
 from .tables import Evaluated, Published
 
 BASE = "selfish"  # what differences are taken to unless told otherwise
+JOINT = "joint"  # the mechanism under which agents want the welfare itself
 SOLVED = 0.5  # a seed is solved where it closes half of the gap from the selfish equilibrium to the optimum, or more
+NEAR = 0.9  # ... or, where no equilibrium is known, where its welfare is this part of joint's, or more
 
 Sourced = tuple[str, Evaluated]  # and the folder or table that it was read from
 
@@ -118,16 +120,36 @@ class Group(NamedTuple):
 
     def scores(self, line: Line) -> np.ndarray:
         """(S,): 0 at the selfish equilibrium of highest welfare, 1 at the optimum; empty where they are not known."""
-        known = {each.name: each.welfare for each in self.exact if each.kind == FINITE}
-        if not known.keys() >= {OPTIMUM, HIGHEST} or isclose(known[OPTIMUM], known[HIGHEST], abs_tol=SAME):
+        if self._gap is None:
             return np.array([])
-        welfare = np.array(list(line.values("welfare").values()))
-        return (welfare - known[HIGHEST]) / (known[OPTIMUM] - known[HIGHEST])
+        low, high = self._gap
+        return (_welfare(line) - low) / (high - low)
+
+    @property
+    def solved_from(self) -> float | None:
+        """The welfare from which a seed counts as solved; None where nothing tells.
+
+        Half of the gap from the selfish equilibrium of highest welfare to the optimum. Where the game has no table,
+        90% of the mean under `joint`, of the learner that does best there.
+        """
+        if self._gap is not None:
+            low, high = self._gap
+            return low + SOLVED * (high - low)
+        joint = [float(_welfare(line).mean()) for line in self.lines if line.first.mechanism == JOINT]
+        return NEAR * max(joint) if joint and max(joint) > 0 and not self.exact else None
 
     def solved(self, line: Line) -> float | None:
-        """The part of the seeds that close half of the gap; None where it is not known."""
-        scores = self.scores(line)
-        return fraction_solved(scores, SOLVED) if len(scores) else None
+        """The part of the seeds with a welfare of at least `solved_from`; None where there is none."""
+        least = self.solved_from
+        return None if least is None else fraction_solved(_welfare(line), least)
+
+    @property
+    def _gap(self) -> tuple[float, float] | None:
+        """Welfare at the selfish equilibrium of highest welfare and at the optimum; None unless they differ."""
+        known = {each.name: each.welfare for each in self.exact if each.kind == FINITE}
+        if not known.keys() >= {OPTIMUM, HIGHEST} or isclose(known[OPTIMUM], known[HIGHEST], abs_tol=SAME):
+            return None
+        return known[HIGHEST], known[OPTIMUM]
 
 
 class Comparison(NamedTuple):
@@ -224,6 +246,11 @@ def _with_regrets(row: Evaluated, solutions: list[Exact]) -> Evaluated:
             apart = regret(evaluated, Money(welfare=known.welfare, payment=known.payment))
             distances |= {f"{kind}_regret_{benchmark}": value for kind, value in apart}
     return replace(row, **distances)
+
+
+def _welfare(line: Line) -> np.ndarray:
+    """(S,): of each seed."""
+    return np.array(list(line.values("welfare").values()))
 
 
 def _current(row: Evaluated) -> bool:

@@ -39,7 +39,11 @@ MEANS = (
     "Means of play on unseen keys, [95% bootstrap interval over seeds]; utility is welfare / 0.1 - payment, "
     "or where the principal has a return of its own that less the payment."
 )
-SOLVED = "Solved: the part of the seeds that close half of the gap from the selfish equilibrium to the optimum."
+SOLVED = (
+    "Solved: the part of the seeds that close half of the gap from the selfish equilibrium to the optimum, or, where "
+    "no exact row is known, whose welfare is at least 90% of joint's mean (of the learner that does best under it)."
+)
+SIGNED = "Acceptance: the part of the episodes in which a contract held."
 JUDGED = (
     "By `paymaster audit`, exactly. Followed, paid: welfare and payment if everyone does as is recommended. Gain: what "
     "the best deviation of any agent then adds to its value, now by one step or at all by any policy. SPE ratio: value "
@@ -105,7 +109,7 @@ def _columns(group: Group) -> Iterator[Column]:
     if group.differences:
         bases = {difference.base for difference in group.differences.values()}
         yield Column(f"less {' or '.join(sorted(bases))}", lambda line: _difference(group, line), lambda exact: "")
-    if group.exact:
+    if group.solved_from is not None:
         yield Column("solved", lambda line: _percent(group.solved(line)), lambda exact: "")
     yield Column("welfare of each seed", _seeds, lambda exact: "")
 
@@ -153,7 +157,9 @@ def _blocks(
         if len(audited := audited_rows(group)) > 1:
             yield table(audited)
     if comparison.groups:
-        yield f"{MEANS} {SOLVED}" if any(group.exact for group in comparison.groups) else MEANS
+        solved = any(group.solved_from is not None for group in comparison.groups)
+        signed = any(_is_there(group, "acceptance") for group in comparison.groups)
+        yield " ".join([MEANS, *[SIGNED] * signed, *[SOLVED] * solved])
     known = {metric for group in comparison.groups for line in group.lines for metric in _known(line)}
     if known & AUDITED.keys():
         yield JUDGED

@@ -130,6 +130,37 @@ def test_scores_and_solved(tmp_path: Path) -> None:
     assert group.solved(group.lines[0]) == 0.75
 
 
+def test_where_nothing_is_exactly_known_joint_says_what_is_solved(tmp_path: Path) -> None:
+    rows = [row(seed=seed, welfare=welfare) for seed, welfare in enumerate([17.9, 18.0, 25.0, 1.0])]
+    joint = [row("joint", seed, welfare, algorithm="ppo") for seed, welfare in enumerate([15.0, 25.0])]
+    worse = [row("joint", seed, 5.0) for seed in range(2)]  # of another learner
+    group = compared(tmp_path, *rows, *joint, *worse, solve=False).groups[0]
+    assert group.solved_from == 18.0
+    assert {line.label: group.solved(line) for line in group.lines} == {
+        "selfish/dqn": 0.5, "joint/ppo": 0.5, "joint/dqn": 0.0,
+    }  # fmt: skip
+    head, *lines = group_rows(group)
+    assert [cells[head.index("solved")] for cells in lines] == ["50%", "50%", "0%"]
+    text = present(compared(tmp_path, *rows, *joint, solve=False), "table")
+    assert "at least 90% of joint's mean" in text
+    assert json.loads(present(compared(tmp_path, *rows, *joint, solve=False), "json"))["groups"][0]["solved_from"] == 18
+
+
+@pytest.mark.parametrize("joint", [[], [row("joint", welfare=-3.0)]])
+def test_without_a_joint_that_earns_nothing_says_what_is_solved(joint: list[Evaluated], tmp_path: Path) -> None:
+    comparison = compared(tmp_path, row(), *joint, solve=False)
+    assert comparison.groups[0].solved_from is None
+    assert "solved" not in group_rows(comparison.groups[0])[0]
+    assert "Solved" not in present(comparison, "table")
+
+
+def test_what_is_exactly_known_is_not_replaced_by_joint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row(welfare=11.9), row("joint", welfare=13.0)]
+    assert compared(tmp_path, *rows).groups[0].solved_from == 12.0
+    monkeypatch.setattr(module, "exact", lambda game: [SOLVED[0], SOLVED[1]._replace(welfare=14.0)])
+    assert compared(tmp_path, *rows).groups[0].solved_from is None  # no dilemma: there is no gap to close
+
+
 def test_games_are_put_together_by_score_alone(tmp_path: Path) -> None:
     rows = [row(seed=seed, welfare=10.0 + seed) for seed in range(4)]
     rows += [replace(each, rules=plain(make(SMALL, tie="both")), welfare=14.0) for each in rows]
@@ -222,6 +253,8 @@ def test_what_was_agreed_to_shares_a_column(tmp_path: Path) -> None:
         head, *lines = group_rows(compared(tmp_path, *rows).groups[0])
         assert [cell for cell in head if "compliance" in cell or "acceptance" in cell] == [name]
         assert sorted(cells[head.index(name)] for cells in lines[len(SOLVED) :]) == sorted(told)
+    assert "Acceptance: the part of the episodes" in present(compared(tmp_path, signed), "table")
+    assert "Acceptance" not in present(compared(tmp_path, advised), "table")
     found = json.loads(present(compared(tmp_path, advised, signed), "json"))["groups"][0]["lines"]
     assert sorted(line["metrics"]["acceptance"]["mean"] or 0 for line in found) == [0, 0.75]
 
