@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := envs contracts baselines learning benchmarks results
 REFERENCE := results/reference
-SUITES ?= $(filter-out quick,$(basename $(notdir $(wildcard benchmarks/suites/*.yaml))))
+SUITES ?= $(filter-out quick,$(sort $(basename $(notdir $(wildcard benchmarks/suites/*.yaml)))))
 
 .PHONY: help setup bench results test test-slow check docs clean
 .NOTPARALLEL:
