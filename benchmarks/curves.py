@@ -99,6 +99,7 @@ def _panel(axis: Any, group: Group, column: str, where: dict[str, Path], looks: 
     axis.set_xlabel("environment steps")
     axis.set_ylabel(PANELS[column])
     axis.xaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
+    axis.locator_params(axis="x", nbins=5)  # numbers of six digits need the room
     axis.spines[["top", "right"]].set_visible(False)
     axis.margins(y=0.08)
 
