@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..envs.config import UsageError
 from . import folders
 from .audit import Audit, Judged, Money, examine, write_audit
+from .counting import counted
 from .folders import RUN
 from .plaintext import Rows, columns
 from .record import read_about, read_episodes
@@ -42,7 +41,8 @@ def audit_and_tell(paths: Sequence[Path], *, as_json: bool) -> int:
     """
     found: list[Audited] = []
     left_out: list[str] = []
-    for folder in _shown([folder for path in paths for folder in _runs(path)]):
+    runs = [folder for path in paths for folder in _runs(path)]
+    for folder in counted(runs, len(runs), "audit"):
         try:
             found.append(audited(folder))
         except UsageError as error:
@@ -140,14 +140,3 @@ def _runs(path: Path) -> list[Path]:
         what = "holds no finished run" if path.is_dir() else "is no folder of a run"
         raise UsageError(f"{path} {what}: name the folder of a run, or a folder of runs")
     return runs
-
-
-def _shown(runs: list[Path]) -> Iterator[Path]:
-    """The runs one by one, with a bar on a terminal."""
-    console = Console(stderr=True, highlight=False)
-    display = Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
-    )  # fmt: skip
-    with display:
-        yield from display.track(runs, description="audit")

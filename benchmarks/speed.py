@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..envs import make
 from ..envs.core import Game, episode_keys, where
+from .counting import counted
 from .overrides import parse_settings
 from .plaintext import columns
 
 STEPPED = (1, 64, 1024)  # environments side by side
 ROUNDS, SECONDS = 3, 1.0  # the sizes take turns, so a change of the machine's speed meets them all alike
 DRAWN = 256  # vector steps of random actions, drawn beforehand and played again and again
-
-T = TypeVar("T")
 
 
 def speed(id: str, settings: list[str], *, as_json: bool) -> str:
@@ -61,7 +57,7 @@ def training_speed(id: str, settings: list[str], *, as_json: bool) -> str:
     from ..learning.training import TURNS, training, training_rates
 
     rules = parse_settings(settings)
-    rates = training_rates(_shown(training(make(id, **rules)), TURNS))
+    rates = training_rates(counted(training(make(id, **rules)), TURNS, "turns"))
     if as_json:
         return json.dumps({"game": id, "rules": rules, "training": [rate._asdict() for rate in rates]}, indent=1)
     body = [
@@ -71,17 +67,6 @@ def training_speed(id: str, settings: list[str], *, as_json: bool) -> str:
     ]  # fmt: skip
     head = ["network", "PPO", "environments", "steps a second", "times RLlib's"]
     return f"{id}, PPO from sampling to the last gradient step, one thread\n\n{columns([head, *body])}"
-
-
-def _shown(turns: Iterator[T], total: int) -> Iterator[T]:
-    """The turns as they are over, with a bar on a terminal."""
-    console = Console(stderr=True, highlight=False)
-    display = Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
-    )  # fmt: skip
-    with display:
-        yield from display.track(turns, total=total, description="turns")
 
 
 def stepping(game: Game) -> dict[int, float]:
