@@ -149,7 +149,7 @@ def _incomes(
     incomes, payments = [], []
     for played in plays(game, actions):
         keys = np.zeros(len(played.row), np.uint64)
-        given = decisions and take(decisions, played.states[played.row // len(actions)])
+        given = decisions and take(decisions, played.states[played.row])
         terms, memory = mechanism.offer(mechanism.start(keys), played.state, given)
         rewards, terminated = game.rewards(played.events), game.terminated(played.following)
         transition = Transition(

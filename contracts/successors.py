@@ -70,7 +70,7 @@ def _longer(array: np.ndarray, length: int) -> np.ndarray:
     return longer
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _fill(slots: np.ndarray, hashes: np.ndarray) -> None:
     mask = len(slots) - 1
     for d in range(len(hashes)):
@@ -80,7 +80,7 @@ def _fill(slots: np.ndarray, hashes: np.ndarray) -> None:
         slots[slot] = d
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _gather(
     counts: np.ndarray,
     offsets: np.ndarray,
@@ -127,7 +127,7 @@ def _gather(
     return found
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _same(
     offsets: np.ndarray, successors: np.ndarray, probabilities: np.ndarray, d: int, first: int, last: int
 ) -> bool:

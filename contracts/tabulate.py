@@ -17,7 +17,7 @@ import numpy as np
 from ..envs.config import UsageError
 from ..envs.core import Game, State
 from .successors import Distinct, gather
-from .threads import as_they_come
+from .threads import as_they_come, at_once
 
 PLAYS = 1 << 18  # (state, joint action, draw) triples played at once: some 50 MB
 GIB = 2**30
@@ -49,6 +49,9 @@ class Tabular(Game[State, Any], Protocol[State]):
 
     def starts(self) -> tuple[np.ndarray, np.ndarray]:
         """The draws that can matter at the start, (M, slots), and their probabilities, (M,)."""
+
+    # A game may also have `alike(state, actions) -> (B,) uint64`: equal codes where the same comes of the actions,
+    # events included, whatever chance does. Such rows are played once.
 
 
 class Table(NamedTuple):
@@ -89,10 +92,10 @@ class Table(NamedTuple):
 
 
 class Plays(NamedTuple):
-    """All that can happen in one step from some states: R rows, a state and a joint action each, played P times."""
+    """All that can happen in one step in R rows, a state and a joint action each, played P times in all."""
 
-    states: np.ndarray  # their indices, consecutive
-    rows: int  # R, J for each state
+    states: np.ndarray  # (R,) their indices
+    rows: int  # R
     row: np.ndarray  # (P,) the row that was played
     chance: np.ndarray  # (P,) float64 how probable it is, given the row
     state: Any  # (P, ...) before the step
@@ -120,7 +123,7 @@ def tabular(game: Game) -> Tabular:
 def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lambda share: None) -> Table:
     """The table of `game`, which may take up to `memory` bytes (what is free now, if None).
 
-    `progress` is told the share of the states that are done.
+    `progress` is told the share of the plays that are done.
 
     Raises UsageError for a game that cannot be tabulated, or that is too large, saying what would fit.
     """
@@ -130,23 +133,26 @@ def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lamb
     S, N, A, K = game.states, len(game.agents), len(game.action_names), len(game.verifiable)
     actions, known = joint_actions(A, N), Distinct.none()
     J = len(actions)
-    rewards, objective, facts = np.empty((S * J, N)), np.empty(S * J), np.empty((S * J, N, K))
-    following = np.empty(S * J, np.int32)
-    for played in plays(game, actions):
+    distinct, same = _distinct(game, actions)
+    R, done = len(distinct), 0
+    rewards, objective, facts = np.empty((R, N)), np.empty(R), np.empty((R, N, K))
+    following = np.empty(R, np.int32)
+    for played in plays(game, actions, distinct):
         row, chance, events = played.row, played.chance, played.events
-        these = slice(played.states[0] * J, (played.states[-1] + 1) * J)
+        these = slice(done, done + played.rows)
         rewards[these] = played.expected(game.rewards(events))
         objective[these] = played.expected(game.principal_reward(events)[:, None])[:, 0]
         facts[these] = played.expected(game.facts(events).reshape(len(row), -1)).reshape(-1, N, K)
         alive = ~game.terminated(played.following)
         index = game.index(played.following)
         following[these], known = gather(known, row[alive], index[alive], chance[alive], played.rows)
-        done = int(played.states[-1]) + 1
-        fits(game, budget, distributions=known.nbytes * S // done)
-        progress(done / S)
+        done += played.rows
+        fits(game, budget, distributions=known.nbytes * R // done)
+        progress(done / R)
     D, entries = known.counts
     return Table(
-        rewards.reshape(S, J, N), objective.reshape(S, J), facts.reshape(S, J, N, K), following.reshape(S, J),
+        rewards[same].reshape(S, J, N), objective[same].reshape(S, J), facts[same].reshape(S, J, N, K),
+        following[same].reshape(S, J),
         known.offsets[: D + 1].copy(), known.successors[:entries].copy(), known.probabilities[:entries].copy(),
         _start(game), actions,
     )  # fmt: skip
@@ -205,30 +211,53 @@ def free_memory() -> int:
     return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE") // share
 
 
-def plays(game: Tabular, actions: np.ndarray) -> Iterator[Plays]:
-    """Every state in order, with each of the joint `actions` (J, N), on each draw: some states at a time."""
+def plays(game: Tabular, actions: np.ndarray, rows: np.ndarray | None = None) -> Iterator[Plays]:
+    """What can happen in the `rows`, some at a time: row s J + j is the joint action `actions[j]` (J, N) in state s.
+
+    All rows, in order, unless given.
+    """
     everything = game.representatives()
-    S, J, most = game.states, len(actions), 1
+    J, most = len(actions), 1
+    rows = np.arange(game.states * J) if rows is None else rows
 
     def pieces() -> Iterator[np.ndarray]:
-        first, count = 0, 1
-        while first < S:
-            yield np.arange(first, min(first + count, S))
-            first, count = first + count, max(1, min(2 * count, PLAYS // (J * most)))
+        first, count = 0, J
+        while first < len(rows):
+            yield rows[first : first + count]
+            first, count = first + count, max(1, min(2 * count, PLAYS // most))
 
     def played(chosen: np.ndarray) -> tuple[Plays, int]:
-        rows = take(everything, np.repeat(chosen, J))
-        acts = np.tile(actions, (len(chosen), 1))
-        draws, probabilities = game.outcomes(rows, acts)
+        states = chosen // J
+        state, acts = take(everything, states), actions[chosen % J]
+        draws, probabilities = game.outcomes(state, acts)
         row, draw = np.nonzero(probabilities > 0.0)
         chance = probabilities[row, draw].astype(np.float64)
-        state, acts = take(rows, row), acts[row]
+        state, acts = take(state, row), acts[row]
         following, events = game.play(state, acts, draws[row, draw])
-        return Plays(chosen, len(probabilities), row, chance, state, acts, following, events), probabilities.shape[1]
+        return Plays(states, len(chosen), row, chance, state, acts, following, events), probabilities.shape[1]
 
     for piece, outcomes in as_they_come(played, pieces()):
-        most = max(most, outcomes)  # later states may have more outcomes than the first: grow slowly
+        most = max(most, outcomes)  # later rows may have more outcomes than the first: grow slowly
         yield piece
+
+
+def _distinct(game: Tabular, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows to play, ascending, and for each of the S J rows which of those it is like."""
+    rows = game.states * len(actions)
+    if not hasattr(game, "alike"):
+        return np.arange(rows), np.arange(rows)
+    everything = game.representatives()
+
+    def codes(first: int) -> np.ndarray:
+        chosen = np.arange(first, min(first + PLAYS, rows))
+        return game.alike(take(everything, chosen // len(actions)), actions[chosen % len(actions)])
+
+    code = np.concatenate(at_once(codes, range(0, rows, PLAYS)))
+    _, first, same = np.unique(code, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[same]
 
 
 def _start(game: Tabular) -> np.ndarray:

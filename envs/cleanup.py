@@ -350,6 +350,10 @@ class Cleanup:
         """
         return kernels.outcomes(self._rules, state.agents, state.facing, state.board, self._checked(state, actions))
 
+    def alike(self, state: State, actions: np.ndarray) -> np.ndarray:
+        """(B,) uint64: a code of all that agents and beams do, equal where the same comes of a step."""
+        return kernels.alike(self._rules, state.agents, state.facing, state.board, self._checked(state, actions))
+
     def starts(self) -> tuple[np.ndarray, np.ndarray]:
         """All that chance may do at the start: draws (M, 2 N) for `begin` and their probabilities (M,).
 

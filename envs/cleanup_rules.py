@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from .core import mix
 from .gridworld import (
     APPLE,
     CLEAN,
@@ -225,27 +226,77 @@ def _list(
     chance: np.ndarray,
 ) -> int:
     """List an environment's outcomes in `draws` (K, S) and `chance` (K,), as far as they have room; their number."""
-    N = len(agents)
     rivals = _rivals(rules, agents, facing, actions)
-    ways = rivals.prod()
-    drawn = np.zeros(2 * N)
+    ways, drawn, listed = rivals.prod(), np.zeros(2 * len(agents)), 0
     occupant = np.full(rules.ground.shape, NOBODY, np.int8)
-    room, ends = np.empty((2, N), np.int64), np.empty(rules.beam_width, np.int64)
-    nothing, unread = np.zeros((4, N), np.int16), np.zeros(N, np.bool_)
-    listed = 0
     for way in range(ways):
-        rest = way
-        for i in range(N):
-            drawn[i] = (rest % rivals[i] + 0.5) / rivals[i]
-            rest //= rivals[i]
-        moved, turned, left, beams = agents.copy(), facing.copy(), board.copy(), np.zeros(board.shape, np.uint8)
-        go(rules.ground, rules.codes, moved, turned, actions, drawn, room)
-        eat(moved, left, unread)
+        moved, _, left, _ = _acted(rules, agents, facing, board, actions, rivals, way, drawn, occupant)
         occupy(occupant, moved)
-        act(rules, moved, turned, left, actions, drawn, occupant, ends, beams, nothing[0], unread, nothing[1])
         listed = _list_spawns(rules, left, occupant, drawn, 1.0 / ways, draws, chance, listed)
         vacate(occupant, moved)
     return listed
+
+
+@njit(cache=True, nogil=True)
+def alike(rules: Rules, agents: np.ndarray, facing: np.ndarray, board: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """(B,) uint64: a code of what agents and beams do in a step, for each choice of the winners of contested cells.
+
+    Waste and apples are then drawn by what that left: equal codes have the same events, and what follows them is as
+    probable.
+    """
+    B, N, _ = agents.shape
+    drawn, occupant = np.zeros(2 * N), np.full(rules.ground.shape, NOBODY, np.int8)
+    codes = np.zeros(B, np.uint64)
+    for b in range(B):
+        rivals = _rivals(rules, agents[b], facing[b], actions[b])
+        for way in range(rivals.prod()):
+            moved, turned, left, events = _acted(
+                rules, agents[b], facing[b], board[b], actions[b], rivals, way, drawn, occupant
+            )
+            code = codes[b]
+            for i in range(N):
+                code = mix(mix(code + np.uint64(moved[i, 0])) + np.uint64(moved[i, 1]))
+                code = mix(code + np.uint64(turned[i]))
+                for event in range(len(events)):
+                    code = mix(code + np.uint64(events[event, i]))
+            for cells in (rules.waste_cells, rules.apple_cells):
+                for c in range(len(cells)):
+                    code = mix(code + np.uint64(left[cells[c, 0], cells[c, 1]]))
+            codes[b] = code
+    return codes
+
+
+@njit(cache=True)
+def _acted(
+    rules: Rules,
+    agents: np.ndarray,
+    facing: np.ndarray,
+    board: np.ndarray,
+    actions: np.ndarray,
+    rivals: np.ndarray,
+    way: int,
+    drawn: np.ndarray,
+    occupant: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Agents, facings and board before waste and apples appear, in the `way`-th choice of winners among `rivals` (N,).
+
+    Its draws are written to `drawn` (2 N,). The fourth part are the events (4, N): ate, cleaned, fired, hit.
+    `occupant` (H, W) must be nobody everywhere, and is again.
+    """
+    N = len(agents)
+    for i in range(N):
+        drawn[i] = (way % rivals[i] + 0.5) / rivals[i]
+        way //= rivals[i]
+    moved, turned, left, beams = agents.copy(), facing.copy(), board.copy(), np.zeros(board.shape, np.uint8)
+    room, ends, events = np.empty((2, N), np.int64), np.empty(rules.beam_width, np.int64), np.zeros((4, N), np.int16)
+    ate, fired = np.zeros(N, np.bool_), np.zeros(N, np.bool_)
+    go(rules.ground, rules.codes, moved, turned, actions, drawn, room)
+    eat(moved, left, ate)
+    occupy(occupant, moved)
+    act(rules, moved, turned, left, actions, drawn, occupant, ends, beams, events[1], fired, events[3])
+    vacate(occupant, moved)
+    events[0], events[2] = ate, fired
+    return moved, turned, left, events
 
 
 @njit(cache=True)

@@ -613,6 +613,29 @@ def test_every_step_that_is_played_is_in_the_table_as_often_as_it_should(rules: 
     assert table.start.sum() == pytest.approx(1.0)
 
 
+class Unshared:
+    """A game that does not say which joint actions come to the same."""
+
+    def __init__(self, game: Any) -> None:
+        self.game = game
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "alike":
+            raise AttributeError(name)
+        return getattr(self.game, name)
+
+
+@pytest.mark.parametrize(
+    "rules", [{"depletion": 1.2}, {"players": 3, "depletion": 1.5}, {"fire": True, "depletion": 1.2, "beam_width": 3}]
+)
+def test_a_table_is_the_same_where_what_comes_to_the_same_is_played_once(rules: dict[str, Any]) -> None:
+    game: Any = make("cleanup/lio-7x7", map=SMALL, start_cells="drawn", **rules)
+    up = game.alike(game.representatives(), np.zeros((game.states, game.players), np.int64))
+    assert len({*up.tolist()}) < game.states  # who goes up ends where who stands there already stays
+    for shared, whole in zip(tabulate(game), tabulate(Unshared(game)), strict=True):
+        np.testing.assert_array_equal(shared, whole)
+
+
 def test_draws_listed_lead_to_different_states_and_sum_to_one() -> None:
     state = LIO.reset(np.zeros(1, np.uint64))
     state.agents[0] = (3, 3), (3, 5)
