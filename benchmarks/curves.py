@@ -20,6 +20,7 @@ POINTS = 60  # on a curve; each is the mean of the episodes that ended since the
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito 2008
 STYLES = ("-", "--", ":", "-.")
 COLUMNS = 3  # of the legend
+CLOSE = 0.01  # exact values that differ by less, relatively, share a line
 PANELS = {"welfare": "welfare of an episode", "principal_payment": "principal's payment in an episode"}
 EXACT = {  # the solutions of the finite horizon that are drawn, and how they are called
     OPTIMUM: "social optimum",
@@ -38,6 +39,7 @@ class Curve(NamedTuple):
 def draw_curves(comparison: Comparison, folders: Sequence[Path], out: Path) -> Path:
     """Draw welfare and payment of every line of a comparison, of which `folders` are the runs: a row for each game.
 
+    Where nobody pays, payment is left out.
     Lines are means over seeds, bands go from the lowest seed to the highest. Raises UsageError where nothing can be
     drawn or written.
     """
@@ -51,18 +53,22 @@ def draw_curves(comparison: Comparison, folders: Sequence[Path], out: Path) -> P
         raise UsageError("these agents learned nothing")
     where = {about["run"]: folder for about, folder in zip(abouts, folders, strict=True)}
     looks = _looks(comparison)
-    rows = len(comparison.groups)
+    rows, panels = len(comparison.groups), [column for column in PANELS if column == "welfare" or _paid(comparison)]
     figure = Figure(figsize=(11, 4.2 * rows + 0.22 * math.ceil(len(looks) / COLUMNS)), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, group in zip(figure.subplots(rows, len(PANELS), squeeze=False), comparison.groups, strict=True):
+    for axes, group in zip(figure.subplots(rows, len(panels), squeeze=False), comparison.groups, strict=True):
         axes[0].set_title(f"{group.game}: fresh agents learn", loc="left", fontsize=11)
-        for axis, column in zip(axes, PANELS, strict=True):
+        for axis, column in zip(axes, panels, strict=True):
             _panel(axis, group, column, where, looks)
     drawn = {text: line for axis in figure.axes for line, text in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(drawn.values(), drawn.keys(), loc="outside lower left", ncols=COLUMNS, fontsize=9, frameon=False)
     with whole_file(out) as partial:
         figure.savefig(partial, format="png", dpi=120)
     return out
+
+
+def _paid(comparison: Comparison) -> bool:
+    return any(any(line.values("payment").values()) for group in comparison.groups for line in group.lines)
 
 
 def curve(folders: Sequence[Path], column: str, budget: int) -> Curve:
@@ -93,7 +99,7 @@ def _panel(axis: Any, group: Group, column: str, where: dict[str, Path], looks: 
     for value, names in _known(group, column).items():
         axis.axhline(value, color="0.5", linewidth=0.8, zorder=0)
         axis.annotate(
-            " = ".join(names), (1, value), (0, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
+            ", ".join(names), (1, value), (0, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
             fontsize=8, color="0.35", ha="right", va="bottom",
         )  # fmt: skip
     axis.set_xlabel("environment steps")
@@ -105,12 +111,13 @@ def _panel(axis: Any, group: Group, column: str, where: dict[str, Path], looks: 
 
 
 def _known(group: Group, column: str) -> dict[float, list[str]]:
-    """The exact values to be drawn; names of the same value stand together."""
+    """The exact values to be drawn; names of values that cannot be told apart stand together."""
     known: dict[float, list[str]] = {}
     for each in group.exact:
         value = each.welfare if column == "welfare" else each.payment
         if each.kind == FINITE and each.name in EXACT and value is not None:
-            known.setdefault(round(value, 2), []).append(EXACT[each.name])
+            close = (other for other in known if abs(other - value) <= CLOSE * abs(value))
+            known.setdefault(next(close, value), []).append(EXACT[each.name])
     return known
 
 
