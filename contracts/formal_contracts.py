@@ -56,8 +56,8 @@ def clause(game: Game) -> Clause:
 
     - `own_picked`, the Coin Game: who picks another's coin pays theta to the coin's owner; theta in [0, 2]. Ours.
     - `cleaned`, Cleanup: who cleans gets theta for every cell, paid evenly by the others; theta in [0, 0.2], as in the
-      paper. The small maps of LIO have few cells, each worth more, and 0.2 does not buy cleaning there: on every map
-      but the paper's it is [0, 1].
+      paper. The small maps of LIO have few cells, each worth more: a wage of 0.2 buys two thirds of the optimum
+      there in equilibrium, one of 0.65 nearly all of it. On every map but the paper's it is [0, 1].
     - `low_density_eaten`, Harvest: who eats an apple of low density pays theta, split evenly among the others; theta
       in [0, 10].
     """
