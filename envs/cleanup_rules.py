@@ -246,9 +246,10 @@ def alike(rules: Rules, agents: np.ndarray, facing: np.ndarray, board: np.ndarra
     """
     B, N, _ = agents.shape
     drawn, occupant = np.zeros(2 * N), np.full(rules.ground.shape, NOBODY, np.int8)
-    codes = np.zeros(B, np.uint64)
+    codes = np.empty(B, np.uint64)
     for b in range(B):
         rivals = _rivals(rules, agents[b], facing[b], actions[b])
+        codes[b] = rivals.prod()
         for way in range(rivals.prod()):
             moved, turned, left, events = _acted(
                 rules, agents[b], facing[b], board[b], actions[b], rivals, way, drawn, occupant
