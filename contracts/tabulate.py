@@ -241,11 +241,11 @@ def plays(game: Tabular, actions: np.ndarray, rows: np.ndarray | None = None) ->
         yield piece
 
 
-def _distinct(game: Tabular, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows to play, ascending, and for each of the S J rows which of those it is like."""
+def _distinct(game: Tabular, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | slice]:
+    """The rows to play, ascending, and for each of the S J rows which of those it is like: itself, as a slice."""
     rows = game.states * len(actions)
     if not hasattr(game, "alike"):
-        return np.arange(rows), np.arange(rows)
+        return np.arange(rows), slice(None)  # which copies nothing
     everything = game.representatives()
 
     def codes(first: int) -> np.ndarray:
