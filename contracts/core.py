@@ -118,6 +118,15 @@ class Mechanism:
         return None
 
 
+def welfare_weights(players: int, favour: float) -> np.ndarray:
+    """(N,) what each agent's reward counts to a principal: 1, and for each next agent less by the share `favour`.
+
+    A principal to whom all count alike is indifferent wherever agents could change places, and pays for it: whoever is
+    to do the work may refuse, since another is then asked. One with favourites asks the same agent again.
+    """
+    return (1.0 - favour) ** np.arange(players)
+
+
 def nothing(rewards: np.ndarray) -> Ledger:
     """The ledger of a step in which no money moves; `rewards` (B, N) gives the shape."""
     B, N = rewards.shape

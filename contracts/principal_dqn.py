@@ -16,6 +16,7 @@ What the paper leaves open, and what is done here:
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +26,8 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import huber_loss
 
 from ..envs.config import configuration
-from ..envs.core import Game, uniform_array
-from .core import Decisions
+from ..envs.core import Game, Symmetry, symmetries, uniform_array
+from .core import Decisions, welfare_weights
 from .networks import QNetwork
 from .recommendation import RecommendationContract
 
@@ -77,11 +78,13 @@ def taken(q: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
     return q.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
 
-def losses(values: Values, batch: Transitions, *, discount: float, alpha: float) -> Losses:
+def losses(values: Values, batch: Transitions, *, discount: float, alpha: float, favour: float = 0.0) -> Losses:
     """Algorithm 3's two regressions, with double Q-learning and Huber loss.
 
     y_a = r_i + discount Q'((s', f_-i), argmax_a' Q((s', f_-i), a'))
-    y_p = sum_i [ r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
+    y_p = sum_i [ w_i r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
+
+    The welfare weights w_i are 1, or with `favour` those of `welfare_weights`.
     """
     discount_t = discount * (1.0 - batch.terminated_t)
     with torch.no_grad():
@@ -89,7 +92,8 @@ def losses(values: Values, batch: Transitions, *, discount: float, alpha: float)
         y_agents = batch.rewards_t + discount_t.unsqueeze(-1) * agents_tp1
         payments_t = least_payments(values.followers_t, values.followers_t_target, batch.actions_t)
         principal_tp1 = taken(values.principal_tp1_target, values.principal_tp1.argmax(dim=-1)).sum(dim=-1)
-        y_principal = (batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1
+        weights = batch.rewards_t.new_tensor(welfare_weights(batch.rewards_t.shape[1], favour))
+        y_principal = (weights * batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1
     agents_t = taken(values.agents_t, batch.actions_t)
     principal_t = taken(values.principal_t, batch.actions_t).sum(dim=-1)
     errors = (agents_t - y_agents).abs().mean(dim=-1) + (principal_t - y_principal).abs()
@@ -123,8 +127,10 @@ class TrainedPrincipal:
     is added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a
     `stake`, following is better than each action by that share of what the principal would lose by it, as its own
     values q(s, a_i) have it. With `robust` the least payment is the larger of those that are enough while all others
-    follow, and while none does.
+    follow, and while none does. If `mirrored`, all values are means over the game's symmetries.
     """
+
+    _ABOUT = ("shape", "nudge", "due", "bonus", "stake", "robust", "mirrored")
 
     def __init__(
         self,
@@ -135,26 +141,26 @@ class TrainedPrincipal:
         bonus: float = 0.0,
         stake: float = 0.0,
         robust: bool = False,
+        mirrored: bool = False,
     ) -> None:
         self.shape, self.nudge, self.due, self.bonus = shape, nudge, due, bonus
-        self.stake, self.robust = stake, robust
+        self.stake, self.robust, self.mirrored = stake, robust, mirrored
         self.networks = principal_networks(**shape)
 
     def __call__(self, game: Game, state: Any) -> Decisions:
         rows = joint_rows(game.observe(state))
+        views = symmetries(game) if self.mirrored else ()
         with torch.no_grad():
-            worth = joint(self.networks["principal"], rows)
+            worth = joint(self.networks["principal"], rows, views)
             recommended = worth.argmax(dim=-1)
             margins = self.stake * (worth.amax(dim=-1, keepdim=True) - worth)
-            least = self._least(all_follow(rows), recommended, margins)
+            following = joint(self.networks["agents"], all_follow(rows), views) + margins
+            least = least_payments(following, following, recommended)
             if self.robust:
-                least = torch.maximum(least, self._least(none_follows(rows), recommended, margins))
+                alone = joint(self.networks["agents"], none_follows(rows), views) + margins
+                least = torch.maximum(least, least_payments(alone, alone, recommended))
         promised = self.bonus + torch.where(least > self.due, least + self.nudge, 0.0).numpy()
         return Decisions(recommended.numpy(), promised)
-
-    def _least(self, rows: torch.Tensor, recommended: torch.Tensor, margins: torch.Tensor) -> torch.Tensor:
-        q = joint(self.networks["agents"], rows) + margins
-        return least_payments(q, q, recommended)
 
     def promising(self, **changed: Any) -> TrainedPrincipal:
         """The same principal with another `nudge`, `due`, `bonus`, `stake` or `robust`."""
@@ -168,7 +174,7 @@ class TrainedPrincipal:
         prefix.with_suffix(".json").write_text(json.dumps(self._about(), indent=1))
 
     def _about(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("shape", "nudge", "due", "bonus", "stake", "robust")}
+        return {name: getattr(self, name) for name in self._ABOUT}
 
     @classmethod
     def load(cls, prefix: Path) -> TrainedPrincipal:
@@ -179,10 +185,19 @@ class TrainedPrincipal:
         return principal
 
 
-def principal_networks(players: int, **shape: Any) -> torch.nn.ModuleDict:
+class SharedQNetwork(QNetwork):
+    """A network that is shared by all `players`, and with `told_apart` sees in a last one-hot which one it plays."""
+
+    def __init__(self, players: int, beside: int, told_apart: bool, **shape: Any) -> None:
+        super().__init__(beside=beside + players * told_apart, **shape)
+        self.told_apart = told_apart
+
+
+def principal_networks(players: int, told_apart: bool = False, **shape: Any) -> torch.nn.ModuleDict:
     """`principal`, q(s, .) as agent i sees s, and `agents`, Q((s, f_-i), .); each is shared by all `players`."""
+    beside = {"principal": 0, "agents": players - 1}
     return torch.nn.ModuleDict(
-        {"principal": QNetwork(beside=0, **shape), "agents": QNetwork(beside=players - 1, **shape)}
+        {name: SharedQNetwork(players, count, told_apart, **shape) for name, count in beside.items()}
     )
 
 
@@ -191,10 +206,19 @@ def joint_rows(observations: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(observations.reshape(*observations.shape[:2], -1).astype(np.float32))
 
 
-def joint(network: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    """The values (n, N, A) of joint rows (n, N, D)."""
-    n, N, D = rows.shape
-    return network(rows.reshape(n * N, D)).reshape(n, N, -1)
+def joint(network: torch.nn.Module, rows: torch.Tensor, views: Sequence[Symmetry] = ()) -> torch.Tensor:
+    """The values (n, N, A) of joint rows (n, N, D); with `views`, their mean over what is seen in each."""
+    if views:
+        return torch.stack([joint(network, _viewed(rows, view))[..., view.actions] for view in views]).mean(dim=0)
+    n, N, _ = rows.shape
+    if network.told_apart:
+        rows = torch.cat([rows, torch.eye(N, dtype=rows.dtype, device=rows.device).expand(n, N, N)], dim=-1)
+    return network(rows.flatten(0, 1)).reshape(n, N, -1)
+
+
+def _viewed(rows: torch.Tensor, view: Symmetry) -> torch.Tensor:
+    """Rows (n, N, D) as in another view; what stands beside the observation stays."""
+    return torch.cat([rows[..., view.cells], rows[..., len(view.cells) :]], dim=-1)
 
 
 def all_follow(rows: torch.Tensor) -> torch.Tensor:

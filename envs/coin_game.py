@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from itertools import product
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import gymnasium as gym
@@ -22,7 +23,7 @@ from numba import njit
 from pydantic import Field, model_validator
 
 from .config import UsageError, configuration
-from .core import Scene, Sprite, uniform
+from .core import Scene, Sprite, Symmetry, uniform
 
 ACTIONS = ("right", "left", "down", "up", "stay")
 MOVES = np.array([[0, 1], [0, -1], [1, 0], [-1, 0], [0, 0]])  # row, column of each action
@@ -180,6 +181,22 @@ class CoinGame:
     @property
     def verifiable(self) -> tuple[str, ...]:
         return ("own_picked", "others_left")
+
+    @cached_property
+    def symmetries(self) -> tuple[Symmetry, ...]:
+        """The board as it is, turned and mirrored: 8 views, the plain one first."""
+        cells = np.arange(math.prod(self.observation_space.shape)).reshape(self.observation_space.shape)
+        moves = MOVES[: len(self.action_names)]
+        centred = self.observation == "egocentric" and self.grid_size % 2 == 0  # no cell of the mirror is the centre
+        views = []
+        for transposed, *flipped in product((False, True), repeat=3):
+            seen, moved = (cells.swapaxes(1, 2), moves[:, ::-1]) if transposed else (cells, moves)
+            for axis in (axis for axis in (0, 1) if flipped[axis]):
+                seen = np.roll(np.flip(seen, 1 + axis), int(centred), 1 + axis)
+                moved = np.where(np.arange(2) == axis, -moved, moved)
+            same = (moved[:, None] == moves).all(axis=2)
+            views.append(Symmetry(seen.ravel(), same.argmax(axis=1)))
+        return tuple(views)
 
     # The rules
 

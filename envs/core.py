@@ -204,6 +204,18 @@ def cut_short(game: Any, state: Any) -> np.ndarray | bool:
     return game.truncated(state) if hasattr(game, "truncated") else False
 
 
+class Symmetry(NamedTuple):
+    """A view in which a game plays by the same rules: mirrored, or turned."""
+
+    cells: np.ndarray  # (D,) int: who sees the flat observation `seen` sees `seen[cells]` in that view, ...
+    actions: np.ndarray  # (A,) int: ... and does `actions[a]` there where it does `a` here
+
+
+def symmetries(game: Any) -> tuple[Symmetry, ...]:
+    """The views of a game, the plain one among them: none unless it has a property `symmetries`."""
+    return tuple(getattr(game, "symmetries", ()))
+
+
 def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -> np.ndarray:
     """`actions` of a game whose `action_names` are `names`. Raises UsageError unless they are integers that name one.
 

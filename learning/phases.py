@@ -22,7 +22,7 @@ from ..contracts.rates_principal import RatesPrincipal, world_shape
 from ..contracts.stakes import staked_payments
 from ..contracts.tabulate import tabulate
 from ..envs.config import UsageError
-from ..envs.core import Game
+from ..envs.core import Game, symmetries
 from .dqn import QModule, dqn_config
 from .engine import ALONE, ArrayAlgorithm, configured
 from .outcome_principal import OutcomeModule, OutcomeRunner, outcome_config
@@ -168,9 +168,11 @@ def train_principal(
     if isinstance(settings, RatesSettings):
         contract = mechanism if isinstance(mechanism, RatesContract) else RatesContract(game=game)
         return _train_rates(game, contract, settings, seed, resources)
+    if settings.mirrored and not symmetries(game):
+        raise UsageError("mirrored: the game has no symmetries; leave mirrored out, or set it to false")
     shape = {
         "players": len(game.agents), "shape": shape_of(game), "actions": len(game.action_names),
-        "encoder": settings.encoder, "hidden": settings.hidden, "dueling": True,
+        "encoder": settings.encoder, "hidden": settings.hidden, "dueling": True, "told_apart": settings.favour > 0.0,
     }  # fmt: skip
     followed = FollowedContract(game=game, follow=settings.follow)
     task = Task(game, followed, None, {MODULE: tuple(range(len(game.agents)))}, TRAIN, settings.steps)
@@ -180,7 +182,7 @@ def train_principal(
     )  # fmt: skip
     principal = TrainedPrincipal(
         shape, nudge=settings.nudge, due=settings.due, bonus=settings.bonus, stake=settings.stake,
-        robust=settings.robust,
+        robust=settings.robust, mirrored=settings.mirrored,
     )  # fmt: skip
     return Phase(config.build_algo(), settings.steps, lambda algorithm: _averaged(algorithm, principal))
 

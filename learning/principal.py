@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,7 @@ from ..contracts.principal_dqn import (
     others,
     principal_networks,
 )
-from ..envs.core import Game
+from ..envs.core import Game, Symmetry, symmetries
 from .dqn import ReplayAlgorithm, explore, td_errors
 from .engine import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
@@ -134,8 +135,10 @@ class PrincipalLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
     ) -> torch.Tensor:
         values = Values(**{name: fwd_out[name] for name in Values._fields})
         happened = Transitions(batch[Columns.ACTIONS], batch[Columns.REWARDS], batch[Columns.TERMINATEDS])
-        alpha = self.config.learner_config_dict["alpha"]
-        agents, principal, errors = losses(values, happened, discount=config.gamma, alpha=alpha)
+        plan = self.config.learner_config_dict
+        agents, principal, errors = losses(
+            values, happened, discount=config.gamma, alpha=plan["alpha"], favour=plan["favour"]
+        )
         self.metrics.log_value((module_id, TD_ERROR_KEY), errors, reduce="item_series")
         self.metrics.log_dict({"agents_loss": agents, "principal_loss": principal}, key=module_id, window=1)
         return agents + principal
@@ -145,7 +148,10 @@ class PrincipalDQN(ReplayAlgorithm):
     """Deep Q-learning of a principal and of its model of the agents."""
 
     def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
-        results = self.update(minibatch_batch({MODULE: _columns(self.replay.rows(drawn))}, len(drawn)))
+        columns = _columns(self.replay.rows(drawn))
+        if self.plan["mirrored"]:
+            columns = mirrored(columns, symmetries(self.task.game), self.replay.rng)
+        results = self.update(minibatch_batch({MODULE: columns}, len(drawn)))
         self.replay.reprioritise(drawn, td_errors(results, MODULE))
         return {key: float(results[0][MODULE][key].peek()) for key in ("agents_loss", "principal_loss")}
 
@@ -172,12 +178,27 @@ def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
+def mirrored(
+    columns: dict[str, np.ndarray], views: Sequence[Symmetry], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Every row of `columns` as it is seen in one of the `views`, drawn with `rng`."""
+    drawn = rng.integers(len(views), size=len(columns[Columns.ACTIONS]))
+    cells = np.stack([view.cells for view in views])[drawn][:, None]  # (n, 1, D)
+    actions = np.stack([view.actions for view in views])[drawn]  # (n, A)
+    return {
+        **columns,
+        Columns.OBS: np.take_along_axis(columns[Columns.OBS], cells, axis=2),
+        Columns.NEXT_OBS: np.take_along_axis(columns[Columns.NEXT_OBS], cells, axis=2),
+        Columns.ACTIONS: np.take_along_axis(actions, columns[Columns.ACTIONS], axis=1),
+    }
+
+
 def principal_config(settings: PrincipalSettings) -> DQNConfig:
     """What RLlib is told; `engine.configured` adds the task."""
     plan = {
         "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
         "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
-        "alpha": settings.alpha,
+        "alpha": settings.alpha, "favour": settings.favour, "mirrored": settings.mirrored,
         "explore": (settings.epsilon, settings.epsilon_final, settings.explore_until),
     }  # fmt: skip
     return (

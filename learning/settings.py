@@ -102,6 +102,8 @@ class PrincipalSettings:
 
     alpha: float = Field(default=0.1, gt=0.0)
     """The price of money: the principal maximises welfare - alpha * payments, discounted."""
+    favour: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """By which share each agent's rewards count for less to the principal than those of the agent before it."""
     steps: int = Field(default=200_000, ge=1)
     """Environment steps of the principal's own training; apart from the budget of the agents."""
     nudge: float = Field(default=0.0, ge=0.0)
@@ -114,6 +116,8 @@ class PrincipalSettings:
     """By which share of what an action would cost the principal following is made better than it for the agent."""
     robust: bool = False
     """Whether a payment is the least that is enough also while no other agent follows."""
+    mirrored: bool = False
+    """Whether it learns from all views of a game with symmetries (mirrored, turned), and decides by their mean."""
     encoder: Encoder = "mlp"
     """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3)."""
     hidden: tuple[int, ...] = (128, 128)

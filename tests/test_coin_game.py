@@ -469,6 +469,30 @@ def test_a_translated_torus_plays_alike(rules: dict[str, Any], seed: int, row: i
     assert (game.index(shifted(state)) == game.index(state)).all()
 
 
+@pytest.mark.parametrize("observation", ["planes", "egocentric", "absolute"])
+@settings(max_examples=15, deadline=None)
+@given(rules=RULES, seed=st.integers(0, 1000))
+def test_a_mirrored_or_turned_board_plays_alike(rules: dict[str, Any], seed: int, observation: str) -> None:
+    edges = {"edges": "torus"} if observation == "egocentric" else {}
+    game = game_of("ivanov-7x7", **{**rules, "observation": observation, **edges})
+    state, actions, _, _ = walk(game, seed)
+    draws = np.random.default_rng(seed).random((len(actions), 3 * game.players))
+    after, events = game.play(state, actions, draws)
+    assert len(game.symmetries) == 8
+
+    def mirrored(places: np.ndarray, transposed: int, *flipped: int) -> np.ndarray:
+        places = places[..., ::-1] if transposed else places
+        return np.where(flipped, game.grid_size - 1 - places, places).astype(np.int8)
+
+    for view, how in zip(game.symmetries, np.ndindex(2, 2, 2), strict=True):
+        other = state._replace(agents=mirrored(state.agents, *how), coins=mirrored(state.coins, *how))
+        seen = game.observe(state).reshape(*actions.shape, -1)
+        np.testing.assert_array_equal(game.observe(other).reshape(seen.shape), seen[..., view.cells])
+        moved, alike = game.play(other, view.actions[actions], draws)
+        np.testing.assert_array_equal(moved.agents, mirrored(after.agents, *how))
+        np.testing.assert_array_equal(alike.picked, events.picked)
+
+
 @settings(max_examples=30, deadline=None)
 @given(rules=RULES, seed=st.integers(0, 1000))
 def test_agents_are_alike_but_for_their_names(rules: dict[str, Any], seed: int) -> None:

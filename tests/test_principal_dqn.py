@@ -21,8 +21,10 @@ from paymaster.contracts.principal_dqn import (
     losses,
     none_follows,
     others,
+    principal_networks,
 )
 from paymaster.envs.core import episode_keys
+from paymaster.learning.principal import mirrored
 
 SHAPE = {"players": 2, "shape": ((4, 3, 3), 0), "actions": 4, "encoder": "mlp", "hidden": (8,), "dueling": True}
 
@@ -75,6 +77,15 @@ def test_nothing_follows_a_terminal_step() -> None:
     # y_a = (1, 0) against (0, 2): errors 1 and 2, Huber .5 and 1.5; y_p = .95 against 6: 5.05, Huber 4.55
     assert found.agents.item() == pytest.approx(1.0)
     assert found.principal.item() == pytest.approx(4.55)
+
+
+def test_a_favourite_s_rewards_count_for_more() -> None:
+    values, batch = hand_worked()
+    batch = batch._replace(rewards_t=torch.tensor([[1.0, 4.0]]))
+    found = losses(values, batch, discount=0.5, alpha=0.1, favour=0.25)
+    # y_p = 1 + .75 * 4 - .1 * .5 + .5 * 5 = 6.45 against 6: error .45, Huber .45^2 / 2
+    assert found.principal.item() == pytest.approx(0.45**2 / 2)
+    assert found.agents.item() == losses(values, batch, discount=0.5, alpha=0.1).agents.item()
 
 
 def test_targets_carry_no_gradient() -> None:
@@ -160,3 +171,53 @@ def test_a_stake_is_a_share_of_what_the_principal_would_lose() -> None:
     least = principal.promising(stake=0.0)(game, state).promised
     assert (promised >= least - 1e-6).all()
     assert (promised > least + 1e-3).any()
+
+
+def test_agents_that_look_alike_are_told_apart_on_demand() -> None:
+    rows = torch.zeros(1, 2, 36)
+    with torch.no_grad():
+        same = joint(principal_networks(**SHAPE)["principal"], rows)
+        apart = joint(principal_networks(**SHAPE, told_apart=True)["principal"], rows)
+    assert (same[0, 0] == same[0, 1]).all()
+    assert (apart[0, 0] != apart[0, 1]).all()
+
+
+def test_a_mirrored_principal_decides_alike_in_every_view() -> None:
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    principal = TrainedPrincipal(SHAPE, mirrored=True)
+    state = game.reset(episode_keys(0, 0, np.arange(200), np.zeros(200, np.int64)))
+    turned = state._replace(  # by a quarter: what was right is down, what was down is left
+        agents=np.stack([state.agents[..., 1], -state.agents[..., 0] % 3], axis=-1),
+        coins=np.stack([state.coins[..., 1], -state.coins[..., 0] % 3], axis=-1),
+    )
+    with torch.no_grad():
+        there, here = (
+            joint(principal.networks["principal"], joint_rows(game.observe(s)), game.symmetries)
+            for s in (turned, state)
+        )
+    torch.testing.assert_close(there[..., [2, 3, 1, 0]], here)
+    plain = joint(principal.networks["principal"], joint_rows(game.observe(turned)))
+    assert (plain[..., [2, 3, 1, 0]] - here).abs().max() > 0.01
+
+
+def test_rows_are_learned_from_in_every_view() -> None:
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    state = game.reset(episode_keys(0, 0, np.arange(500), np.zeros(500, np.int64)))
+    actions = np.random.default_rng(0).integers(4, size=(500, 2))
+    after, events = game.step(state, actions)
+    columns = {
+        "obs": game.observe(state).reshape(500, 2, -1), "new_obs": game.observe(after).reshape(500, 2, -1),
+        "actions": actions, "rewards": game.rewards(events),
+    }  # fmt: skip
+    found = mirrored(columns, game.symmetries, np.random.default_rng(1))
+    assert found["rewards"] is columns["rewards"]
+    views = []
+    for n in range(500):
+        views.append([
+            k for k, view in enumerate(game.symmetries)
+            if (found["obs"][n] == columns["obs"][n][:, view.cells]).all()
+            and (found["new_obs"][n] == columns["new_obs"][n][:, view.cells]).all()
+            and (found["actions"][n] == view.actions[actions[n]]).all()
+        ])  # fmt: skip
+    assert all(views)
+    assert {k for each in views if len(each) == 1 for k in each} == set(range(8))
