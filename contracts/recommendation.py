@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from ..envs.config import UsageError, configuration
 from ..envs.core import hides_actions
 from .core import Decisions, Ledger, Mechanism, Transition, nothing
+
+
+class Terms(NamedTuple):
+    """A principal's decisions, and who is on probation."""
+
+    recommended: np.ndarray  # (B, N) int
+    promised: np.ndarray  # (B, N) float32, nothing on probation
+    probation: np.ndarray  # (B, N) float32: the share of it that is still to come
 
 
 @configuration
@@ -16,16 +25,26 @@ class RecommendationContract(Mechanism):
     """A principal recommends an action to each agent and pays it for following, with limited liability (pay >= 0).
 
     Terms are the principal's `Decisions`. Ivanov et al. 2024, section 5.
+
+    With a `probation` (ours) an agent that does not follow is paid nothing for the next steps either, and sees for how
+    long. Least payments are priced so that an agent that stops following, and is never paid again, loses nothing: who
+    may deviate for nothing and be paid for coming back, again and again, gains by every error of the prices.
     """
 
     shows_pay: bool = False
     """Whether an agent sees what following pays, beside the recommended action; in the paper it must learn it."""
+    probation: int = Field(default=0, ge=0)
+    """Steps for which following pays nothing after a step in which an agent did not follow."""
 
     principal: ClassVar[str] = "dqn"
 
     @property
     def terms_size(self) -> int:  # type: ignore[override]
-        return len(self.game.action_names) + self.shows_pay
+        return len(self.game.action_names) + self.shows_pay + (self.probation > 0)
+
+    def start(self, keys: np.ndarray) -> Any:
+        """No memory, or with a `probation` the steps of it (B, N) that are still to come."""
+        return np.zeros((len(keys), len(self.game.agents)), np.int32) if self.probation else ()
 
     def check_principal(self) -> None:
         if hides_actions(self.game):
@@ -34,19 +53,26 @@ class RecommendationContract(Mechanism):
                 "outcomes"
             )
 
-    def offer(self, memory: Any, state: Any, decisions: Decisions | None) -> tuple[Decisions, Any]:
+    def offer(self, memory: Any, state: Any, decisions: Decisions | None) -> tuple[Decisions | Terms, Any]:
         if decisions is None:
             raise ValueError("a recommendation contract needs a principal's decisions for every step")
-        return decisions, memory
+        if not self.probation:
+            return decisions, memory
+        promised = np.where(memory > 0, 0.0, decisions.promised).astype(np.float32)
+        return Terms(decisions.recommended, promised, (memory / self.probation).astype(np.float32)), memory
 
-    def view(self, terms: Decisions, B: int) -> np.ndarray:
-        recommended = np.eye(len(self.game.action_names), dtype=np.float32)[terms.recommended]
-        return np.concatenate([recommended, terms.promised[..., None]], axis=-1) if self.shows_pay else recommended
+    def view(self, terms: Any, B: int) -> np.ndarray:
+        shown = [np.eye(len(self.game.action_names), dtype=np.float32)[terms.recommended]]
+        shown += [terms.promised[..., None]] if self.shows_pay else []
+        shown += [terms.probation[..., None]] if self.probation else []
+        return np.concatenate(shown, axis=-1)
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         followed = self.complied(transition.terms, transition.actions)
         payments = np.where(followed, transition.terms.promised, 0.0).astype(np.float32)
+        if self.probation:
+            memory = np.where(followed, np.maximum(memory - 1, 0), self.probation).astype(np.int32)
         return nothing(transition.rewards)._replace(payments=payments), memory
 
-    def complied(self, terms: Decisions, actions: np.ndarray) -> np.ndarray:
+    def complied(self, terms: Any, actions: np.ndarray) -> np.ndarray:
         return terms.recommended == actions

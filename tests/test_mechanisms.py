@@ -75,6 +75,21 @@ def test_funded_share_is_paid_by_the_principal_out_of_a_positive_welfare() -> No
     assert not settled.transfers.any()
 
 
+def test_who_does_not_follow_is_on_probation() -> None:
+    mechanism = make_mechanism("principal-dqn", GAME, probation=2)
+    memory = mechanism.start(np.zeros(1, np.uint64))
+    decisions = Decisions(np.array([[1, 1]]), np.array([[0.5, 0.25]], np.float32))
+    paid, waiting = [], []
+    for actions in ([1, 1], [0, 1], [1, 1], [1, 0], [1, 1]):
+        terms, memory = mechanism.offer(memory, (), decisions)
+        waiting.append(mechanism.view(terms, 1)[0, :, -1].tolist())
+        settled, memory = mechanism.settle(memory, transition(np.zeros((1, 2)), terms, np.array([actions])))
+        paid.append(settled.payments[0].tolist())
+    assert paid == [[0.5, 0.25], [0.0, 0.25], [0.0, 0.25], [0.0, 0.0], [0.5, 0.0]]
+    assert waiting == [[0, 0], [0, 0], [1, 0], [0.5, 0], [0, 1]]
+    assert mechanism.terms_size == make_mechanism("principal-dqn", GAME).terms_size + 1
+
+
 def test_inequity_hurts_both_ways() -> None:
     settled = ledger(make_mechanism("inequity-aversion", GAME), REWARDS)
     # the lead is 0.8 for agent 0 in the first environment and 3 for agent 1 in the second; envy 5, guilt .05
