@@ -210,6 +210,8 @@ def play(
     paymaster solve coin_game/ivanov-7x7 --discount 0.99 --json
 
     paymaster solve coin_game/ivanov-7x7 --out solved/coin-7x7
+
+    paymaster solve cleanup/lio-7x7 --favour 0.2
     """
 )
 def solve(
@@ -219,6 +221,9 @@ def solve(
     discount: Annotated[
         float | None, typer.Option(help="Solve the stationary game; the finite horizon without.")
     ] = None,
+    favour: Annotated[
+        float, typer.Option(help="By what share the principal weighs each agent's rewards less than the one's before.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Everything that was found.")] = False,
     rounds: Annotated[
         bool, typer.Option("--rounds", help="Tell the rounds of the meta-algorithm, which find the principal again.")
@@ -229,7 +234,7 @@ def solve(
     """Compute a game's exact equilibria: the optimum, what selfishness gives, what a principal pays."""
     from .solving import Request, solved
 
-    print(solved(Request(game, settings or [], alpha, discount, as_json, rounds, out)))
+    print(solved(Request(game, settings or [], alpha, discount, favour, as_json, rounds, out)))
 
 
 @app.command(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from ..contracts.equilibrium import Told, solve_all, summarised, summary
+from ..contracts.equilibrium import Told, favouring, solve_all, summarised, summary
 from ..contracts.meta_algorithm import rounds
 from ..envs import make
 from ..envs.config import UsageError
@@ -34,6 +34,7 @@ class Request(NamedTuple):
     settings: list[str]
     alpha: float
     discount: float | None
+    favour: float
     as_json: bool
     rounds: bool  # whether the meta-algorithm's rounds are told too
     out: Path | None
@@ -54,12 +55,12 @@ def solved(request: Request) -> str:
     if request.out is not None:
         folders.check(request.out)
     with _bar() as told:
-        found = solve_all(game, request.alpha, request.discount, told=told)
-    words = summarised(game, request.alpha, request.discount, found)
+        found = solve_all(game, request.alpha, request.discount, favour=request.favour, told=told)
+    words = summarised(game, request.alpha, request.discount, found, favour=request.favour)
     if request.rounds:
         words["rounds"] = [
             {"changed": each.changed, "welfare": each.welfare, "payment": each.payment}
-            for each in rounds(found.table, game.horizon, alpha=request.alpha)
+            for each in rounds(favouring(found.table, request.favour), game.horizon, alpha=request.alpha)
         ]
     if request.out is not None:
         save_solution(request.out, request.id, game, words, found.solutions, command())
@@ -69,7 +70,8 @@ def solved(request: Request) -> str:
 def _lines(request: Request, words: dict[str, Any]) -> Iterator[str]:
     discount, alpha = request.discount, request.alpha
     kind = f"stationary at discount {discount:g}" if discount is not None else "finite horizon, undiscounted"
-    yield f"{request.id}: {words['states']:,} states, horizon {words['horizon']}; {kind}; alpha {alpha:g}\n"
+    favour = f"; favour {request.favour:g}" if request.favour else ""
+    yield f"{request.id}: {words['states']:,} states, horizon {words['horizon']}; {kind}; alpha {alpha:g}{favour}\n"
     rows = [["exact solution", "welfare", "payment", "share", "utility"]]
     for each in solutions(words):
         paid = each.payment or 0.0
@@ -102,6 +104,8 @@ def _hidden(game: Game, request: Request) -> str:
     """The solutions of a game that hides what agents do."""
     if request.rounds or request.out is not None:
         raise UsageError(f"--rounds and --out are for games whose actions are seen; those of {request.id} are hidden")
+    if request.favour:
+        raise UsageError(f"--favour {request.favour:g} is for a principal of several agents; {request.id} has one")
     found = summary(game, alpha=request.alpha, discount=request.discount)
     if request.as_json:
         return json.dumps(found, indent=1)

@@ -28,6 +28,7 @@ from ..envs.config import UsageError, nearest, plain
 from ..envs.core import Game, hides_actions
 from . import hidden_actions
 from .commitment import Committed, best_rate
+from .core import welfare_weights
 from .evaluation import Mixed, deviation_gains, evaluate_policy
 from .policy import policy
 from .stage_games import COOPERATIVE, DOMINANT, HIGHEST, LOWEST, PRINCIPAL
@@ -65,20 +66,38 @@ class Solution(NamedTuple):
         return float(self.payments.sum())
 
 
-def solve(table: Table, rule: str, horizon: int, *, discount: float | None = None, alpha: float = 0.1) -> Solution:
+def solve(
+    table: Table,
+    rule: str,
+    horizon: int,
+    *,
+    discount: float | None = None,
+    alpha: float = 0.1,
+    favour: float = 0.0,
+) -> Solution:
     """The solution of `table` by one of the `RULES`.
 
     Finite without a `discount`, stationary with one in (0, 1). `alpha` is what a unit of payment is worth to the
-    principal in welfare: it maximises welfare / alpha - payments. Raises UsageError for values out of range.
+    principal in welfare: it maximises welfare / alpha - payments, with a `favour` the welfare of `welfare_weights`.
+    Raises UsageError for values out of range.
     """
-    _check(rule, horizon, discount, alpha)
-    found = policy(table, RULES[rule], horizon, discount=discount, alpha=alpha)
+    _check(rule, horizon, discount, alpha, favour)
+    weighed = favouring(table, favour) if RULES[rule] in (PRINCIPAL, DOMINANT) else table
+    found = policy(weighed, RULES[rule], horizon, discount=discount, alpha=alpha)
     actions, promised, mixed = found.actions, found.promised, found.mixed
     worth = evaluate_policy(table, actions, promised, horizon, mixed=mixed)
     gains = deviation_gains(table, actions, promised, horizon, discount=discount, mixed=mixed)
     return Solution(
         actions, promised, mixed, found.unresolved, found.residual, found.settled, worth.returns, worth.payments, gains
     )
+
+
+def favouring(table: Table, favour: float) -> Table:
+    """The table of a principal to whom the agents' rewards count as `welfare_weights` has it."""
+    if not favour:
+        return table
+    weights = welfare_weights(table.rewards.shape[2], favour)
+    return table._replace(objective=table.objective + table.rewards @ (weights - 1.0))
 
 
 class Told(Protocol):
@@ -101,6 +120,7 @@ def solve_all(
     alpha: float = 0.1,
     discount: float | None = None,
     *,
+    favour: float = 0.0,
     table: Table | None = None,
     told: Told = lambda what, share: None,
 ) -> Solved:
@@ -109,12 +129,12 @@ def solve_all(
     Raises UsageError for a game that cannot be tabulated or is too large.
     """
     began = time.perf_counter()
-    _check("principal", game.horizon, discount, alpha)
+    _check("principal", game.horizon, discount, alpha, favour)
     table = tabulate(game, progress=partial(told, "table")) if table is None else table
     done = count(1)
 
     def solution(rule: str) -> Solution:
-        found = solve(table, rule, game.horizon, discount=discount, alpha=alpha)
+        found = solve(table, rule, game.horizon, discount=discount, alpha=alpha, favour=favour)
         told("equilibria", next(done) / len(RULES))
         return found
 
@@ -132,7 +152,9 @@ def summary(
     return summarised(game, alpha, discount, solve_all(game, alpha, discount, table=table))
 
 
-def summarised(game: Game, alpha: float, discount: float | None, solved: Solved) -> dict[str, Any]:
+def summarised(
+    game: Game, alpha: float, discount: float | None, solved: Solved, *, favour: float = 0.0
+) -> dict[str, Any]:
     """What was `solved` as JSON-ready values."""
     rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.best_rate
     return {
@@ -142,6 +164,7 @@ def summarised(game: Game, alpha: float, discount: float | None, solved: Solved)
         "horizon": game.horizon,
         "discount": discount,
         "alpha": alpha,
+        "favour": favour,
         "seconds": round(solved.seconds, 3),
         "cooperative": {key: rows["cooperative"][key] for key in ("welfare", "returns")},
         "selfish": {
@@ -169,7 +192,7 @@ def game_name(game: Game) -> str:
     return type(game).__name__
 
 
-def _check(rule: str, horizon: int, discount: float | None, alpha: float) -> None:
+def _check(rule: str, horizon: int, discount: float | None, alpha: float, favour: float) -> None:
     if rule not in RULES:
         raise UsageError(nearest("rule", rule, RULES))
     if horizon < 1:
@@ -178,6 +201,8 @@ def _check(rule: str, horizon: int, discount: float | None, alpha: float) -> Non
         raise UsageError(f"discount: got {discount}, allowed is between 0 and 1; leave it out for the finite horizon")
     if not alpha > 0.0:
         raise UsageError(f"alpha: got {alpha}, allowed is any number above 0")
+    if not 0.0 <= favour < 1.0:
+        raise UsageError(f"favour: got {favour}, allowed is 0 up to, but not including, 1")
 
 
 def _row(solution: Solution) -> dict[str, Any]:

@@ -190,7 +190,9 @@ def train_principal(
 def _exact_principal(game: Game, settings: ExactSettings) -> ExactPrincipal:
     rule = "principal" if settings.against == "recommended" else "dominant"
     table = tabulate(game)
-    solution = solve(table, rule, game.horizon, discount=settings.discount, alpha=settings.alpha)
+    solution = solve(
+        table, rule, game.horizon, discount=settings.discount, alpha=settings.alpha, favour=settings.favour
+    )
     if settings.stake:
         staked = staked_payments(table, solution.actions, stake=settings.stake, discount=settings.discount)
         solution = solution._replace(promised=staked)

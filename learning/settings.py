@@ -248,6 +248,8 @@ class ExactSettings:
     """By which share of the welfare that an action would lose following is made better than it for the agent."""
     alpha: float = Field(default=0.1, gt=0.0)
     """The price of money: the principal maximises welfare - alpha * payments, discounted."""
+    favour: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """By which share each agent's rewards count for less to the principal than those of the agent before it."""
     discount: float = Field(default=0.99, gt=0.0, lt=1.0)
     """Discount a step."""
 

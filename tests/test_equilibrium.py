@@ -282,6 +282,16 @@ def test_to_follow_a_choice_is_to_sweep_while_it_stays_the_same(seed: int, rule:
     np.testing.assert_allclose(followed[same], again.values[same], atol=1e-9)
 
 
+@pytest.mark.parametrize(("favour", "returns", "payment"), [(0.0, [3, 3], 2), (0.5, [3, 3], 2), (0.7, [4, 0], 1)])
+def test_favourites_are_served_once_they_count_for_enough(favour: float, returns: list[float], payment: float) -> None:
+    """The prisoner's dilemma: 3 (1 + w) / alpha - 2 for both to cooperate, 4 / alpha - 1 for the second alone."""
+    table = tabulate(make("matrix/prisoners-dilemma"))
+    found = solve(table, "principal", 1, favour=favour)
+    np.testing.assert_allclose(found.returns, returns)
+    assert found.payment == pytest.approx(payment)
+    assert solve(table, "cooperative", 1, favour=favour).welfare == 6
+
+
 # Contracts judged
 
 

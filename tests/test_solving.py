@@ -19,7 +19,7 @@ GAME = "coin_game/ivanov-3x3"
 
 
 def request(*settings: str, **changes: object) -> Request:
-    values = {"alpha": 0.1, "discount": None, "as_json": False, "rounds": False, "out": None} | changes
+    values = {"alpha": 0.1, "discount": None, "favour": 0.0, "as_json": False, "rounds": False, "out": None} | changes
     return Request(GAME, list(settings), **values)  # type: ignore[arg-type]
 
 
@@ -31,6 +31,18 @@ def test_people_are_told_the_rates_and_the_rounds() -> None:
     number, changed, *_ = told.splitlines()[-1].split()
     assert (int(number) <= 4, changed) == (True, "0")
     assert json.loads(solved(request("horizon=3", rounds=True, as_json=True)))["rounds"][-1]["changed"] == 0
+
+
+def test_a_principal_may_have_favourites(capsys: pytest.CaptureFixture[str]) -> None:
+    told = solved(request("horizon=3", favour=0.2, rounds=True))
+    assert "alpha 0.1; favour 0.2" in told
+    found = json.loads(solved(request("horizon=3", favour=0.2, rounds=True, as_json=True)))
+    assert found["favour"] == 0.2
+    assert found["rounds"][-1]["payment"] == pytest.approx(found["principal"]["payment"])
+    for game, favour, message in ((GAME, "1", "favour: got 1.0"), ("tree/ivanov-d10", "0.1", "has one")):
+        with pytest.raises(SystemExit, match="2"):
+            main(["solve", game, "--favour", favour])
+        assert message in capsys.readouterr().err
 
 
 def test_rounds_are_of_the_finite_horizon() -> None:
