@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..contracts.core import Ledger, Transition, nothing
 from ..contracts.recommendation import RecommendationContract
@@ -15,6 +15,8 @@ class Advice(RecommendationContract):
 
     The effect of the payments is the difference to this: a signal alone can already coordinate. Ours.
     """
+
+    probation: ClassVar[int] = 0  # type: ignore[misc]
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         return nothing(transition.rewards), memory

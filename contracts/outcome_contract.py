@@ -23,6 +23,7 @@ class OutcomeContract(RecommendationContract):
     """
 
     shows_pay: ClassVar[bool] = True  # type: ignore[misc]
+    probation: ClassVar[int] = 0  # type: ignore[misc]
     principal: ClassVar[str] = "outcome-dqn"
 
     @property
