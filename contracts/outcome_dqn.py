@@ -83,9 +83,7 @@ def least_payments(q: torch.Tensor, chance: torch.Tensor, actions: torch.Tensor,
     return torch.stack([(-x).clamp(min=0.0), x.clamp(min=0.0)], dim=-1)
 
 
-def inducing(
-    z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: float
-) -> tuple[torch.Tensor, torch.Tensor]:
+def inducing(z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: float) -> tuple[torch.Tensor, torch.Tensor]:
     """(n, A) each: what inducing every action is worth to the principal, and what it then pays, expected over outcomes.
 
     From the principal's values of outcomes `z` (n, 2) and the agent's of actions `q` (n, A).
@@ -127,8 +125,8 @@ class ClassNetwork(torch.nn.Module):
         self.first = torch.nn.Embedding(classes, hidden[0])
         torch.nn.init.normal_(self.first.weight, std=hidden[0] ** -0.5)
         layers: list[torch.nn.Module] = []
-        for inputs, outputs in zip(hidden, (*hidden[1:], outputs), strict=True):
-            layers += [torch.nn.ReLU(), torch.nn.Linear(inputs, outputs)]
+        for before, after in zip(hidden, (*hidden[1:], outputs), strict=True):
+            layers += [torch.nn.ReLU(), torch.nn.Linear(before, after)]
         self.rest = torch.nn.Sequential(*layers)
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
