@@ -1,19 +1,16 @@
 """The learned principal of Ivanov et al. 2024, Algorithm 2: its loss, its payments, and what is kept of it.
 
 One agent whose actions are hidden. The agent's values Q(s, a) leave out the payment due now, and count all later ones
-(they are truncated). The principal learns what each outcome is worth to it, z(s, o), before it pays; what inducing `a`
-by the least payments is worth, q(s, a) = E_o|a [ z(s, o) - b(s, a, o) ], follows. Subscripts `_t` and `_tp1` are the
-state of a transition and the next one; `n` transitions, `A` actions, 2 outcomes, `chance` (n, A, 2) how probable each
-outcome is after each action. That much of the rules the principal knows, as in the paper: without it no payment on
-outcomes could be computed.
+(they are truncated); the principal's values q(s, a) are those of inducing `a` by the least payments on outcomes.
+Subscripts `_t` and `_tp1` are the state of a transition and the next one; `n` transitions, `A` actions, 2 outcomes,
+`chance` (n, A, 2) how probable each outcome is after each action. That much of the rules the principal knows, as in
+the paper: without it no payment on outcomes could be computed.
 
 What the paper leaves open, and what is done here:
-- The paper's principal learns q(s, a) from what came. But which outcome comes is drawn with known chance, and what is
-  earned and where it leads depend on the outcome alone: z(s, o) is learned without that noise, of which the best action
-  would take the best, at every step of the tree. It made the principal think 5% too well of the start of a tree.
 - The agent does as is meant while both learn: the contract makes that a best response by the agent's own values.
 - Everything in the targets comes from the averaged networks, what is induced next too, since it is these that are
   kept: the agent's values jump where what is induced changes, so they must answer to the principal that will be.
+- The principal is charged what the outcome that came pays, the agent's next payment is expected over outcomes.
 """
 
 from __future__ import annotations
@@ -35,15 +32,14 @@ from .outcome_contract import OutcomeContract
 from .principal_dqn import taken
 from .tabulate import tabular, tabulate
 
-OUTCOMES = 2
-
 
 class Values(NamedTuple):
-    """Values at a batch of transitions."""
+    """Action values (n, A) at a batch of transitions."""
 
-    agent_t: torch.Tensor  # Q(s_t, .), (n, A), online
+    agent_t: torch.Tensor  # Q(s_t, .), online
+    agent_t_target: torch.Tensor
     agent_tp1_target: torch.Tensor
-    principal_t: torch.Tensor  # z(s_t, .), (n, 2), online
+    principal_t: torch.Tensor  # q(s_t, .), online
     principal_tp1_target: torch.Tensor
 
 
@@ -54,7 +50,8 @@ class Transitions(NamedTuple):
     outcomes_t: torch.Tensor  # (n, 2) 1 for the one that came, else 0
     rewards_t: torch.Tensor  # (n,) the agent's from the environment alone
     principal_t: torch.Tensor  # (n,) the principal's before it pays
-    chance_tp1: torch.Tensor  # (n, A, 2)
+    chance_t: torch.Tensor  # (n, A, 2)
+    chance_tp1: torch.Tensor
     terminated_t: torch.Tensor  # (n,) float
 
 
@@ -83,60 +80,48 @@ def least_payments(q: torch.Tensor, chance: torch.Tensor, actions: torch.Tensor,
     return torch.stack([(-x).clamp(min=0.0), x.clamp(min=0.0)], dim=-1)
 
 
-def inducing(z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """(n, A) each: what inducing every action is worth to the principal, and what it then pays, expected over outcomes.
-
-    From the principal's values of outcomes `z` (n, 2) and the agent's of actions `q` (n, A).
-    """
-    paid = []
-    for action in range(q.shape[1]):
-        payments = least_payments(q, chance, torch.full_like(q[:, 0], action, dtype=torch.int64), nudge)
-        paid.append((chance[:, action] * payments).sum(dim=-1))
-    pays = torch.stack(paid, dim=-1)
-    return (chance * z.unsqueeze(-2)).sum(dim=-1) - pays, pays
-
-
 def losses(values: Values, batch: Transitions, *, discount: float, nudge: float) -> Losses:
     """Algorithm 2's two regressions, with Huber loss. a' = argmax_a q'(s', a) is what is induced next.
 
     y_a = r + discount ( E_o'[b(s', a', o')] + Q'(s', a') )
-    y_p = rp + discount q'(s', a'), for the outcome that came
+    y_p = rp - b(s, a, o) + discount q'(s', a')
     """
     discount_t = discount * (1.0 - batch.terminated_t)
     with torch.no_grad():
-        worth_tp1, paid_tp1 = inducing(values.principal_tp1_target, values.agent_tp1_target, batch.chance_tp1, nudge)
-        actions_tp1 = worth_tp1.argmax(dim=-1)
-        y_agent = batch.rewards_t + discount_t * taken(paid_tp1 + values.agent_tp1_target, actions_tp1)
-        y_principal = batch.principal_t + discount_t * taken(worth_tp1, actions_tp1)
-    agent_t = taken(values.agent_t, batch.actions_t)
-    principal_t = (values.principal_t * batch.outcomes_t).sum(dim=-1)
+        actions_tp1 = values.principal_tp1_target.argmax(dim=-1)
+        payments_tp1 = least_payments(values.agent_tp1_target, batch.chance_tp1, actions_tp1, nudge)
+        paid_tp1 = taken((batch.chance_tp1 * payments_tp1.unsqueeze(-2)).sum(dim=-1), actions_tp1)
+        y_agent = batch.rewards_t + discount_t * (paid_tp1 + taken(values.agent_tp1_target, actions_tp1))
+        payments_t = least_payments(values.agent_t_target, batch.chance_t, batch.actions_t, nudge)
+        paid_t = (payments_t * batch.outcomes_t).sum(dim=-1)
+        y_principal = batch.principal_t - paid_t + discount_t * taken(values.principal_tp1_target, actions_tp1)
+    agent_t, principal_t = taken(values.agent_t, batch.actions_t), taken(values.principal_t, batch.actions_t)
     errors = (agent_t - y_agent).abs() + (principal_t - y_principal).abs()
     return Losses(huber_loss(agent_t, y_agent), huber_loss(principal_t, y_principal), errors.detach())
 
 
 class ClassNetwork(torch.nn.Module):
-    """Observations (n,) of classes to `outputs` values (n, outputs): dense layers over the one-hot class.
+    """Observations (n,) of classes to action values (n, A): dense layers over the one-hot class.
 
     The first layer is a table of its weights for each class, which is the same and takes no ones and zeros.
     """
 
-    def __init__(self, classes: int, outputs: int, hidden: Sequence[int]) -> None:
+    def __init__(self, classes: int, actions: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.first = torch.nn.Embedding(classes, hidden[0])
         torch.nn.init.normal_(self.first.weight, std=hidden[0] ** -0.5)
         layers: list[torch.nn.Module] = []
-        for before, after in zip(hidden, (*hidden[1:], outputs), strict=True):
-            layers += [torch.nn.ReLU(), torch.nn.Linear(before, after)]
+        for inputs, outputs in zip(hidden, (*hidden[1:], actions), strict=True):
+            layers += [torch.nn.ReLU(), torch.nn.Linear(inputs, outputs)]
         self.rest = torch.nn.Sequential(*layers)
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
         return self.rest(self.first(seen))
 
 
-def outcome_networks(classes: int, actions: int, hidden: Sequence[int]) -> torch.nn.ModuleDict:
-    """`principal`, z(s, .), and `agent`, Q(s, .)."""
-    outputs = {"principal": OUTCOMES, "agent": actions}
-    return torch.nn.ModuleDict({name: ClassNetwork(classes, count, hidden) for name, count in outputs.items()})
+def outcome_networks(**shape: Any) -> torch.nn.ModuleDict:
+    """`principal`, q(s, .), and `agent`, Q(s, .)."""
+    return torch.nn.ModuleDict({name: ClassNetwork(**shape) for name in ("principal", "agent")})
 
 
 class OutcomePrincipal:
@@ -167,10 +152,9 @@ def decide(networks: Any, game: Game, state: Any, *, nudge: float, explore: Any 
     """What is induced in every state, put through `explore`, and the payments (B, 1, 2) that induce it."""
     seen = classes(game.observe(state))
     with torch.no_grad():
-        agent, chance = networks["agent"](seen), torch.from_numpy(outcome_chance(game, state))
-        worth, _ = inducing(networks["principal"](seen), agent, chance, nudge)
-        induced = explore(worth.argmax(dim=-1))
-        promised = least_payments(agent, chance, induced, nudge)
+        induced = explore(networks["principal"](seen).argmax(dim=-1))
+        chance = torch.from_numpy(outcome_chance(game, state))
+        promised = least_payments(networks["agent"](seen), chance, induced, nudge)
     return Decisions(induced[:, None].numpy(), promised[:, None].numpy())
 
 

@@ -25,7 +25,7 @@ from .principal import MODULE, PrincipalModule
 from .runner import ArrayEnvRunner, Rollout
 from .settings import OutcomeSettings
 
-OUTCOMES, VALUE, NEXT_CHANCE = "outcomes", "value", "next_chance"
+OUTCOMES, VALUE, CHANCE, NEXT_CHANCE = "outcomes", "value", "chance", "next_chance"
 
 
 class OutcomeModule(PrincipalModule):
@@ -37,10 +37,12 @@ class OutcomeModule(PrincipalModule):
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         seen_t, seen_tp1 = batch[Columns.OBS], batch[Columns.NEXT_OBS]
         with torch.no_grad():
-            agent_tp1_target, principal_tp1_target = (self.target[name](seen_tp1) for name in ("agent", "principal"))
+            agent_t_target, agent_tp1_target = self.target["agent"](torch.cat([seen_t, seen_tp1])).chunk(2)
+            principal_tp1_target = self.target["principal"](seen_tp1)
         return Values(
-            self.networks["agent"](seen_t), agent_tp1_target, self.networks["principal"](seen_t), principal_tp1_target
-        )._asdict()
+            self.networks["agent"](seen_t), agent_t_target, agent_tp1_target,
+            self.networks["principal"](seen_t), principal_tp1_target,
+        )._asdict()  # fmt: skip
 
 
 class OutcomeRunner(ArrayEnvRunner):
@@ -68,6 +70,7 @@ class OutcomeRunner(ArrayEnvRunner):
         return {
             OUTCOMES: game.facts(moved.events)[:, 0],
             VALUE: game.principal_reward(moved.events),
+            CHANCE: outcome_chance(game, moved.state),
             NEXT_CHANCE: outcome_chance(game, moved.next_state),
         }
 
@@ -112,7 +115,7 @@ class OutcomeLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
         values = Values(**{name: fwd_out[name] for name in Values._fields})
         happened = Transitions(
             batch[Columns.ACTIONS], batch[OUTCOMES], batch[Columns.REWARDS], batch[VALUE],
-            batch[NEXT_CHANCE], batch[Columns.TERMINATEDS],
+            batch[CHANCE], batch[NEXT_CHANCE], batch[Columns.TERMINATEDS],
         )  # fmt: skip
         nudge = self.config.learner_config_dict["nudge"]
         agent, principal, errors = losses(values, happened, discount=config.gamma, nudge=nudge)

@@ -23,7 +23,6 @@ from paymaster.contracts.outcome_dqn import (
     OutcomePrincipal,
     Transitions,
     Values,
-    inducing,
     least_payments,
     losses,
     outcome_chance,
@@ -63,25 +62,21 @@ def test_payments_are_those_of_the_exact_solution(nudge: float) -> None:
 def hand_worked() -> tuple[Values, Transitions]:
     values = Values(
         agent_t=q(0.0, 1.0),
-        agent_tp1_target=q(0.2, 0.0),  # inducing action 1 next takes b(1) = 0.2 / 0.8 = 0.25, 0.225 of it expected
+        agent_t_target=q(0.0, -0.4),  # inducing action 1 now takes b(1) = 0.4 / 0.8 = 0.5
+        agent_tp1_target=q(0.2, 0.0),  # inducing action 1 next takes b(1) = 0.25, 0.225 of it expected
         principal_t=q(0.0, 2.0),
-        principal_tp1_target=q(0.5, 3.0),  # q(0) = .9 * .5 + .1 * 3 = .75, q(1) = .05 + 2.7 - .225 = 2.525: induces 1
+        principal_tp1_target=q(0.5, 3.0),  # induces action 1
     )
     batch = Transitions(
         actions_t=torch.tensor([1]),
         outcomes_t=torch.tensor([[0.0, 1.0]]),
         rewards_t=torch.tensor([-0.4]),
         principal_t=torch.tensor([1.0]),
+        chance_t=NINE,
         chance_tp1=NINE,
         terminated_t=torch.tensor([0.0]),
     )
     return values, batch
-
-
-def test_what_inducing_is_worth_by_hand() -> None:
-    worth, paid = inducing(q(0.5, 3.0), q(0.2, 0.0), NINE, nudge=0.0)
-    torch.testing.assert_close(worth, q(0.75, 2.525))
-    torch.testing.assert_close(paid, q(0.0, 0.225))
 
 
 def test_both_regressions_by_hand() -> None:
@@ -89,30 +84,30 @@ def test_both_regressions_by_hand() -> None:
     found = losses(values, batch, discount=0.5, nudge=0.0)
     # agent: y = -.4 + .5 (.225 + 0) = -.2875 against 1: error 1.2875, Huber .7875
     assert found.agent.item() == pytest.approx(0.7875)
-    # principal: y = 1 + .5 * 2.525 = 2.2625 against 2
-    assert found.principal.item() == pytest.approx(0.5 * 0.2625**2, rel=1e-4)
-    assert found.errors.tolist() == pytest.approx([1.2875 + 0.2625])
+    # principal: y = 1 - .5 + .5 * 3 = 2 against 2
+    assert found.principal.item() == pytest.approx(0.0, abs=1e-6)
+    assert found.errors.tolist() == pytest.approx([1.2875])
 
 
-def test_the_outcome_that_came_is_valued_and_no_other() -> None:
+def test_the_outcome_that_came_is_paid_and_no_other() -> None:
     values, batch = hand_worked()
     found = losses(values, batch._replace(outcomes_t=torch.tensor([[1.0, 0.0]])), discount=0.5, nudge=0.0)
-    # principal: y = 2.2625 against 0: Huber 1.7625
-    assert found.principal.item() == pytest.approx(1.7625)
+    # principal: y = 1 - 0 + 1.5 = 2.5 against 2: error .5, Huber .125
+    assert found.principal.item() == pytest.approx(0.125)
 
 
 def test_a_nudge_raises_what_is_paid_and_what_the_agent_expects() -> None:
     values, batch = hand_worked()
     found = losses(values, batch, discount=0.5, nudge=0.08)
-    # b(1) = .35 next, .315 expected: y_p = 1 + .5 (2.75 - .315) = 2.2175, y_a = -.4 + .5 * .315 = -.2425
-    assert found.principal.item() == pytest.approx(0.5 * 0.2175**2, rel=1e-4)
+    # b(1) = .6 now: y_p = 1 - .6 + 1.5 = 1.9; b(1) = .35 next: y_a = -.4 + .5 * .9 * .35 = -.2425
+    assert found.principal.item() == pytest.approx(0.5 * 0.1**2, rel=1e-4)
     assert found.agent.item() == pytest.approx(1.2425 - 0.5, rel=1e-4)
 
 
 def test_nothing_follows_a_terminal_step() -> None:
     values, batch = hand_worked()
     found = losses(values, batch._replace(terminated_t=torch.tensor([1.0])), discount=0.5, nudge=0.0)
-    assert found.errors.tolist() == pytest.approx([1.4 + 1.0])  # y = -.4 against 1; 1 against 2
+    assert found.errors.tolist() == pytest.approx([1.4 + 1.5])  # y = -.4 against 1; .5 against 2
 
 
 def test_targets_carry_no_gradient() -> None:
@@ -124,8 +119,7 @@ def test_targets_carry_no_gradient() -> None:
 
 
 def test_at_the_exact_values_nothing_is_left_to_learn() -> None:
-    """The equilibrium is where both regressions rest: expected errors of the agent vanish at every node and action,
-    the principal's for each outcome.
+    """The equilibrium is where both regressions rest: expected errors vanish at every node and action.
 
     Rewards are small, so that no error leaves the part of Huber's loss that is square.
     """
@@ -140,24 +134,25 @@ def test_at_the_exact_values_nothing_is_left_to_learn() -> None:
         q_principal = table.objective + follow(principal) - paid
         best = q_principal.argmax(axis=1)
         agent, principal = (q_agent + paid)[np.arange(7), best], q_principal[np.arange(7), best]
-    nodes = np.arange(1, 8)
-    after = 2 * nodes[:, None] + [0, 1]
-    z = game.values[nodes][:, None] * [0, 1] + np.where(after > 7, 0.0, principal[np.minimum(after, 7) - 1])
-    rest = np.zeros(14)
-    for node in nodes:
+    rest = np.zeros(14), np.zeros(14)
+    for node in range(1, 8):
         for aim in (0, 1):
             for outcome in (0, 1):
-                over = after[node - 1, outcome] > 7
-                here, there = slice(node - 1, node), slice(0, 1) if over else slice(after[node - 1, outcome] - 1, None)
-                values = Values(*(torch.from_numpy(a[:1]) for a in (q_agent[here], q_agent[there], z[here], z[there])))
+                after = 2 * node + outcome
+                over = after > 7
+                here, there = slice(node - 1, node), slice(0, 1) if over else slice(after - 1, after)
+                one, other = torch.from_numpy(q_agent[here]), torch.from_numpy(q_agent[there])
+                values = Values(
+                    one, one, other, torch.from_numpy(q_principal[here]), torch.from_numpy(q_principal[there])
+                )
                 batch = Transitions(
                     torch.tensor([aim]), torch.eye(2, dtype=torch.float64)[[outcome]],
                     torch.tensor([-game.costs[node] * aim]), torch.tensor([game.values[node] * outcome]),
-                    NINE.double(), torch.tensor([float(over)]),
+                    NINE.double(), NINE.double(), torch.tensor([float(over)]),
                 )  # fmt: skip
-                of_agent, of_principal = _residuals(values, batch)
-                rest[2 * node - 2 + aim] += chance[node - 1, aim, outcome] * of_agent
-                assert of_principal == pytest.approx(0.0, abs=1e-6)
+                weight = chance[node - 1, aim, outcome]
+                for total, part in zip(rest, _residuals(values, batch), strict=True):
+                    total[2 * node - 2 + aim] += weight * part
     np.testing.assert_allclose(rest, 0.0, atol=1e-6)
 
 
@@ -173,7 +168,7 @@ def _residuals(values: Values, batch: Transitions) -> tuple[float, float]:
 
 
 def test_the_first_layer_is_that_of_a_one_hot_class() -> None:
-    network = ClassNetwork(classes=5, outputs=2, hidden=(8, 4))
+    network = ClassNetwork(classes=5, actions=2, hidden=(8, 4))
     seen = torch.tensor([3, 0, 4])
     one_hot = torch.nn.functional.one_hot(seen, 5).float()
     torch.testing.assert_close(network(seen), network.rest(one_hot @ network.first.weight))
