@@ -1,16 +1,19 @@
 """The learned principal of Ivanov et al. 2024, Algorithm 2: its loss, its payments, and what is kept of it.
 
-One agent whose actions are hidden. The agent's values Q(s, a) leave out the payment due now, and count all later ones
-(they are truncated); the principal's values q(s, a) are those of inducing `a` by the least payments on outcomes.
-Subscripts `_t` and `_tp1` are the state of a transition and the next one; `n` transitions, `A` actions, 2 outcomes,
-`chance` (n, A, 2) how probable each outcome is after each action. That much of the rules the principal knows, as in
-the paper: without it no payment on outcomes could be computed.
+One agent whose actions are hidden. Its values Q(s, a) = u(s, a) + E_o|a w(s, o) leave out the payment due now, and
+count all later ones (they are truncated): u is what it gets at once, w what follows an outcome. The principal learns
+what each outcome is worth to it before it pays, z(s, o); what inducing `a` by the least payments is worth follows,
+q(s, a) = E_o|a [ z(s, o) - b(s, a, o) ]. Subscripts `_t` and `_tp1` are the state of a transition and the next one; `n`
+transitions, `A` actions, 2 outcomes, `chance` (n, A, 2) how probable each outcome is after each action. That much of
+the rules the principal knows, as in the paper: without it no payment on outcomes could be computed.
 
 What the paper leaves open, and what is done here:
+- The paper's networks learn Q(s, a) and q(s, a) from what came. But which outcome comes is drawn with known chance, and
+  where it leads depends on the outcome alone: values of outcomes are learned without that noise. Of it the principal
+  takes the best at every step of the tree, and thinks 5% too well of the start; the agent's it takes for money due.
 - The agent does as is meant while both learn: the contract makes that a best response by the agent's own values.
 - Everything in the targets comes from the averaged networks, what is induced next too, since it is these that are
   kept: the agent's values jump where what is induced changes, so they must answer to the principal that will be.
-- The principal is charged what the outcome that came pays, the agent's next payment is expected over outcomes.
 """
 
 from __future__ import annotations
@@ -32,14 +35,15 @@ from .outcome_contract import OutcomeContract
 from .principal_dqn import taken
 from .tabulate import tabular, tabulate
 
+OUTCOMES = 2
+
 
 class Values(NamedTuple):
-    """Action values (n, A) at a batch of transitions."""
+    """Values at a batch of transitions."""
 
-    agent_t: torch.Tensor  # Q(s_t, .), online
-    agent_t_target: torch.Tensor
+    agent_t: torch.Tensor  # u(s_t, .) and w(s_t, .), side by side (n, A + 2), online
     agent_tp1_target: torch.Tensor
-    principal_t: torch.Tensor  # q(s_t, .), online
+    principal_t: torch.Tensor  # z(s_t, .), (n, 2), online
     principal_tp1_target: torch.Tensor
 
 
@@ -50,8 +54,7 @@ class Transitions(NamedTuple):
     outcomes_t: torch.Tensor  # (n, 2) 1 for the one that came, else 0
     rewards_t: torch.Tensor  # (n,) the agent's from the environment alone
     principal_t: torch.Tensor  # (n,) the principal's before it pays
-    chance_t: torch.Tensor  # (n, A, 2)
-    chance_tp1: torch.Tensor
+    chance_tp1: torch.Tensor  # (n, A, 2)
     terminated_t: torch.Tensor  # (n,) float
 
 
@@ -80,48 +83,75 @@ def least_payments(q: torch.Tensor, chance: torch.Tensor, actions: torch.Tensor,
     return torch.stack([(-x).clamp(min=0.0), x.clamp(min=0.0)], dim=-1)
 
 
-def losses(values: Values, batch: Transitions, *, discount: float, nudge: float) -> Losses:
-    """Algorithm 2's two regressions, with Huber loss. a' = argmax_a q'(s', a) is what is induced next.
+def acting(values: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
+    """The agent's Q(s, .) (n, A), from u(s, .) and w(s, .), side by side (n, A + 2)."""
+    return values[..., :-OUTCOMES] + expected(values[..., -OUTCOMES:], chance)
 
-    y_a = r + discount ( E_o'[b(s', a', o')] + Q'(s', a') )
-    y_p = rp - b(s, a, o) + discount q'(s', a')
+
+def expected(z: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
+    """(n, A): values of outcomes `z` (n, 2), or (n, A, 2), expected after every action."""
+    return (chance * (z if z.ndim == chance.ndim else z.unsqueeze(-2))).sum(dim=-1)
+
+
+def inducing(z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """(n, A) each: what inducing every action is worth to the principal, and what it then pays, expected over outcomes.
+
+    From the principal's values of outcomes `z` (n, 2) and the agent's of actions `q` (n, A).
+    """
+    actions = torch.arange(q.shape[1]).expand_as(q)
+    payments = [least_payments(q, chance, action, nudge) for action in actions.unbind(dim=-1)]
+    paid = expected(torch.stack(payments, dim=-2), chance)
+    return expected(z, chance) - paid, paid
+
+
+def losses(values: Values, batch: Transitions, *, discount: float, nudge: float) -> Losses:
+    """Algorithm 2's regressions, with Huber loss. a' = argmax_a q'(s', a) is what is induced next.
+
+    y_u = r, for the action that was played
+    y_w = discount ( E_o'[b(s', a', o')] + Q'(s', a') ), for the outcome that came
+    y_z = rp + discount q'(s', a'), likewise
     """
     discount_t = discount * (1.0 - batch.terminated_t)
     with torch.no_grad():
-        actions_tp1 = values.principal_tp1_target.argmax(dim=-1)
-        payments_tp1 = least_payments(values.agent_tp1_target, batch.chance_tp1, actions_tp1, nudge)
-        paid_tp1 = taken((batch.chance_tp1 * payments_tp1.unsqueeze(-2)).sum(dim=-1), actions_tp1)
-        y_agent = batch.rewards_t + discount_t * (paid_tp1 + taken(values.agent_tp1_target, actions_tp1))
-        payments_t = least_payments(values.agent_t_target, batch.chance_t, batch.actions_t, nudge)
-        paid_t = (payments_t * batch.outcomes_t).sum(dim=-1)
-        y_principal = batch.principal_t - paid_t + discount_t * taken(values.principal_tp1_target, actions_tp1)
-    agent_t, principal_t = taken(values.agent_t, batch.actions_t), taken(values.principal_t, batch.actions_t)
-    errors = (agent_t - y_agent).abs() + (principal_t - y_principal).abs()
-    return Losses(huber_loss(agent_t, y_agent), huber_loss(principal_t, y_principal), errors.detach())
+        q_tp1 = acting(values.agent_tp1_target, batch.chance_tp1)
+        worth_tp1, paid_tp1 = inducing(values.principal_tp1_target, q_tp1, batch.chance_tp1, nudge)
+        actions_tp1 = worth_tp1.argmax(dim=-1)
+        y_later = discount_t * taken(paid_tp1 + q_tp1, actions_tp1)
+        y_principal = batch.principal_t + discount_t * taken(worth_tp1, actions_tp1)
+    now, later = values.agent_t[:, :-OUTCOMES], values.agent_t[:, -OUTCOMES:]
+    pairs = [
+        (taken(now, batch.actions_t), batch.rewards_t),
+        ((later * batch.outcomes_t).sum(dim=-1), y_later),
+        ((values.principal_t * batch.outcomes_t).sum(dim=-1), y_principal),
+    ]
+    of_now, of_later, of_principal = (huber_loss(found, target) for found, target in pairs)
+    errors = sum(((found - target).abs() for found, target in pairs), torch.zeros_like(y_later))
+    return Losses(of_now + of_later, of_principal, errors.detach())
 
 
 class ClassNetwork(torch.nn.Module):
-    """Observations (n,) of classes to action values (n, A): dense layers over the one-hot class.
+    """Observations (n,) of classes to `outputs` values (n, outputs): dense layers over the one-hot class.
 
     The first layer is a table of its weights for each class, which is the same and takes no ones and zeros.
     """
 
-    def __init__(self, classes: int, actions: int, hidden: Sequence[int]) -> None:
+    def __init__(self, classes: int, outputs: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.first = torch.nn.Embedding(classes, hidden[0])
         torch.nn.init.normal_(self.first.weight, std=hidden[0] ** -0.5)
         layers: list[torch.nn.Module] = []
-        for inputs, outputs in zip(hidden, (*hidden[1:], actions), strict=True):
-            layers += [torch.nn.ReLU(), torch.nn.Linear(inputs, outputs)]
+        for before, after in zip(hidden, (*hidden[1:], outputs), strict=True):
+            layers += [torch.nn.ReLU(), torch.nn.Linear(before, after)]
         self.rest = torch.nn.Sequential(*layers)
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
         return self.rest(self.first(seen))
 
 
-def outcome_networks(**shape: Any) -> torch.nn.ModuleDict:
-    """`principal`, q(s, .), and `agent`, Q(s, .)."""
-    return torch.nn.ModuleDict({name: ClassNetwork(**shape) for name in ("principal", "agent")})
+def outcome_networks(classes: int, actions: int, hidden: Sequence[int]) -> torch.nn.ModuleDict:
+    """`principal`, z(s, .), and `agent`, u(s, .) and w(s, .) side by side."""
+    outputs = {"principal": OUTCOMES, "agent": actions + OUTCOMES}
+    return torch.nn.ModuleDict({name: ClassNetwork(classes, count, hidden) for name, count in outputs.items()})
 
 
 class OutcomePrincipal:
@@ -152,9 +182,11 @@ def decide(networks: Any, game: Game, state: Any, *, nudge: float, explore: Any 
     """What is induced in every state, put through `explore`, and the payments (B, 1, 2) that induce it."""
     seen = classes(game.observe(state))
     with torch.no_grad():
-        induced = explore(networks["principal"](seen).argmax(dim=-1))
         chance = torch.from_numpy(outcome_chance(game, state))
-        promised = least_payments(networks["agent"](seen), chance, induced, nudge)
+        agent = acting(networks["agent"](seen), chance)
+        worth, _ = inducing(networks["principal"](seen), agent, chance, nudge)
+        induced = explore(worth.argmax(dim=-1))
+        promised = least_payments(agent, chance, induced, nudge)
     return Decisions(induced[:, None].numpy(), promised[:, None].numpy())
 
 

@@ -25,7 +25,7 @@ from .principal import MODULE, PrincipalModule
 from .runner import ArrayEnvRunner, Rollout
 from .settings import OutcomeSettings
 
-OUTCOMES, VALUE, CHANCE, NEXT_CHANCE = "outcomes", "value", "chance", "next_chance"
+OUTCOMES, VALUE, NEXT_CHANCE = "outcomes", "value", "next_chance"
 
 
 class OutcomeModule(PrincipalModule):
@@ -37,12 +37,10 @@ class OutcomeModule(PrincipalModule):
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         seen_t, seen_tp1 = batch[Columns.OBS], batch[Columns.NEXT_OBS]
         with torch.no_grad():
-            agent_t_target, agent_tp1_target = self.target["agent"](torch.cat([seen_t, seen_tp1])).chunk(2)
-            principal_tp1_target = self.target["principal"](seen_tp1)
+            agent_tp1_target, principal_tp1_target = (self.target[name](seen_tp1) for name in ("agent", "principal"))
         return Values(
-            self.networks["agent"](seen_t), agent_t_target, agent_tp1_target,
-            self.networks["principal"](seen_t), principal_tp1_target,
-        )._asdict()  # fmt: skip
+            self.networks["agent"](seen_t), agent_tp1_target, self.networks["principal"](seen_t), principal_tp1_target
+        )._asdict()
 
 
 class OutcomeRunner(ArrayEnvRunner):
@@ -70,7 +68,6 @@ class OutcomeRunner(ArrayEnvRunner):
         return {
             OUTCOMES: game.facts(moved.events)[:, 0],
             VALUE: game.principal_reward(moved.events),
-            CHANCE: outcome_chance(game, moved.state),
             NEXT_CHANCE: outcome_chance(game, moved.next_state),
         }
 
@@ -88,26 +85,7 @@ class OutcomeRunner(ArrayEnvRunner):
 
 
 class OutcomeLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
-    """The two losses of Algorithm 2. The principal's network settles early, the agent's learns to the end.
-
-    As in the paper's meta-algorithm, the agent's answer is learned for a principal that stands still: what the agent
-    expects jumps where the principal, all but indifferent, changes its mind.
-    """
-
-    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
-        networks = self._module[module_id].unwrapped().networks
-        (begin, lr), (end, _) = config.lr
-        settled = int(config.learner_config_dict["settled"] * end)
-        for name, rates in (("principal", [[begin, lr], [settled, 0.0]]), ("agent", config.lr)):
-            parameters = list(networks[name].parameters())
-            optimizer = torch.optim.Adam(parameters, fused=True)
-            self.register_optimizer(
-                module_id=module_id,
-                optimizer_name=name,
-                optimizer=optimizer,
-                params=parameters,
-                lr_or_lr_schedule=rates,
-            )
+    """The losses of Algorithm 2."""
 
     def compute_loss_for_module(
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, torch.Tensor]
@@ -115,7 +93,7 @@ class OutcomeLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
         values = Values(**{name: fwd_out[name] for name in Values._fields})
         happened = Transitions(
             batch[Columns.ACTIONS], batch[OUTCOMES], batch[Columns.REWARDS], batch[VALUE],
-            batch[CHANCE], batch[NEXT_CHANCE], batch[Columns.TERMINATEDS],
+            batch[NEXT_CHANCE], batch[Columns.TERMINATEDS],
         )  # fmt: skip
         nudge = self.config.learner_config_dict["nudge"]
         agent, principal, errors = losses(values, happened, discount=config.gamma, nudge=nudge)
@@ -151,7 +129,7 @@ def outcome_config(settings: OutcomeSettings) -> DQNConfig:
     plan = {
         "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
         "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
-        "nudge": settings.nudge, "settled": settings.settled,
+        "nudge": settings.nudge,
         "explore": (settings.epsilon, settings.epsilon_final, settings.explore_until),
     }  # fmt: skip
     return (

@@ -168,12 +168,10 @@ class OutcomeSettings:
     """Widths of the dense layers of both networks."""
     discount: float = Field(default=1.0, ge=0.0, le=1.0)
     """Discount a step."""
-    lr: float = Field(default=5e-3, gt=0.0)
+    lr: float = Field(default=2e-3, gt=0.0)
     """Adam's learning rate at the start ..."""
     lr_final: float = Field(default=1e-5, gt=0.0)
-    """... and at the end, linear in between; the agent's, while the principal's falls to 0 until it has settled."""
-    settled: float = Field(default=0.6, gt=0.0, le=1.0)
-    """The share of the budget after which the principal's network stands still and the agent's goes on."""
+    """... and at the end, linear in between."""
     epsilon: float = Field(default=1.0, ge=0.0, le=1.0)
     """Share of random actions at the start ..."""
     epsilon_final: float = Field(default=0.2, ge=0.0, le=1.0)

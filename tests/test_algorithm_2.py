@@ -23,6 +23,8 @@ from paymaster.contracts.outcome_dqn import (
     OutcomePrincipal,
     Transitions,
     Values,
+    acting,
+    inducing,
     least_payments,
     losses,
     outcome_chance,
@@ -61,53 +63,63 @@ def test_payments_are_those_of_the_exact_solution(nudge: float) -> None:
 
 def hand_worked() -> tuple[Values, Transitions]:
     values = Values(
-        agent_t=q(0.0, 1.0),
-        agent_t_target=q(0.0, -0.4),  # inducing action 1 now takes b(1) = 0.4 / 0.8 = 0.5
-        agent_tp1_target=q(0.2, 0.0),  # inducing action 1 next takes b(1) = 0.25, 0.225 of it expected
+        agent_t=q(0.0, 0.6, 5.0, -1.0),  # for action 1 and outcome 1: .6 and -1
+        # Q = (.3 - .1, .9 - .9) = (.2, 0): inducing action 1 next takes b(1) = .2 / .8 = .25, .225 of it expected
+        agent_tp1_target=q(0.3, 0.9, 0.0, -1.0),
         principal_t=q(0.0, 2.0),
-        principal_tp1_target=q(0.5, 3.0),  # induces action 1
+        principal_tp1_target=q(0.5, 3.0),  # q(0) = .9 * .5 + .1 * 3 = .75, q(1) = .05 + 2.7 - .225 = 2.525: induces 1
     )
     batch = Transitions(
         actions_t=torch.tensor([1]),
         outcomes_t=torch.tensor([[0.0, 1.0]]),
         rewards_t=torch.tensor([-0.4]),
         principal_t=torch.tensor([1.0]),
-        chance_t=NINE,
         chance_tp1=NINE,
         terminated_t=torch.tensor([0.0]),
     )
     return values, batch
 
 
-def test_both_regressions_by_hand() -> None:
+def test_what_inducing_is_worth_by_hand() -> None:
+    worth, paid = inducing(q(0.5, 3.0), q(0.2, 0.0), NINE, nudge=0.0)
+    torch.testing.assert_close(worth, q(0.75, 2.525))
+    torch.testing.assert_close(paid, q(0.0, 0.225))
+
+
+def test_the_agents_values_of_actions_by_hand() -> None:
+    torch.testing.assert_close(acting(q(0.3, 0.9, 0.0, -1.0), NINE), q(0.2, 0.0))
+
+
+def test_all_regressions_by_hand() -> None:
     values, batch = hand_worked()
     found = losses(values, batch, discount=0.5, nudge=0.0)
-    # agent: y = -.4 + .5 (.225 + 0) = -.2875 against 1: error 1.2875, Huber .7875
-    assert found.agent.item() == pytest.approx(0.7875)
-    # principal: y = 1 - .5 + .5 * 3 = 2 against 2
-    assert found.principal.item() == pytest.approx(0.0, abs=1e-6)
-    assert found.errors.tolist() == pytest.approx([1.2875])
+    # u: -.4 against .6, Huber .5; w: y = .5 (.225 + 0) = .1125 against -1, Huber 1.1125 - .5
+    assert found.agent.item() == pytest.approx(0.5 + 0.6125)
+    # z: y = 1 + .5 * 2.525 = 2.2625 against 2
+    assert found.principal.item() == pytest.approx(0.5 * 0.2625**2, rel=1e-4)
+    assert found.errors.tolist() == pytest.approx([1.0 + 1.1125 + 0.2625])
 
 
-def test_the_outcome_that_came_is_paid_and_no_other() -> None:
+def test_the_outcome_that_came_is_valued_and_no_other() -> None:
     values, batch = hand_worked()
     found = losses(values, batch._replace(outcomes_t=torch.tensor([[1.0, 0.0]])), discount=0.5, nudge=0.0)
-    # principal: y = 1 - 0 + 1.5 = 2.5 against 2: error .5, Huber .125
-    assert found.principal.item() == pytest.approx(0.125)
+    # w: y = .1125 against 5; z: y = 2.2625 against 0
+    assert found.agent.item() == pytest.approx(0.5 + 4.8875 - 0.5)
+    assert found.principal.item() == pytest.approx(2.2625 - 0.5)
 
 
 def test_a_nudge_raises_what_is_paid_and_what_the_agent_expects() -> None:
     values, batch = hand_worked()
     found = losses(values, batch, discount=0.5, nudge=0.08)
-    # b(1) = .6 now: y_p = 1 - .6 + 1.5 = 1.9; b(1) = .35 next: y_a = -.4 + .5 * .9 * .35 = -.2425
-    assert found.principal.item() == pytest.approx(0.5 * 0.1**2, rel=1e-4)
-    assert found.agent.item() == pytest.approx(1.2425 - 0.5, rel=1e-4)
+    # b(1) = .35 next, .315 expected: y_w = .5 * .315 = .1575, y_z = 1 + .5 (2.75 - .315) = 2.2175
+    assert found.agent.item() == pytest.approx(0.5 + 1.1575 - 0.5, rel=1e-4)
+    assert found.principal.item() == pytest.approx(0.5 * 0.2175**2, rel=1e-4)
 
 
 def test_nothing_follows_a_terminal_step() -> None:
     values, batch = hand_worked()
     found = losses(values, batch._replace(terminated_t=torch.tensor([1.0])), discount=0.5, nudge=0.0)
-    assert found.errors.tolist() == pytest.approx([1.4 + 1.5])  # y = -.4 against 1; .5 against 2
+    assert found.errors.tolist() == pytest.approx([1.0 + 1.0 + 1.0])  # y = -.4, 0 and 1 against .6, -1 and 2
 
 
 def test_targets_carry_no_gradient() -> None:
@@ -119,11 +131,8 @@ def test_targets_carry_no_gradient() -> None:
 
 
 def test_at_the_exact_values_nothing_is_left_to_learn() -> None:
-    """The equilibrium is where both regressions rest: expected errors vanish at every node and action.
-
-    Rewards are small, so that no error leaves the part of Huber's loss that is square.
-    """
-    game: Any = make("tree/ivanov-d10", horizon=3, max_cost=0.1, max_value=0.2)
+    """The equilibrium is where all regressions rest, at every node and action and whatever outcome came."""
+    game: Any = GAME
     table = tabulate(game)
     follow, chance = hidden_actions._following(table), table.facts[:, :, 0]
     agent = principal = np.zeros(7)
@@ -134,41 +143,26 @@ def test_at_the_exact_values_nothing_is_left_to_learn() -> None:
         q_principal = table.objective + follow(principal) - paid
         best = q_principal.argmax(axis=1)
         agent, principal = (q_agent + paid)[np.arange(7), best], q_principal[np.arange(7), best]
-    rest = np.zeros(14), np.zeros(14)
-    for node in range(1, 8):
-        for aim in (0, 1):
-            for outcome in (0, 1):
-                after = 2 * node + outcome
-                over = after > 7
-                here, there = slice(node - 1, node), slice(0, 1) if over else slice(after - 1, after)
-                one, other = torch.from_numpy(q_agent[here]), torch.from_numpy(q_agent[there])
-                values = Values(
-                    one, one, other, torch.from_numpy(q_principal[here]), torch.from_numpy(q_principal[there])
-                )
-                batch = Transitions(
-                    torch.tensor([aim]), torch.eye(2, dtype=torch.float64)[[outcome]],
-                    torch.tensor([-game.costs[node] * aim]), torch.tensor([game.values[node] * outcome]),
-                    NINE.double(), NINE.double(), torch.tensor([float(over)]),
-                )  # fmt: skip
-                weight = chance[node - 1, aim, outcome]
-                for total, part in zip(rest, _residuals(values, batch), strict=True):
-                    total[2 * node - 2 + aim] += weight * part
-    np.testing.assert_allclose(rest, 0.0, atol=1e-6)
-
-
-def _residuals(values: Values, batch: Transitions) -> tuple[float, float]:
-    """Prediction less target of both regressions: the gradients of their losses, while errors are below 1."""
-    values = Values(*(value.clone().requires_grad_() for value in values))
-    found = losses(values, batch, discount=1.0, nudge=0.0)
-    (found.agent + found.principal).backward()
-    assert values.agent_t.grad is not None
-    assert values.principal_t.grad is not None
-    assert found.errors.item() < 1.0
-    return float(values.agent_t.grad.sum()), float(values.principal_t.grad.sum())
+    nodes = np.arange(1, 8)
+    after = 2 * nodes[:, None] + [0, 1]
+    over, following = after > 7, np.minimum(after, 7) - 1
+    u = -game.costs[nodes][:, None] * [0, 1]
+    w = np.where(over, 0.0, agent[following])
+    z = game.values[nodes][:, None] * [0, 1] + np.where(over, 0.0, principal[following])
+    of_agent = torch.from_numpy(np.concatenate([u, w], axis=1))
+    node, aim, outcome = (torch.from_numpy(a.ravel()) for a in np.indices((7, 2, 2)))
+    there = torch.from_numpy(following)[node, outcome]
+    values = Values(of_agent[node], of_agent[there], torch.from_numpy(z)[node], torch.from_numpy(z)[there])
+    batch = Transitions(
+        aim, torch.nn.functional.one_hot(outcome, 2), torch.from_numpy(u)[node, aim],
+        torch.from_numpy(game.values[nodes])[node] * outcome, NINE.double().expand(28, 2, 2),
+        torch.from_numpy(over)[node, outcome].double(),
+    )  # fmt: skip
+    np.testing.assert_allclose(losses(values, batch, discount=1.0, nudge=0.0).errors, 0.0, atol=1e-6)
 
 
 def test_the_first_layer_is_that_of_a_one_hot_class() -> None:
-    network = ClassNetwork(classes=5, actions=2, hidden=(8, 4))
+    network = ClassNetwork(classes=5, outputs=2, hidden=(8, 4))
     seen = torch.tensor([3, 0, 4])
     one_hot = torch.nn.functional.one_hot(seen, 5).float()
     torch.testing.assert_close(network(seen), network.rest(one_hot @ network.first.weight))
@@ -275,20 +269,6 @@ def test_the_same_seed_gives_the_same_principal() -> None:
                 pass
             kept.append(phase.result().networks.state_dict())
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
-
-
-def test_the_principal_settles_before_the_agent() -> None:
-    settings = OutcomeSettings(
-        steps=1280, settled=0.5, hidden=(16,), environments=16, batch=32, fragment=8, replay=1280, warm_up=0
-    )
-    kept = []
-    with train_principal(GAME, settings, seed=3) as phase:
-        for update in phase:
-            if update.steps >= 768:
-                kept.append({name: value.copy() for name, value in phase.algorithm.weights()["principal"].items()})
-    for name, value in kept[0].items():
-        if name.startswith("networks."):
-            assert np.array_equal(value, kept[-1][name]) == name.startswith("networks.principal."), name
 
 
 def test_the_principal_knows_how_probable_outcomes_are() -> None:
