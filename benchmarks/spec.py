@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..contracts.formal_contracts import Rule
 
 DEFAULT_STEPS = 200_000  # environment steps in which agents learn, where a single run names no budget
-PROMISE = ("nudge", "due", "bonus", "stake", "robust")  # of a learned principal; its training does not depend on them
+PROMISE = ("nudge", "due", "bonus", "stake", "robust", "cap")  # of a learned principal; not part of its training
 PROBE = 0.5  # stands for what another run has yet to give, while the parameters around it are checked
 
 Column = Literal["payment_share", "best_theta", "voted_theta", "negotiated_theta"]

@@ -123,14 +123,16 @@ def others(follows: np.ndarray) -> np.ndarray:
 class TrainedPrincipal:
     """A frozen principal: recommends argmax_a q(s, a_i), and promises the least payment that makes it worthwhile.
 
-    A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge`
-    is added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a
-    `stake`, following is better than each action by that share of what the principal would lose by it, as its own
-    values q(s, a_i) have it. With `robust` the least payment is the larger of those that are enough while all others
-    follow, and while none does. If `mirrored`, all values are means over the game's symmetries.
+    A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge` is
+    added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a `stake`,
+    following is better than each action by that share of what the principal would lose by it, as its own values q(s,
+    a_i) have it. With `robust` the least payment is the larger of those that are enough while all others follow, and
+    while none does. Nobody is paid more than `cap` in a step: prices are most wrong where nobody is meant to be, and
+    without it agents are paid to go there and be led back, again and again. If `mirrored`, all values are means over
+    the game's symmetries.
     """
 
-    _ABOUT = ("shape", "nudge", "due", "bonus", "stake", "robust", "mirrored")
+    _ABOUT = ("shape", "nudge", "due", "bonus", "stake", "robust", "cap", "mirrored")
 
     def __init__(
         self,
@@ -141,10 +143,11 @@ class TrainedPrincipal:
         bonus: float = 0.0,
         stake: float = 0.0,
         robust: bool = False,
+        cap: float | None = None,
         mirrored: bool = False,
     ) -> None:
         self.shape, self.nudge, self.due, self.bonus = shape, nudge, due, bonus
-        self.stake, self.robust, self.mirrored = stake, robust, mirrored
+        self.stake, self.robust, self.cap, self.mirrored = stake, robust, cap, mirrored
         self.networks = principal_networks(**shape)
 
     def __call__(self, game: Game, state: Any) -> Decisions:
@@ -159,11 +162,11 @@ class TrainedPrincipal:
             if self.robust:
                 alone = joint(self.networks["agents"], none_follows(rows), views) + margins
                 least = torch.maximum(least, least_payments(alone, alone, recommended))
-        promised = self.bonus + torch.where(least > self.due, least + self.nudge, 0.0).numpy()
-        return Decisions(recommended.numpy(), promised)
+        promised = self.bonus + torch.where(least > self.due, least + self.nudge, 0.0)
+        return Decisions(recommended.numpy(), promised.clamp(min=0.0, max=self.cap).numpy())
 
     def promising(self, **changed: Any) -> TrainedPrincipal:
-        """The same principal with another `nudge`, `due`, `bonus`, `stake` or `robust`."""
+        """The same principal with another `nudge`, `due`, `bonus`, `stake`, `robust` or `cap`."""
         principal = TrainedPrincipal(**{**self._about(), **changed})
         principal.networks = self.networks
         return principal

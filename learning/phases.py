@@ -182,7 +182,7 @@ def train_principal(
     )  # fmt: skip
     principal = TrainedPrincipal(
         shape, nudge=settings.nudge, due=settings.due, bonus=settings.bonus, stake=settings.stake,
-        robust=settings.robust, mirrored=settings.mirrored,
+        robust=settings.robust, cap=settings.cap, mirrored=settings.mirrored,
     )  # fmt: skip
     return Phase(config.build_algo(), settings.steps, lambda algorithm: _averaged(algorithm, principal))
 

@@ -133,6 +133,19 @@ def test_principal_is_kept_as_tensors_and_json(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_nobody_is_paid_more_than_the_cap_in_a_step() -> None:
+    game = make("coin_game/ivanov-3x3")
+    free = TrainedPrincipal(SHAPE, bonus=0.01, nudge=0.1)
+    state = game.reset(episode_keys(0, 0, np.arange(500), np.zeros(500, np.int64)))
+    recommended, promised = free(game, state)
+    cap = float(np.median(promised))
+    for allowed in (cap, promised.max() + 1.0):
+        capped = free.promising(cap=allowed)(game, state)
+        np.testing.assert_array_equal(capped.recommended, recommended)
+        np.testing.assert_allclose(capped.promised, np.minimum(promised, allowed), rtol=1e-6)
+    assert (promised > cap).any()
+
+
 def test_a_bonus_is_paid_everywhere_and_robust_payments_are_enough_whoever_follows() -> None:
     game = make("coin_game/ivanov-3x3")
     bare, bonus, robust = (

@@ -233,7 +233,7 @@ def test_a_principal_that_is_taken_may_promise_otherwise() -> None:
     assert resolve(explicit(spec)).folder == resolve(spec).folder
     for setting in ("lr", "alpha"):
         with pytest.raises(
-            UsageError, match=f"not trained again: got {setting}, allowed is nudge, due, bonus, stake, robust"
+            UsageError, match=f"not trained again: got {setting}, allowed is nudge, due, bonus, stake, robust, cap"
         ):
             resolve(spec.model_copy(update={"principal": {setting: 1.0}}))
     with pytest.raises(UsageError, match=r"bonus: .*-1"):
