@@ -125,8 +125,8 @@ class TrainedPrincipal:
 
     A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge` is
     added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a `stake`,
-    following is better than each action by that share of what the principal would lose by it, as its own values q(s,
-    a_i) have it. With `robust` the least payment is the larger of those that are enough while all others follow, and
+    following is better than each action by that share of what the principal would lose by it, as its own values have
+    it. With `robust` the least payment is the larger of those that are enough while all others follow, and
     while none does. Nobody is paid more than `cap` in a step: prices are most wrong where nobody is meant to be, and
     without it agents are paid to go there and be led back, again and again. If `mirrored`, all values are means over
     the game's symmetries.
