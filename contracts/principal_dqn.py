@@ -10,6 +10,8 @@ What the paper leaves open, and what is done here:
   (van Hasselt et al. 2016) halves the bias. A price below zero is zero: limited liability.
 - The principal learns from every transition, whoever followed: q(s, a) asks what recommending `a` is worth if it is
   followed, and that is what was played.
+- Q((s, f_-i), .) is what agent i gets from others who do as they are meant to, not from others who explore: it learns
+  from the transitions in which they did what the networks now would have them do.
 - Where the game truncates at its horizon, targets bootstrap through it.
 """
 
@@ -18,7 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +32,8 @@ from ..envs.core import Game, Symmetry, symmetries, uniform_array
 from .core import Decisions, welfare_weights
 from .networks import QNetwork
 from .recommendation import RecommendationContract
+
+Follows = TypeVar("Follows", np.ndarray, torch.Tensor)
 
 FOLLOW_SLOT = 1_000  # of the draws of step 0, above those of any game: who follows in an episode
 
@@ -51,6 +55,7 @@ class Transitions(NamedTuple):
     """What happened."""
 
     actions_t: torch.Tensor  # (n, N)
+    follows_t: torch.Tensor  # (n, N) f, 1 or 0
     rewards_t: torch.Tensor  # (n, N) from the environment alone
     terminated_t: torch.Tensor  # (n,) float
 
@@ -96,8 +101,17 @@ def losses(values: Values, batch: Transitions, *, discount: float, alpha: float,
         y_principal = (weights * batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1
     agents_t = taken(values.agents_t, batch.actions_t)
     principal_t = taken(values.principal_t, batch.actions_t).sum(dim=-1)
-    errors = (agents_t - y_agents).abs().mean(dim=-1) + (principal_t - y_principal).abs()
-    return Losses(huber_loss(agents_t, y_agents), huber_loss(principal_t, y_principal), errors.detach())
+    meant = as_meant(values, batch)
+    agents = (meant * huber_loss(agents_t, y_agents, reduction="none")).sum() / meant.sum().clamp(min=1.0)
+    errors = (meant * (agents_t - y_agents).abs()).mean(dim=-1) + (principal_t - y_principal).abs()
+    return Losses(agents, huber_loss(principal_t, y_principal), errors.detach())
+
+
+def as_meant(values: Values, batch: Transitions) -> torch.Tensor:
+    """(n, N): 1 where all agents but i did what the networks would have them do, following or not; else 0."""
+    recommended, own = values.principal_t.argmax(dim=-1), values.agents_t.argmax(dim=-1)
+    strayed = (batch.actions_t != torch.where(batch.follows_t > 0.0, recommended, own)).float()
+    return (strayed.sum(dim=-1, keepdim=True) - strayed == 0.0).float()
 
 
 @configuration
@@ -114,10 +128,10 @@ class FollowedContract(RecommendationContract):
         return uniform_array(keys[:, None], 0, slots[None, :]) < self.follow
 
 
-def others(follows: np.ndarray) -> np.ndarray:
-    """f_-i of every agent: (B, N, N - 1) from f (B, N)."""
+def others(follows: Follows) -> Follows:
+    """f_-i of every agent: (n, N, N - 1) from f (n, N)."""
     N = follows.shape[1]
-    return np.stack([np.delete(follows, i, axis=1) for i in range(N)], axis=1)
+    return follows[:, np.array([[j for j in range(N) if j != i] for i in range(N)], np.int64)]
 
 
 class TrainedPrincipal:

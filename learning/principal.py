@@ -65,9 +65,10 @@ class PrincipalModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         rows_t, rows_tp1 = batch[Columns.OBS], batch[Columns.NEXT_OBS]
-        agents_t = torch.cat([rows_t, batch[FOLLOWS]], dim=-1)
+        others_t = others(batch[FOLLOWS])
+        agents_t = torch.cat([rows_t, others_t], dim=-1)
         with torch.no_grad():
-            agents_tp1 = torch.cat([rows_tp1, batch[FOLLOWS]], dim=-1)
+            agents_tp1 = torch.cat([rows_tp1, others_t], dim=-1)
             no_gradient = torch.cat([agents_tp1, all_follow(rows_t)])
             next_online, followers = joint(self.networks["agents"], no_gradient).chunk(2)
             next_target, followers_target = joint(self.target["agents"], no_gradient).chunk(2)
@@ -134,7 +135,9 @@ class PrincipalLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
         self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, torch.Tensor]
     ) -> torch.Tensor:
         values = Values(**{name: fwd_out[name] for name in Values._fields})
-        happened = Transitions(batch[Columns.ACTIONS], batch[Columns.REWARDS], batch[Columns.TERMINATEDS])
+        happened = Transitions(
+            batch[Columns.ACTIONS], batch[FOLLOWS], batch[Columns.REWARDS], batch[Columns.TERMINATEDS]
+        )
         plan = self.config.learner_config_dict
         agents, principal, errors = losses(
             values, happened, discount=config.gamma, alpha=plan["alpha"], favour=plan["favour"]
@@ -174,7 +177,7 @@ def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         Columns.ACTIONS: sampled["actions"].astype(np.int64),
         Columns.REWARDS: sampled["rewards"],
         Columns.TERMINATEDS: sampled["terminated"].astype(np.float32),
-        FOLLOWS: others(sampled[FOLLOWS]).astype(np.float32),
+        FOLLOWS: sampled[FOLLOWS].astype(np.float32),
     }
 
 

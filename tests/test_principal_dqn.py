@@ -58,7 +58,13 @@ def hand_worked() -> tuple[Values, Transitions]:
         principal_tp1=q([1.0, 0.0], [1.0, 0.0]),  # best: 0 and 0
         principal_tp1_target=q([3.0, 9.0], [2.0, 9.0]),  # worth: 5
     )
-    return values, Transitions(torch.tensor([[1, 1]]), torch.tensor([[1.0, 0.0]]), torch.tensor([0.0]))
+    batch = Transitions(
+        actions_t=torch.tensor([[1, 1]]),  # as is recommended; by themselves the agents would take 0 and 1
+        follows_t=torch.tensor([[1.0, 1.0]]),
+        rewards_t=torch.tensor([[1.0, 0.0]]),
+        terminated_t=torch.tensor([0.0]),
+    )
+    return values, batch
 
 
 def test_both_regressions_by_hand() -> None:
@@ -69,6 +75,22 @@ def test_both_regressions_by_hand() -> None:
     # principal: y = 1 + 0 - .1 * .5 + .5 * 5 = 3.45 against 6: error 2.55, Huber 2.05
     assert found.principal.item() == pytest.approx(2.05)
     assert found.errors.tolist() == pytest.approx([(2 + 0.5) / 2 + 2.55])
+
+
+def test_agents_learn_from_what_others_do_as_they_are_meant_to() -> None:
+    values, batch = hand_worked()
+    everyone = losses(values, batch, discount=0.5, alpha=0.1)
+    # The first would not take 1 by itself, so what the second got beside it is not learned from: errors 2 and 2.55.
+    own = losses(values, batch._replace(follows_t=torch.tensor([[0.0, 1.0]])), discount=0.5, alpha=0.1)
+    assert own.agents.item() == pytest.approx(1.5)
+    assert own.principal.item() == everyone.principal.item()
+    assert own.errors.tolist() == pytest.approx([2 / 2 + 2.55])
+    # The second took 1 by itself as it would: the same as if it had followed.
+    same = losses(values, batch._replace(follows_t=torch.tensor([[1.0, 0.0]])), discount=0.5, alpha=0.1)
+    assert same.agents.item() == everyone.agents.item()
+    # Both took an exploratory recommendation: neither learns from the other's.
+    strayed = values._replace(principal_t=q([4.0, 0.0], [2.0, 0.0]))
+    assert losses(strayed, batch, discount=0.5, alpha=0.1).agents.item() == 0.0
 
 
 def test_nothing_follows_a_terminal_step() -> None:
@@ -98,7 +120,9 @@ def test_targets_carry_no_gradient() -> None:
 
 def test_others_leaves_out_the_agent_itself() -> None:
     follows = np.array([[True, False, False]])
-    assert others(follows).tolist() == [[[False, False], [True, False], [True, False]]]
+    for given in (follows, torch.from_numpy(follows)):
+        assert others(given).tolist() == [[[False, False], [True, False], [True, False]]]
+    assert others(follows[:, :1]).shape == (1, 1, 0)
 
 
 def test_who_follows_is_drawn_for_each_agent_and_episode() -> None:
