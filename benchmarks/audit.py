@@ -12,7 +12,7 @@ from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal, Seen
 from ..envs.config import UsageError
 from ..envs.core import Game
-from .exact import ALPHA, NEAR, affordable, remembered
+from .exact import ALPHA, DISCOUNT, NEAR, affordable, remembered
 from .folders import whole_file
 from .spec import Model, Resolved, faults
 
@@ -97,7 +97,7 @@ def examine(
     if getattr(policy, "play", "greedy") == "sampled":
         raise UsageError("an audit judges what agents do in each state, and these draw it; play them greedily to audit")
     game, values = resolved.game, resolved.values
-    discount = values["settings"]["discount"] if game.truncates else None
+    discount = values["settings"].get("discount", DISCOUNT) if game.truncates else None  # some agents do not learn
     judged = audited.contracted(game, mechanism, principal, discount=None if discount == 1.0 else discount)
     actions = greedy(game, mechanism, judged.decisions, policy)
     reply = audited.replies(judged, actions)
