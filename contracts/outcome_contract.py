@@ -36,11 +36,12 @@ class OutcomeContract(RecommendationContract):
 
     def check_principal(self) -> None:
         game, shape = self.game, self.game.observation_space.shape
-        if not (len(game.agents) == 1 and len(game.verifiable) == 2 and shape == (1, 1) and game.classes):
+        counts = len(game.agents), len(game.action_names), len(game.verifiable)
+        if not (counts == (1, 2, 2) and shape == (1, 1) and game.classes):
             raise UsageError(
-                f"{type(game).__name__} has {len(game.agents)} agents, {len(game.verifiable)} verifiable facts and "
-                f"observations of shape {shape}; payments on outcomes are learned for one agent, two outcomes and an "
-                "observation that is one class: ask for a tree"
+                f"{type(game).__name__} has {counts[0]} agents, {counts[1]} actions, {counts[2]} verifiable facts and "
+                f"observations of shape {shape}; payments on outcomes are learned for one agent, two actions, two "
+                "outcomes and an observation that is one class: ask for a tree"
             )
 
     def view(self, terms: Decisions, B: int) -> np.ndarray:

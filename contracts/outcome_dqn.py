@@ -8,9 +8,10 @@ transitions, `A` actions, 2 outcomes, `chance` (n, A, 2) how probable each outco
 the rules the principal knows, as in the paper: without it no payment on outcomes could be computed.
 
 What the paper leaves open, and what is done here:
-- The paper's networks learn Q(s, a) and q(s, a) from what came. But which outcome comes is drawn with known chance, and
-  where it leads depends on the outcome alone: values of outcomes are learned without that noise. Of it the principal
-  takes the best at every step of the tree, and thinks 5% too well of the start; the agent's it takes for money due.
+- The paper's networks learn Q(s, a) and q(s, a) from the outcomes that came. But which comes is drawn with known
+  chance, and where it leads and what it earns the principal depend on the outcome alone, as what the agent gets at once
+  depends on its action alone: u, w and z are learned without that noise. With it the principal would choose at every
+  step what happened to come out best, and overrate the start; noise in the agent's values it would pay for.
 - The agent does as is meant while both learn: the contract makes that a best response by the agent's own values.
 - Everything in the targets comes from the averaged networks, what is induced next too, since it is these that are
   kept: the agent's values jump where what is induced changes, so they must answer to the principal that will be.
@@ -29,6 +30,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import huber_loss
 
+from ..envs.config import UsageError
 from ..envs.core import Game
 from .core import Decisions
 from .outcome_contract import OutcomeContract
@@ -88,9 +90,9 @@ def acting(values: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
     return values[..., :-OUTCOMES] + expected(values[..., -OUTCOMES:], chance)
 
 
-def expected(z: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
-    """(n, A): values of outcomes `z` (n, 2), or (n, A, 2), expected after every action."""
-    return (chance * (z if z.ndim == chance.ndim else z.unsqueeze(-2))).sum(dim=-1)
+def expected(values: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
+    """(n, A): `values` of outcomes, (n, 2) or for each action (n, A, 2), expected after every action."""
+    return (chance * (values if values.ndim == chance.ndim else values.unsqueeze(-2))).sum(dim=-1)
 
 
 def inducing(z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -98,7 +100,7 @@ def inducing(z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: floa
 
     From the principal's values of outcomes `z` (n, 2) and the agent's of actions `q` (n, A).
     """
-    actions = torch.arange(q.shape[1]).expand_as(q)
+    actions = torch.arange(q.shape[1], device=q.device).expand_as(q)
     payments = [least_payments(q, chance, action, nudge) for action in actions.unbind(dim=-1)]
     paid = expected(torch.stack(payments, dim=-2), chance)
     return expected(z, chance) - paid, paid
@@ -174,7 +176,12 @@ class OutcomePrincipal:
         """The principal that `save` wrote. Nothing in its files is run."""
         about = json.loads(prefix.with_suffix(".json").read_text())
         principal = cls(about["shape"], nudge=about["nudge"])
-        principal.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+        try:
+            principal.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+        except RuntimeError as error:
+            raise UsageError(
+                f"{prefix.with_suffix('.safetensors')}: these networks are of another version; train again"
+            ) from error
         return principal
 
 

@@ -61,7 +61,7 @@ class Transitions(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Means over the batch, and the error of each transition (n,) for the replay's priorities."""
+    """Means over what is learned from, and the error of each transition (n,) for the replay's priorities."""
 
     agents: torch.Tensor
     principal: torch.Tensor
@@ -89,7 +89,8 @@ def losses(values: Values, batch: Transitions, *, discount: float, alpha: float,
     y_a = r_i + discount Q'((s', f_-i), argmax_a' Q((s', f_-i), a'))
     y_p = sum_i [ w_i r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
 
-    The welfare weights w_i are 1, or with `favour` those of `welfare_weights`.
+    y_a is learned from where `as_meant` is 1, and has no part in a transition's priority where it is not. The welfare
+    weights w_i are 1, or with `favour` those of `welfare_weights`.
     """
     discount_t = discount * (1.0 - batch.terminated_t)
     with torch.no_grad():
@@ -108,7 +109,10 @@ def losses(values: Values, batch: Transitions, *, discount: float, alpha: float,
 
 
 def as_meant(values: Values, batch: Transitions) -> torch.Tensor:
-    """(n, N): 1 where all agents but i did what the networks would have them do, following or not; else 0."""
+    """(n, N): 1 where all agents but i did what the networks would have them do, following or not; else 0.
+
+    With many agents that explore it is seldom 1. With views of the game it is judged in the one that was drawn.
+    """
     recommended, own = values.principal_t.argmax(dim=-1), values.agents_t.argmax(dim=-1)
     strayed = (batch.actions_t != torch.where(batch.follows_t > 0.0, recommended, own)).float()
     return (strayed.sum(dim=-1, keepdim=True) - strayed == 0.0).float()
@@ -138,12 +142,12 @@ class TrainedPrincipal:
     """A frozen principal: recommends argmax_a q(s, a_i), and promises the least payment that makes it worthwhile.
 
     A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge` is
-    added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a `stake`,
-    following is better than each action by that share of what the principal would lose by it, as its own values have
-    it. With `robust` the least payment is the larger of those that are enough while all others follow, and
-    while none does. Nobody is paid more than `cap` in a step: prices are most wrong where nobody is meant to be, and
-    without it agents are paid to go there and be led back, again and again. If `mirrored`, all values are means over
-    the game's symmetries.
+    added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a
+    `stake`, following is better than each action by that share of what the principal would lose by it, as its own
+    values have it. With `robust` the least payment is the larger of those that are enough while all others follow,
+    and while none does. Nobody is paid more than `cap` in a step: prices are most wrong in states that nobody is
+    meant to reach, and without it agents are paid to go there and be led back, again and again. If `mirrored`, all
+    values are means over the game's symmetries.
     """
 
     _ABOUT = ("shape", "nudge", "due", "bonus", "stake", "robust", "cap", "mirrored")

@@ -25,7 +25,7 @@ from .principal import MODULE, PrincipalModule
 from .runner import ArrayEnvRunner, Rollout
 from .settings import OutcomeSettings
 
-OUTCOMES, VALUE, NEXT_CHANCE = "outcomes", "value", "next_chance"
+OUTCOME, VALUE, NEXT_CHANCE = "outcome", "value", "next_chance"
 
 
 class OutcomeModule(PrincipalModule):
@@ -66,7 +66,7 @@ class OutcomeRunner(ArrayEnvRunner):
     def noted(self, step: Step) -> dict[str, np.ndarray]:
         game, moved = self.task.game, step.transition
         return {
-            OUTCOMES: game.facts(moved.events)[:, 0],
+            OUTCOME: game.facts(moved.events)[:, 0],
             VALUE: game.principal_reward(moved.events),
             NEXT_CHANCE: outcome_chance(game, moved.next_state),
         }
@@ -92,7 +92,7 @@ class OutcomeLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
     ) -> torch.Tensor:
         values = Values(**{name: fwd_out[name] for name in Values._fields})
         happened = Transitions(
-            batch[Columns.ACTIONS], batch[OUTCOMES], batch[Columns.REWARDS], batch[VALUE],
+            batch[Columns.ACTIONS], batch[OUTCOME], batch[Columns.REWARDS], batch[VALUE],
             batch[NEXT_CHANCE], batch[Columns.TERMINATEDS],
         )  # fmt: skip
         nudge = self.config.learner_config_dict["nudge"]

@@ -116,8 +116,8 @@ class PrincipalSettings:
     """By which share of what an action would cost the principal following is made better than it for the agent."""
     robust: bool = False
     """Whether a payment is the least that is enough also while no other agent follows."""
-    cap: float | None = Field(default=None, gt=0.0)
-    """The most that an agent is paid in one step, if anything limits it."""
+    cap: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    """The most that an agent is paid in one step, `nudge` and `bonus` included; no limit unless given."""
     mirrored: bool = False
     """Whether it learns from all views of a game with symmetries (mirrored, turned), and decides by their mean."""
     encoder: Encoder = "mlp"

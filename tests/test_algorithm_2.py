@@ -277,7 +277,7 @@ def test_the_principal_knows_how_probable_outcomes_are() -> None:
 
 
 def test_other_games_are_refused() -> None:
-    with pytest.raises(UsageError, match="CoinGame has 2 agents, 2 verifiable facts"):
+    with pytest.raises(UsageError, match="CoinGame has 2 agents, 4 actions, 2 verifiable facts"):
         train_principal(make("coin_game/ivanov-3x3"), SMALL, seed=0)
 
 

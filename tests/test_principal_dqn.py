@@ -15,6 +15,7 @@ from paymaster.contracts.principal_dqn import (
     Transitions,
     Values,
     all_follow,
+    as_meant,
     joint,
     joint_rows,
     least_payments,
@@ -80,7 +81,7 @@ def test_both_regressions_by_hand() -> None:
 def test_agents_learn_from_what_others_do_as_they_are_meant_to() -> None:
     values, batch = hand_worked()
     everyone = losses(values, batch, discount=0.5, alpha=0.1)
-    # The first would not take 1 by itself, so what the second got beside it is not learned from: errors 2 and 2.55.
+    # The first would not take 1 by itself, so what the second got beside it is not learned from; the first errs by 2.
     own = losses(values, batch._replace(follows_t=torch.tensor([[0.0, 1.0]])), discount=0.5, alpha=0.1)
     assert own.agents.item() == pytest.approx(1.5)
     assert own.principal.item() == everyone.principal.item()
@@ -122,7 +123,21 @@ def test_others_leaves_out_the_agent_itself() -> None:
     follows = np.array([[True, False, False]])
     for given in (follows, torch.from_numpy(follows)):
         assert others(given).tolist() == [[[False, False], [True, False], [True, False]]]
-    assert others(follows[:, :1]).shape == (1, 1, 0)
+    for given in (follows[:, :1], torch.from_numpy(follows[:, :1])):
+        assert others(given).shape == (1, 1, 0)
+
+
+def test_who_strayed_keeps_the_others_from_learning() -> None:
+    """Everyone recommended action 1, of its own accord each would take 0; f = (1, 0, 1)."""
+    values, _ = hand_worked()
+    values = values._replace(principal_t=q(*[[0.0, 1.0]] * 3), agents_t=q(*[[1.0, 0.0]] * 3))
+    cases = {(1, 0, 1): [1.0, 1.0, 1.0], (1, 1, 1): [0.0, 1.0, 0.0], (0, 1, 1): [0.0, 0.0, 0.0]}
+    for actions, learns in cases.items():
+        batch = Transitions(torch.tensor([actions]), torch.tensor([[1.0, 0.0, 1.0]]), torch.zeros(1, 3), torch.zeros(1))
+        assert as_meant(values, batch).tolist() == [learns]
+    alone = Values(*(value[:, :1] for value in values))
+    one = Transitions(torch.tensor([[0]]), torch.tensor([[1.0]]), torch.zeros(1, 1), torch.zeros(1))
+    assert as_meant(alone, one).tolist() == [[1.0]]
 
 
 def test_who_follows_is_drawn_for_each_agent_and_episode() -> None:
