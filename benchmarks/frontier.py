@@ -14,6 +14,7 @@ from .statistics import Estimate
 
 FRONTIER = "frontier.png"
 MARKS = "osD^vPX"
+FAR = 3.0  # times what any mechanism pays: an exact solution beyond that is named at the edge, and not shown to scale
 PLACES = ((6, 5, "left"), (-6, -12, "right"))  # of the points' names, in turn: to the right above, to the left below
 
 
@@ -91,6 +92,7 @@ def _bars(estimates: list[Estimate]) -> list[list[float]]:
 def _solutions(axis: Any, group: Group) -> None:
     """The exact solutions that pay, of the game that learners are given, and the optimum as a line."""
     kind = next((each.kind for each in group.exact), None)
+    far = FAR * max(line.estimate("payment").mean for line in group.lines)
     for each in group.exact:
         if each.kind != kind:
             continue
@@ -101,8 +103,15 @@ def _solutions(axis: Any, group: Group) -> None:
                 fontsize=8, color="0.35", ha="center",
             )  # fmt: skip
         elif each.payment is not None:
+            told = f"exact: {each.name.removeprefix('principal, ')}"
+            if each.payment > far:
+                axis.annotate(
+                    f"{told}, at {each.payment:.0f} \N{RIGHTWARDS ARROW}", (1.0, each.welfare), (0, -28),
+                    xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color="0.35",
+                    ha="right",
+                )  # fmt: skip
+                continue
             axis.plot(each.payment, each.welfare, "*", color="0.35", markersize=11, zorder=1)
             axis.annotate(
-                f"exact: {each.name.removeprefix('principal, ')}", (each.payment, each.welfare), (8, 5),
-                textcoords="offset points", fontsize=8, color="0.35",
-            )  # fmt: skip
+                told, (each.payment, each.welfare), (8, 5), textcoords="offset points", fontsize=8, color="0.35"
+            )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from paymaster.benchmarks import compare as module
-from paymaster.benchmarks import tables
-from paymaster.benchmarks.compare import Comparison, compare
+from paymaster.benchmarks import frontier, tables
+from paymaster.benchmarks.compare import Comparison, Group, compare
 from paymaster.benchmarks.comparing import compare_and_write
 from paymaster.benchmarks.exact import Exact, exact, solutions
 from paymaster.benchmarks.plaintext import columns, markdown
@@ -346,3 +348,13 @@ def test_a_table_is_written_with_how_it_was_made(tmp_path: Path, capsys: Any) ->
     with pytest.raises(UsageError, match="cannot be written"):
         compare_and_write([source], "csv", None, tmp_path / "none" / "out.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.json", "table.csv"]
+
+
+def test_an_exact_solution_that_pays_far_more_is_named_at_the_edge() -> None:
+    """The frontier keeps the scale of what mechanisms pay."""
+    exact = [Exact("principal, subgame-perfect", "here", 9.0, 30.0), Exact("principal, dear", "here", 9.0, 91.0)]
+    line = SimpleNamespace(estimate=lambda column: SimpleNamespace(mean=30.0))
+    axis = Figure().subplots()
+    frontier._solutions(axis, cast(Group, SimpleNamespace(exact=exact, lines=[line])))
+    assert [each.get_text() for each in axis.texts] == ["exact: subgame-perfect", "exact: dear, at 91 →"]
+    assert [each.get_xdata().tolist() for each in axis.lines] == [[30.0]]
