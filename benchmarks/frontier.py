@@ -8,7 +8,7 @@ from typing import Any
 from ..envs.config import UsageError
 from .compare import Comparison, Group, Line
 from .curves import COLOURS
-from .exact import OPTIMUM
+from .exact import OPTIMUM, Exact
 from .folders import whole_file
 from .statistics import Estimate
 
@@ -102,16 +102,17 @@ def _solutions(axis: Any, group: Group) -> None:
                 OPTIMUM, (0.5, each.welfare), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
                 fontsize=8, color="0.35", ha="center",
             )  # fmt: skip
+        elif each.payment is not None and each.payment > far:
+            axis.annotate(
+                f"{_told(each)}, at {each.payment:.0f} \N{RIGHTWARDS ARROW}", (1.0, each.welfare), (0, -28),
+                xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color="0.35", ha="right",
+            )  # fmt: skip
         elif each.payment is not None:
-            told = f"exact: {each.name.removeprefix('principal, ')}"
-            if each.payment > far:
-                axis.annotate(
-                    f"{told}, at {each.payment:.0f} \N{RIGHTWARDS ARROW}", (1.0, each.welfare), (0, -28),
-                    xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color="0.35",
-                    ha="right",
-                )  # fmt: skip
-                continue
             axis.plot(each.payment, each.welfare, "*", color="0.35", markersize=11, zorder=1)
             axis.annotate(
-                told, (each.payment, each.welfare), (8, 5), textcoords="offset points", fontsize=8, color="0.35"
+                _told(each), (each.payment, each.welfare), (8, 5), textcoords="offset points", fontsize=8, color="0.35"
             )
+
+
+def _told(solution: Exact) -> str:
+    return f"exact: {solution.name.removeprefix('principal, ')}"
