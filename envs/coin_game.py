@@ -78,6 +78,9 @@ class CoinGame:
     replaced by a new one, placed after all agents have moved. Actions are numbered as in LOLA in every preset.
 
     - observation: uint8 planes of 0 and 1, (4, G, G): itself, all others, its own coin, the others' coins.
+      With `observation="mutual"` (4N, G, G): those planes centred on itself, then those of each next agent, centred
+      on that. So how far the others are from a coin, and who is nearer, is plain to see; of the other planes it is a
+      sum of places modulo G, which dense layers of a few hundred units hardly learn.
       With `observation="absolute"` (2N, G, G): every agent's place, then the coin of every agent.
     - events: who picked whose coin, and who left whose coin that was within its reach.
     - reward: `own_coin` or `others_coin` for a coin picked, and `owner_payoff` to the owner for each other that picks
@@ -144,9 +147,9 @@ class CoinGame:
     """Whether agents may also stay where they are."""
     last_step_pays: bool = True
     """Whether coins picked in the last step of the horizon are paid for."""
-    observation: Literal["planes", "egocentric", "absolute"] = "planes"
-    """From the agent's own point of view; the same with the torus rolled so that it stands at the centre; the same
-    planes for all."""
+    observation: Literal["planes", "egocentric", "mutual", "absolute"] = "planes"
+    """From the agent's own point of view; the same with the torus rolled so that it stands at the centre; that and, in
+    turn, what each of the others sees so; the same planes for all."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -156,9 +159,9 @@ class CoinGame:
                 f"{self.players} players leave no cell of a {self.grid_size} x {self.grid_size} grid free for a coin; "
                 f"ask for at most {cells - 1} players, or for a larger grid_size"
             )
-        if self.observation == "egocentric" and self.edges == "walls":
+        if self._centred and self.edges == "walls":
             raise ValueError(
-                "observation 'egocentric' rolls a torus and edges are 'walls'; "
+                f"observation '{self.observation}' rolls a torus and edges are 'walls'; "
                 "ask for observation 'planes' or 'absolute', or for edges 'torus'"
             )
         return self
@@ -175,7 +178,7 @@ class CoinGame:
 
     @cached_property
     def observation_space(self) -> gym.spaces.Box:
-        planes = 2 * self.players if self.observation == "absolute" else 4
+        planes = {"absolute": 2 * self.players, "mutual": 4 * self.players}.get(self.observation, 4)
         return gym.spaces.Box(0, 1, (planes, self.grid_size, self.grid_size), np.uint8)
 
     @property
@@ -187,7 +190,7 @@ class CoinGame:
         """The board as it is, turned and mirrored: 8 views, the plain one first."""
         cells = np.arange(math.prod(self.observation_space.shape)).reshape(self.observation_space.shape)
         moves = MOVES[: len(self.action_names)]
-        centred = self.observation == "egocentric" and self.grid_size % 2 == 0  # no cell of the mirror is the centre
+        centred = self._centred and self.grid_size % 2 == 0  # no cell of the mirror is the centre
         views = []
         for transposed, *flipped in product((False, True), repeat=3):
             seen, moved = (cells.swapaxes(1, 2), moves[:, ::-1]) if transposed else (cells, moves)
@@ -252,8 +255,15 @@ class CoinGame:
     def observe(self, state: State) -> np.ndarray:
         if self.observation == "absolute":
             return np.repeat(self.world(state)[:, None], self.players, axis=1)
-        centred = self.observation == "egocentric"
-        return _observe(self.grid_size, centred, state.agents, state.coins, state.owners)
+        planes = _observe(self.grid_size, self._centred, state.agents, state.coins, state.owners)
+        if self.observation == "mutual":
+            N = self.players
+            planes = np.concatenate([planes[:, (np.arange(N) + k) % N] for k in range(N)], axis=2)
+        return planes
+
+    @property
+    def _centred(self) -> bool:
+        return self.observation in ("egocentric", "mutual")
 
     def world(self, state: State) -> np.ndarray:
         """(B, 2N, G, G) uint8: the place of each agent, then the coin of each agent."""

@@ -283,6 +283,20 @@ def test_egocentric_planes_put_the_observer_at_the_centre() -> None:
     assert marks(blue) == [[(2, 2)], [(4, 0)], [(1, 3)], []]
 
 
+def test_mutual_planes_show_what_each_sees_its_own_view_first() -> None:
+    red, blue = game_of("ivanov-7x7", grid_size=5, observation="mutual").observe(read(SEEN))[0]
+    of_red, of_blue = [[(2, 2)], [(0, 4)], [], [(4, 0)]], [[(2, 2)], [(4, 0)], [(1, 3)], []]
+    assert marks(red) == of_red + of_blue
+    assert marks(blue) == of_blue + of_red
+
+
+def test_mutual_planes_of_three_go_round_from_the_observer() -> None:
+    state, rules = read("r . g\n. . .\nb . B"), {"players": 3}
+    red, blue, green = game_of("ivanov-3x3", observation="egocentric", **rules).observe(state)[0]
+    mutual = game_of("ivanov-3x3", observation="mutual", **rules).observe(state)[0]
+    np.testing.assert_array_equal(mutual[1], np.concatenate([blue, green, red]))
+
+
 def test_absolute_planes_are_the_same_for_all_and_are_the_world() -> None:
     game = game_of("lola-3x3", grid_size=5)
     red, blue = game.observe(read(SEEN))[0]
@@ -450,10 +464,13 @@ def test_what_holds_in_every_state(rules: dict[str, Any], seed: int) -> None:
     np.testing.assert_allclose(game.principal_reward(events), welfare, atol=1e-5)
 
 
+@pytest.mark.parametrize("observation", ["egocentric", "mutual"])
 @settings(max_examples=30, deadline=None)
 @given(rules=RULES, seed=st.integers(0, 1000), row=st.integers(0, 5), column=st.integers(0, 5))
-def test_a_translated_torus_plays_alike(rules: dict[str, Any], seed: int, row: int, column: int) -> None:
-    game = game_of("ivanov-7x7", **{**rules, "edges": "torus", "observation": "egocentric"})
+def test_a_translated_torus_plays_alike(
+    rules: dict[str, Any], seed: int, row: int, column: int, observation: str
+) -> None:
+    game = game_of("ivanov-7x7", **{**rules, "edges": "torus", "observation": observation})
     state, actions, after, events = walk(game, seed)
 
     def shifted(state: State) -> State:
@@ -469,11 +486,11 @@ def test_a_translated_torus_plays_alike(rules: dict[str, Any], seed: int, row: i
     assert (game.index(shifted(state)) == game.index(state)).all()
 
 
-@pytest.mark.parametrize("observation", ["planes", "egocentric", "absolute"])
+@pytest.mark.parametrize("observation", ["planes", "egocentric", "mutual", "absolute"])
 @settings(max_examples=15, deadline=None)
 @given(rules=RULES, seed=st.integers(0, 1000))
 def test_a_mirrored_or_turned_board_plays_alike(rules: dict[str, Any], seed: int, observation: str) -> None:
-    edges = {"edges": "torus"} if observation == "egocentric" else {}
+    edges = {"edges": "torus"} if observation in ("egocentric", "mutual") else {}
     game = game_of("ivanov-7x7", **{**rules, "observation": observation, **edges})
     state, actions, _, _ = walk(game, seed)
     draws = np.random.default_rng(seed).random((len(actions), 3 * game.players))
@@ -659,6 +676,7 @@ def future(game: Any, state: State, actions: np.ndarray) -> list[tuple[Any, ...]
         ({"players": 4, "grid_size": 2}, r"4 players leave no cell.*at most 3 players"),
         ({"tie": "none"}, r"tie.*'uniform', 'both' or 'first'.*got 'none'"),
         ({"observation": "egocentric", "edges": "walls"}, r"egocentric.*walls.*ask for"),
+        ({"observation": "mutual", "edges": "walls"}, r"mutual.*walls.*ask for"),
         ({"own_coin": float("nan")}, r"own_coin.*finite"),
         ({"own_coin": float("inf")}, r"own_coin.*finite"),
         ({"grid": 3}, r"unknown parameter of game coin_game/ivanov-7x7 'grid'.*'grid_size'"),

@@ -21,6 +21,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ivanov-3x3 of three, colours drawn": {"players": 3, "next_colour": "uniform"},
     "ivanov-7x7 of three on 5x5, egocentric": {"players": 3, "grid_size": 5, "observation": "egocentric"},
     "ivanov-3x3 on 5x5, own coins worth 0.5": {"grid_size": 5, "own_coin": 0.5},
+    "ivanov-7x7 of three on 5x5, mutual": {"players": 3, "grid_size": 5, "observation": "mutual"},
     "ivanov-3x3 on 2x2": {"grid_size": 2, "observation": "egocentric"},
     "mfos-3x3 of three, egocentric": {
         "players": 3,
@@ -112,15 +113,26 @@ class Twin:
 
     def see(self, i: int) -> list[tuple[int, int, int]]:
         """The (plane, row, column) that agent i sees marked."""
-        things = [(j, cell) for j, cell in enumerate(self.agents)]
-        things += [(self.players + coin["owner"], coin["cell"]) for coin in self.coins]
+        things = self.things()
         if self.rules["observation"] == "absolute":
             return sorted({(plane, *cell) for plane, cell in things})
+        if self.rules["observation"] == "mutual":
+            turns = [(i + k) % self.players for k in range(self.players)]
+            return [(4 * k + plane, *cell) for k, j in enumerate(turns) for plane, *cell in self.see_planes(j)]
+        return self.see_planes(i)
+
+    def see_planes(self, i: int) -> list[tuple[int, int, int]]:
+        """The same in agent i's own four planes."""
         middle = self.size // 2
         row, column = self.agents[i]
-        dy, dx = (middle - row, middle - column) if self.rules["observation"] == "egocentric" else (0, 0)
+        dy, dx = (0, 0) if self.rules["observation"] == "planes" else (middle - row, middle - column)
         planes = [*(int(j != i) for j in range(self.players)), *(2 + int(j != i) for j in range(self.players))]
-        return sorted({(planes[thing], (y + dy) % self.size, (x + dx) % self.size) for thing, (y, x) in things})
+        return sorted({(planes[thing], (y + dy) % self.size, (x + dx) % self.size) for thing, (y, x) in self.things()})
+
+    def things(self) -> list[tuple[int, tuple[int, int]]]:
+        """Every agent, then a coin of every agent's colour, numbered, and where it is."""
+        agents = [(j, cell) for j, cell in enumerate(self.agents)]
+        return agents + [(self.players + coin["owner"], coin["cell"]) for coin in self.coins]
 
 
 def game_of(variant: str, **rules: Any) -> Any:
