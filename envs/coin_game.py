@@ -78,9 +78,9 @@ class CoinGame:
     replaced by a new one, placed after all agents have moved. Actions are numbered as in LOLA in every preset.
 
     - observation: uint8 planes of 0 and 1, (4, G, G): itself, all others, its own coin, the others' coins.
-      With `observation="mutual"` (4N, G, G): those planes centred on itself, then those of each next agent, centred
-      on that. So how far the others are from a coin, and who is nearer, is plain to see; of the other planes it is a
-      sum of places modulo G, which dense layers of a few hundred units hardly learn.
+      With `observation="mutual"` (2N + 2, G, G): those planes centred on itself, then two for each next agent, centred
+      on that: its own coin, the others' coins. So how far the others are from a coin, and who is nearer, is plain to
+      see; of the other planes it is a sum of places modulo G, which dense layers of a few hundred units hardly learn.
       With `observation="absolute"` (2N, G, G): every agent's place, then the coin of every agent.
     - events: who picked whose coin, and who left whose coin that was within its reach.
     - reward: `own_coin` or `others_coin` for a coin picked, and `owner_payoff` to the owner for each other that picks
@@ -149,7 +149,7 @@ class CoinGame:
     """Whether coins picked in the last step of the horizon are paid for."""
     observation: Literal["planes", "egocentric", "mutual", "absolute"] = "planes"
     """From the agent's own point of view; the same with the torus rolled so that it stands at the centre; that and, in
-    turn, what each of the others sees so; the same planes for all."""
+    turn, where each of the others sees coins so; the same planes for all."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -178,7 +178,7 @@ class CoinGame:
 
     @cached_property
     def observation_space(self) -> gym.spaces.Box:
-        planes = {"absolute": 2 * self.players, "mutual": 4 * self.players}.get(self.observation, 4)
+        planes = {"absolute": 2 * self.players, "mutual": 2 * self.players + 2}.get(self.observation, 4)
         return gym.spaces.Box(0, 1, (planes, self.grid_size, self.grid_size), np.uint8)
 
     @property
@@ -258,7 +258,8 @@ class CoinGame:
         planes = _observe(self.grid_size, self._centred, state.agents, state.coins, state.owners)
         if self.observation == "mutual":
             N = self.players
-            planes = np.concatenate([planes[:, (np.arange(N) + k) % N] for k in range(N)], axis=2)
+            nexts = [planes[:, (np.arange(N) + k) % N, 2:] for k in range(1, N)]
+            planes = np.concatenate([planes, *nexts], axis=2)
         return planes
 
     @property

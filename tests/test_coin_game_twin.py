@@ -117,8 +117,9 @@ class Twin:
         if self.rules["observation"] == "absolute":
             return sorted({(plane, *cell) for plane, cell in things})
         if self.rules["observation"] == "mutual":
-            turns = [(i + k) % self.players for k in range(self.players)]
-            return [(4 * k + plane, *cell) for k, j in enumerate(turns) for plane, *cell in self.see_planes(j)]
+            nexts = [(2 + 2 * k, (i + k) % self.players) for k in range(1, self.players)]
+            coins = [(at - 2 + plane, *cell) for at, j in nexts for plane, *cell in self.see_planes(j) if plane >= 2]
+            return self.see_planes(i) + coins
         return self.see_planes(i)
 
     def see_planes(self, i: int) -> list[tuple[int, int, int]]:
