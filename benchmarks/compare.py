@@ -112,11 +112,19 @@ class Group(NamedTuple):
 
     @property
     def title(self) -> str:
-        preset = _preset(self.game)
-        changed = {rule: value for rule, value in self.rules.items() if preset.get(rule) != value}
-        told = [f"{rule} {value}" for rule, value in changed.items() if rule not in ("horizon", "players")]
+        told = [f"{rule} {value}" for rule, value in self._changed.items() if rule not in ("horizon", "players")]
         told += [f"horizon {self.horizon}", f"{self.agents} agents"]
         return f"{self.game}, version {self.version}: {', '.join(told)}"
+
+    @property
+    def short(self) -> str:
+        """The game, and the rules that are not those of its preset."""
+        return ", ".join([self.game, *(f"{rule} {value}" for rule, value in self._changed.items())])
+
+    @property
+    def _changed(self) -> dict[str, Any]:
+        preset = _preset(self.game)
+        return {rule: value for rule, value in self.rules.items() if preset.get(rule) != value}
 
     def scores(self, line: Line) -> np.ndarray:
         """(S,): 0 at the selfish equilibrium of highest welfare, 1 at the optimum; empty where they are not known."""

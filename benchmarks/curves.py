@@ -57,7 +57,7 @@ def draw_curves(comparison: Comparison, folders: Sequence[Path], out: Path) -> P
     figure = Figure(figsize=(11, 4.2 * rows + 0.22 * math.ceil(len(looks) / COLUMNS)), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, group in zip(figure.subplots(rows, len(panels), squeeze=False), comparison.groups, strict=True):
-        axes[0].set_title(f"{group.game}: fresh agents learn", loc="left", fontsize=11)
+        axes[0].set_title(f"{group.short}: fresh agents learn", loc="left", fontsize=11)
         for axis, column in zip(axes, panels, strict=True):
             _panel(axis, group, column, where, looks)
     drawn = {text: line for axis in figure.axes for line, text in zip(*axis.get_legend_handles_labels(), strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,12 @@ def draw_frontier(comparison: Comparison, out: Path) -> Path:
     groups = [group for group in comparison.groups if pays(group)]
     if not groups:
         raise UsageError("there is no principal that pays")
+    labels = list(dict.fromkeys(_label(line) for group in groups for line in group.lines if _pays(line)))
+    looks = {label: (COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]) for i, label in enumerate(labels)}
     figure = Figure(figsize=(10, 5.6 * len(groups)), layout="constrained")
     FigureCanvasAgg(figure)
     for axis, group in zip(figure.subplots(len(groups), squeeze=False)[:, 0], groups, strict=True):
-        _panel(axis, group)
+        _panel(axis, group, looks)
     with whole_file(out) as partial:
         figure.savefig(partial, format="png", dpi=120)
     return out
@@ -48,15 +51,17 @@ def _pays(line: Line) -> bool:
     return line.estimate("payment").mean > 0.0
 
 
-def _panel(axis: Any, group: Group) -> None:
-    series: dict[str, list[Line]] = {}
-    for line in group.lines:
-        if _pays(line):
-            series.setdefault(f"{line.first.mechanism}/{line.algorithm}", []).append(line)
-    for place, (label, lines) in enumerate(series.items()):
-        _series(axis, label, lines, COLOURS[place % len(COLOURS)], MARKS[place % len(MARKS)])
+def _label(line: Line) -> str:
+    return f"{line.first.mechanism}/{line.algorithm}"
+
+
+def _panel(axis: Any, group: Group, looks: dict[str, tuple[str, str]]) -> None:
+    for label, look in looks.items():
+        lines = [line for line in group.lines if _pays(line) and _label(line) == label]
+        if lines:
+            _series(axis, label, lines, *look)
     _solutions(axis, group)
-    axis.set_title(f"{group.game}: welfare of fresh agents, and what it costs", loc="left", fontsize=11)
+    axis.set_title(f"{group.short}: welfare of fresh agents, and what it costs", loc="left", fontsize=11)
     axis.set_xlabel("principal's payment in an episode")
     axis.set_ylabel("welfare of an episode")
     axis.spines[["top", "right"]].set_visible(False)
@@ -93,14 +98,13 @@ def _solutions(axis: Any, group: Group) -> None:
     """The exact solutions that pay, of the game that learners are given, and the optimum as a line."""
     kind = next((each.kind for each in group.exact), None)
     far = FAR * max(line.estimate("payment").mean for line in group.lines)
-    for each in group.exact:
-        if each.kind != kind:
-            continue
+    near, at, row = 0.2 * far / FAR, -math.inf, 0  # names of stars that stand this close go one above the other
+    for each in sorted((each for each in group.exact if each.kind == kind), key=lambda each: each.payment or 0.0):
         if each.name == OPTIMUM:
             axis.axhline(each.welfare, color="0.5", linewidth=0.8, zorder=0)
             axis.annotate(
-                OPTIMUM, (0.5, each.welfare), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-                fontsize=8, color="0.35", ha="center",
+                OPTIMUM, (0.0, each.welfare), (4, -11), xycoords=("axes fraction", "data"), textcoords="offset points",
+                fontsize=8, color="0.35",
             )  # fmt: skip
         elif each.payment is not None and each.payment > far:
             axis.annotate(
@@ -108,10 +112,12 @@ def _solutions(axis: Any, group: Group) -> None:
                 xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color="0.35", ha="right",
             )  # fmt: skip
         elif each.payment is not None:
+            row, at = (row + 1 if each.payment - at < near else 0), each.payment
             axis.plot(each.payment, each.welfare, "*", color="0.35", markersize=11, zorder=1)
             axis.annotate(
-                _told(each), (each.payment, each.welfare), (8, 5), textcoords="offset points", fontsize=8, color="0.35"
-            )
+                _told(each), (each.payment, each.welfare), (8, 5 + 10 * row),
+                textcoords="offset points", fontsize=8, color="0.35",
+            )  # fmt: skip
 
 
 def _told(solution: Exact) -> str:

@@ -358,3 +358,20 @@ def test_an_exact_solution_that_pays_far_more_is_named_at_the_edge() -> None:
     frontier._solutions(axis, cast(Group, SimpleNamespace(exact=exact, lines=[line])))
     assert [each.get_text() for each in axis.texts] == ["exact: subgame-perfect", "exact: dear, at 91 →"]
     assert [each.get_xdata().tolist() for each in axis.lines] == [[30.0]]
+
+
+def test_exact_solutions_that_stand_close_are_named_one_above_the_other() -> None:
+    paid = {"best": 10.2, "least": 10.0, "dear": 29.0}
+    exact = [Exact(name, "here", 9.0, payment) for name, payment in paid.items()]
+    line = SimpleNamespace(estimate=lambda column: SimpleNamespace(mean=30.0))
+    axis = Figure().subplots()
+    frontier._solutions(axis, cast(Group, SimpleNamespace(exact=exact, lines=[line])))
+    heights = {each.get_text(): each.xyann[1] for each in axis.texts}
+    assert heights["exact: least"] == heights["exact: dear"] < heights["exact: best"]
+
+
+def test_a_group_is_told_by_the_rules_that_its_preset_has_not(tmp_path: Path) -> None:
+    (group,) = compare(table(tmp_path / "table.csv", row())).groups
+    assert group.short == group.game
+    changed = group._replace(rules={**group.rules, "observation": "mutual"})
+    assert changed.short == f"{group.game}, observation mutual"
