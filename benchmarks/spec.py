@@ -13,6 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from ..baselines import make_mechanism, mechanism_class
 from ..contracts.core import Mechanism
+from ..contracts.promise import Promise
 from ..envs import make
 from ..envs.config import UsageError, configure, nearest, plain
 from ..envs.core import Game
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ..contracts.formal_contracts import Rule
 
 DEFAULT_STEPS = 200_000  # environment steps in which agents learn, where a single run names no budget
-PROMISE = ("nudge", "due", "bonus", "stake", "robust", "cap")  # of a learned principal; not part of its training
+PROMISE = tuple(each.name for each in fields(Promise))
 PROBE = 0.5  # stands for what another run has yet to give, while the parameters around it are checked
 
 Column = Literal["payment_share", "best_theta", "voted_theta", "negotiated_theta"]
@@ -281,7 +282,7 @@ def _promise(spec: RunSpec) -> dict[str, Any]:
             f"a principal taken from another run is not trained again: got {', '.join(refused)}, allowed "
             f"{'is ' + ', '.join(allowed) if allowed else 'is no setting'}"
         )
-    checked = plain(configure(PRINCIPALS["dqn"], spec.principal, what="the principal"))
+    checked = plain(configure(Promise, spec.principal, what="the principal")) if allowed else {}
     return {name: checked[name] for name in sorted(spec.principal)}
 
 

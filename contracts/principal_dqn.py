@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,10 +28,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import huber_loss
 
-from ..envs.config import configuration
+from ..envs.config import configuration, plain
 from ..envs.core import Game, Symmetry, symmetries, uniform_array
 from .core import Decisions, welfare_weights
 from .networks import QNetwork
+from .promise import Promise
 from .recommendation import RecommendationContract
 
 Follows = TypeVar("Follows", np.ndarray, torch.Tensor)
@@ -150,58 +152,43 @@ class TrainedPrincipal:
     values are means over the game's symmetries.
     """
 
-    _ABOUT = ("shape", "nudge", "due", "bonus", "stake", "robust", "cap", "mirrored")
-
-    def __init__(
-        self,
-        shape: dict[str, Any],
-        *,
-        nudge: float = 0.0,
-        due: float = 0.0,
-        bonus: float = 0.0,
-        stake: float = 0.0,
-        robust: bool = False,
-        cap: float | None = None,
-        mirrored: bool = False,
-    ) -> None:
-        self.shape, self.nudge, self.due, self.bonus = shape, nudge, due, bonus
-        self.stake, self.robust, self.cap, self.mirrored = stake, robust, cap, mirrored
+    def __init__(self, shape: dict[str, Any], promise: Promise | None = None, *, mirrored: bool = False) -> None:
+        self.shape, self.promise, self.mirrored = shape, promise or Promise(), mirrored
         self.networks = principal_networks(**shape)
 
     def __call__(self, game: Game, state: Any) -> Decisions:
-        rows = joint_rows(game.observe(state))
+        promise, rows = self.promise, joint_rows(game.observe(state))
         views = symmetries(game) if self.mirrored else ()
         with torch.no_grad():
             worth = joint(self.networks["principal"], rows, views)
             recommended = worth.argmax(dim=-1)
-            margins = self.stake * (worth.amax(dim=-1, keepdim=True) - worth)
+            margins = promise.stake * (worth.amax(dim=-1, keepdim=True) - worth)
             following = joint(self.networks["agents"], all_follow(rows), views) + margins
             least = least_payments(following, following, recommended)
-            if self.robust:
+            if promise.robust:
                 alone = joint(self.networks["agents"], none_follows(rows), views) + margins
                 least = torch.maximum(least, least_payments(alone, alone, recommended))
-        promised = self.bonus + torch.where(least > self.due, least + self.nudge, 0.0)
-        return Decisions(recommended.numpy(), promised.clamp(min=0.0, max=self.cap).numpy())
+        promised = promise.bonus + torch.where(least > promise.due, least + promise.nudge, 0.0)
+        return Decisions(recommended.numpy(), promised.clamp(min=0.0, max=promise.cap).numpy())
 
     def promising(self, **changed: Any) -> TrainedPrincipal:
-        """The same principal with another `nudge`, `due`, `bonus`, `stake`, `robust` or `cap`."""
-        principal = TrainedPrincipal(**{**self._about(), **changed})
+        """The same principal with a `Promise` of other values."""
+        principal = TrainedPrincipal(self.shape, replace(self.promise, **changed), mirrored=self.mirrored)
         principal.networks = self.networks
         return principal
 
     def save(self, prefix: Path) -> None:
         """Write `prefix`.safetensors and `prefix`.json."""
         save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
-        prefix.with_suffix(".json").write_text(json.dumps(self._about(), indent=1))
-
-    def _about(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._ABOUT}
+        about = {"shape": self.shape, **plain(self.promise), "mirrored": self.mirrored}
+        prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
 
     @classmethod
     def load(cls, prefix: Path) -> TrainedPrincipal:
         """The principal that `save` wrote. Nothing in its files is run."""
         about = json.loads(prefix.with_suffix(".json").read_text())
-        principal = cls(**about)
+        shape, mirrored = about.pop("shape"), about.pop("mirrored", False)
+        principal = cls(shape, Promise(**about), mirrored=mirrored)
         principal.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
         return principal
 

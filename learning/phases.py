@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,6 +18,7 @@ from ..contracts.networks import shape_of
 from ..contracts.outcome_contract import OutcomeContract
 from ..contracts.outcome_dqn import OutcomePrincipal, check
 from ..contracts.principal_dqn import FollowedContract, TrainedPrincipal
+from ..contracts.promise import Promise
 from ..contracts.rates_contract import RatesContract
 from ..contracts.rates_principal import RatesPrincipal, world_shape
 from ..contracts.stakes import staked_payments
@@ -180,10 +182,8 @@ def train_principal(
         principal_config(settings), task, PrincipalModule, {"shape": shape}, (settings.lr, settings.lr_final),
         seed=seed, resources=resources, runner_class=PrincipalRunner,
     )  # fmt: skip
-    principal = TrainedPrincipal(
-        shape, nudge=settings.nudge, due=settings.due, bonus=settings.bonus, stake=settings.stake,
-        robust=settings.robust, cap=settings.cap, mirrored=settings.mirrored,
-    )  # fmt: skip
+    promise = Promise(**{each.name: getattr(settings, each.name) for each in fields(Promise)})
+    principal = TrainedPrincipal(shape, promise, mirrored=settings.mirrored)
     return Phase(config.build_algo(), settings.steps, lambda algorithm: _averaged(algorithm, principal))
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ..contracts.promise import Promise
 from ..envs.config import UsageError, configuration
 
 Encoder = Literal["mlp", "conv"]
@@ -97,8 +98,8 @@ class BestResponseSettings:
 
 
 @configuration
-class PrincipalSettings:
-    """Algorithm 3 of Ivanov et al. 2024: how the principal and its model of the agents are trained."""
+class PrincipalSettings(Promise):
+    """Algorithm 3 of Ivanov et al. 2024: how the principal and its model of the agents are trained, and it promises."""
 
     alpha: float = Field(default=0.1, gt=0.0)
     """The price of money: the principal maximises welfare - alpha * payments, discounted."""
@@ -106,18 +107,6 @@ class PrincipalSettings:
     """By which share each agent's rewards count for less to the principal than those of the agent before it."""
     steps: int = Field(default=200_000, ge=1)
     """Environment steps of the principal's own training; apart from the budget of the agents."""
-    nudge: float = Field(default=0.0, ge=0.0)
-    """Paid on top of the least payment, where one is due."""
-    due: float = Field(default=0.0, ge=0.0)
-    """The least payment up to which none is due: smaller ones are errors of the value estimates."""
-    bonus: float = Field(default=0.0, ge=0.0)
-    """Paid for following at every step, whether a payment is due or not."""
-    stake: float = Field(default=0.0, ge=0.0)
-    """By which share of what an action would cost the principal following is made better than it for the agent."""
-    robust: bool = False
-    """Whether a payment is the least that is enough also while no other agent follows."""
-    cap: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
-    """The most that an agent is paid in one step, `nudge` and `bonus` included; no limit unless given."""
     mirrored: bool = False
     """Whether it learns from all views of a game with symmetries (mirrored, turned), and decides by their mean."""
     encoder: Encoder = "mlp"

@@ -14,6 +14,7 @@ from paymaster.contracts.core import Mechanism
 from paymaster.contracts.loop import Episodes, Loop
 from paymaster.contracts.networks import shape_of
 from paymaster.contracts.principal_dqn import TrainedPrincipal
+from paymaster.contracts.promise import Promise
 from paymaster.envs.core import Game
 from paymaster.learning.policy import Policy
 
@@ -57,7 +58,7 @@ def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = No
     calls.append("train")
     torch.manual_seed(seed)
     shape = {**_shape(game), "players": len(game.agents), "dueling": True}
-    principal = TrainedPrincipal(shape, nudge=settings.nudge, due=settings.due)
+    principal = TrainedPrincipal(shape, Promise(nudge=settings.nudge, due=settings.due))
     selfish = Mechanism(game=game)
     return Phase(
         Loop(game, selfish, B, seed=seed, stream=TRAIN), policy(game, selfish, seed), settings.steps, principal
