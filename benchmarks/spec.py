@@ -308,7 +308,14 @@ def _told_origin(spec: RunSpec) -> dict[str, Any]:
 
 
 def _told_of_principal(spec: RunSpec, mechanism: Mechanism) -> dict[str, Any]:
-    """What a run's name says of its principal: how it was solved for, or promises otherwise than it was trained."""
-    if not mechanism.principal or (spec.principal_from is None and mechanism.principal != "exact"):
+    """What a run's name says of its principal.
+
+    How it was solved for, or promises otherwise than it was trained, or the price of money at which it was trained.
+    """
+    if not mechanism.principal:
         return {}
-    return dict(spec.principal)
+    if spec.principal_from is not None or mechanism.principal == "exact":
+        return dict(spec.principal)
+    settings = principal_settings(spec)
+    alpha = getattr(settings, "alpha", None)
+    return {} if alpha == getattr(type(settings)(), "alpha", None) else {"alpha": alpha}

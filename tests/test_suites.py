@@ -244,3 +244,9 @@ def test_an_exact_principal_needs_a_table() -> None:
     spec = RunSpec(game=GAME, mechanism="principal-exact", steps=100, principal={"against": "any"})
     assert resolve(spec).name == "principal-exact against=any"
     assert resolve(spec).values["principal"]["nudge"] == 0.0
+
+
+def test_a_learned_principals_price_of_money_is_told_where_it_is_another() -> None:
+    values: dict[str, Any] = {"game": GAME, "mechanism": "principal-dqn", "steps": 100}
+    names = [resolve(RunSpec(**values, principal=principal)).name for principal in ({}, {"alpha": 0.1}, {"alpha": 0.5})]
+    assert names == ["principal-dqn", "principal-dqn", "principal-dqn alpha=0.5"]
