@@ -57,7 +57,7 @@ def _label(line: Line) -> str:
 
 def _panel(axis: Any, group: Group, looks: dict[str, tuple[str, str]]) -> None:
     for label, look in looks.items():
-        lines = [line for line in group.lines if _pays(line) and _label(line) == label]
+        lines = [line for line in group.lines if _label(line) == label and _pays(line)]
         if lines:
             _series(axis, label, lines, *look)
     _solutions(axis, group)

@@ -282,7 +282,7 @@ def _promise(spec: RunSpec) -> dict[str, Any]:
             f"a principal taken from another run is not trained again: got {', '.join(refused)}, allowed "
             f"{'is ' + ', '.join(allowed) if allowed else 'is no setting'}"
         )
-    checked = plain(configure(Promise, spec.principal, what="the principal")) if allowed else {}
+    checked = plain(configure(Promise, spec.principal, what="the principal"))
     return {name: checked[name] for name in sorted(spec.principal)}
 
 

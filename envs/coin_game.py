@@ -257,8 +257,7 @@ class CoinGame:
             return np.repeat(self.world(state)[:, None], self.players, axis=1)
         planes = _observe(self.grid_size, self._centred, state.agents, state.coins, state.owners)
         if self.observation == "mutual":
-            N = self.players
-            nexts = [planes[:, (np.arange(N) + k) % N, 2:] for k in range(1, N)]
+            nexts = [np.roll(planes[:, :, 2:], -k, axis=1) for k in range(1, self.players)]
             planes = np.concatenate([planes, *nexts], axis=2)
         return planes
 
