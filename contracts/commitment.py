@@ -99,7 +99,7 @@ def best_rate(
         for k in paid:
             step = steps[k] / 2**halving
             best = search.best([best, _moved(best, k, best[k] - step), _moved(best, k, best[k] + step)])
-    return committed(table, best, horizon, discount=discount)
+    return committed(played if discount is None else table, best, horizon, discount=discount)
 
 
 class _Search:
@@ -146,9 +146,10 @@ def _answer(table: Table, rates: tuple[float, ...], horizon: int, discount: floa
 
 def _worth(table: Table, rates: tuple[float, ...], horizon: int, alpha: float) -> float:
     """What the finite game at the `rates` is worth to the principal: welfare / alpha - payments."""
-    game = contracted(table, rates)
-    welfare, earned = table.rewards.sum(axis=2), game.rewards.sum(axis=2)
-    for stage in backward(game._replace(objective=welfare / alpha - (earned - welfare)), HIGHEST, horizon, 1.0):
+    paid = table.facts @ np.array(rates)
+    objective = (table.rewards / alpha - paid) @ np.ones(table.rewards.shape[2])
+    game = table._replace(rewards=table.rewards + paid, objective=objective)
+    for stage in backward(game, HIGHEST, horizon, 1.0):
         values = stage.values
     return float(table.start @ values[:, -1])
 

@@ -17,6 +17,7 @@ undiscounted horizon.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
@@ -138,9 +139,13 @@ def solve_all(
         told("equilibria", next(done) / len(RULES))
         return found
 
-    solutions = dict(zip(RULES, at_once(solution, RULES), strict=True))
-    rates = best_rate(table, game.horizon, discount=discount, alpha=alpha, progress=partial(told, "committed rates"))
-    return Solved(table, solutions, rates, time.perf_counter() - began)
+    def rates() -> Committed:
+        progress = partial(told, "committed rates")
+        return best_rate(table, game.horizon, discount=discount, alpha=alpha, progress=progress)
+
+    tasks: list[Callable[[], Any]] = [rates, *(partial(solution, rule) for rule in RULES)]  # the longest first
+    best, *found = at_once(lambda task: task(), tasks)
+    return Solved(table, dict(zip(RULES, found, strict=True)), best, time.perf_counter() - began)
 
 
 def summary(

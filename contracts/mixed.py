@@ -14,6 +14,7 @@ import numpy as np
 
 TIE = 1e-9  # payoffs closer than this, relative to 1 + their size, are equal; of equal choices the first is taken
 TIGHT = 1e-9  # by how much a constraint of a polytope may be missed, its payoffs scaled to [1, 2]
+CLEAR = 1e-8  # a row this much above another all along is more than TIGHT above it: x sums to 1/2 or more
 SINGULAR = 1e-11
 SAME = 1e-12  # payoffs closer than this, relative to 1 + their size, make no difference
 
@@ -26,7 +27,7 @@ def mixed_equilibrium(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -
     """
     J, N = actions.shape
     best, found = -np.inf, False
-    chosen = np.zeros((N, A))
+    chosen, strategies = np.zeros((N, A)), np.empty((N, A))
     for first in range(N):
         for second in range(first + 1, N):
             step_1, step_2 = A ** (N - 1 - first), A ** (N - 1 - second)
@@ -43,14 +44,18 @@ def mixed_equilibrium(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -
                     for r in range(len(ys)):
                         if mask | unplayed_y[r] != (1 << (n + m)) - 1:
                             continue
-                        strategies = np.zeros((N, A))
+                        strategies[:] = 0.0
                         for i in range(N):
-                            strategies[i, actions[base, i]] = 1.0
-                        strategies[first, 0] = strategies[second, 0] = 0.0
-                        strategies[first][own], strategies[second][other] = xs[k], ys[r]
+                            if i != first and i != second:
+                                strategies[i, actions[base, i]] = 1.0
+                        for a in range(n):
+                            strategies[first, own[a]] = xs[k, a]
+                        for a in range(m):
+                            strategies[second, other[a]] = ys[r, a]
                         total, regret = _worth(q, actions, strategies)
                         if regret <= 0.0 and sign * total > best + TIE * (1.0 + abs(total)):
-                            best, found, chosen = sign * total, True, strategies
+                            best, found = sign * total, True
+                            chosen[:] = strategies
     return found, chosen
 
 
@@ -69,27 +74,64 @@ def _worth_playing(game: np.ndarray, first: int, second: int) -> tuple[np.ndarra
     """The two agents' actions, ascending, but for those that another is strictly better than whatever the other does,
     again and again, and those that make no difference to another one for anybody: no equilibrium needs them."""
     A = len(game)
-    kept = np.ones((2, A), np.bool_)
-    changed = True
-    while changed:
-        changed = False
-        for player in range(2):
-            agent = second if player else first
-            for a in range(A):
-                for other in range(A):
-                    useful = kept[player, a] and kept[player, other] and a != other
-                    if useful and _needless(game, kept[1 - player], player, agent, a, other):
-                        kept[player, a], changed = False, True
-    return np.flatnonzero(kept[0]), np.flatnonzero(kept[1])
+    own = other = (1 << A) - 1  # the actions kept, as bits
+    before = 0
+    while before != own | other << A:
+        before = own | other << A
+        own = _kept(game, own, other, 0, first)
+        other = _kept(game, other, own, 1, second)
+    return _members(own), _members(other)
+
+
+@numba.njit(cache=True, nogil=True)
+def _kept(game: np.ndarray, own: int, against: int, player: int, agent: int) -> int:
+    """Of a player's actions `own` those to keep, as bits: the player, who is `agent`, is the first of the two or the
+    second, and the other has the actions `against`."""
+    A = len(game)
+    for a in range(A):
+        for better in range(A):
+            if a == better or not own >> better & 1 or not own >> a & 1:
+                continue
+            worse, same = True, True
+            for b in range(A):
+                if against >> b & 1:
+                    row, column = (b, a) if player else (a, b)
+                    row_2, column_2 = (b, better) if player else (better, b)
+                    yours = game[row_2, column_2, agent]
+                    if yours - game[row, column, agent] > TIE * (1.0 + abs(yours)):
+                        same = False
+                    else:
+                        worse = False
+                        for i in range(game.shape[2]):
+                            mine = game[row, column, i]
+                            same = same and abs(game[row_2, column_2, i] - mine) <= SAME * (1.0 + abs(mine))
+                    if not worse and not same:
+                        break
+            if worse or same:
+                own &= ~(1 << a)
+    return own
+
+
+@numba.njit(cache=True, nogil=True)
+def _members(subset: int) -> np.ndarray:
+    """The bits of `subset` that are set, ascending."""
+    members = np.empty(_size(subset), np.int64)
+    count, a = 0, 0
+    while subset >> a:
+        if subset >> a & 1:
+            members[count] = a
+            count += 1
+        a += 1
+    return members
 
 
 @numba.njit(cache=True, nogil=True)
 def _worth(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray) -> tuple[float, float]:
     """The agents' total value, and the largest regret of any, zero where that is a tie."""
     (J, N), A = actions.shape, strategies.shape[1]
-    total, regret = 0.0, 0.0
+    total, regret, of_action = 0.0, 0.0, np.empty(A)
     for i in range(N):
-        of_action = np.zeros(A)
+        of_action[:] = 0.0
         for j in range(J):
             chance = 1.0
             for k in range(N):
@@ -104,27 +146,6 @@ def _worth(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray) -> tuple[
         if best - value > TIE * (1.0 + abs(best)):
             regret = max(regret, best - value)
     return total, regret
-
-
-@numba.njit(cache=True, nogil=True)
-def _needless(game: np.ndarray, against: np.ndarray, player: int, agent: int, a: int, other: int) -> bool:
-    """Whether action `a` of `player`, who is `agent`, is worse than its action `other`, or the same for everybody.
-
-    That is, whatever the other one does of what is kept, `against`.
-    """
-    worse, same = True, True
-    for b in range(len(against)):
-        if against[b]:
-            row, column = (b, a) if player else (a, b)
-            row_2, column_2 = (b, other) if player else (other, b)
-            yours = game[row_2, column_2, agent]
-            worse = worse and yours - game[row, column, agent] > TIE * (1.0 + abs(yours))
-            for i in range(game.shape[2]):
-                mine = game[row, column, i]
-                same = same and abs(game[row_2, column_2, i] - mine) <= SAME * (1.0 + abs(mine))
-            if not worse and not same:
-                return False
-    return True
 
 
 @numba.njit(cache=True, nogil=True)
@@ -144,29 +165,18 @@ def _vertices(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Bit i of the labels says that x_i = 0, bit m + r that row r is tight: action r of the other is a best reply to x.
     """
-    n, m = M.shape
-    points, labels = np.empty((64, m)), np.empty(64, np.int64)
+    m = M.shape[1]
+    points, labels = np.empty((16, m)), np.empty(16, np.int64)
     x, system = np.empty(m), np.empty((m, m + 1))
     count = 0
     for played in range(1, 1 << m):
-        size = _size(played)
-        for tight in range(1, 1 << n):
-            if _size(tight) != size or not _solved(M, played, tight, system[:size, : size + 1], x) or x.min() < -TIGHT:
+        size, candidates = _size(played), _candidates(M, played)
+        tight = 0
+        while tight != candidates:
+            tight = (tight - candidates) & candidates  # the next of its subsets
+            if _size(tight) != size or not _solved(M, played, tight, system[:size, : size + 1], x):
                 continue
-            label = 0
-            for i in range(m):
-                if x[i] <= TIGHT:
-                    x[i] = 0.0
-                    label |= 1 << i
-            for r in range(n):
-                product = 0.0
-                for i in range(m):
-                    product += M[r, i] * x[i]
-                if product > 1.0 + TIGHT:
-                    label = -1
-                    break
-                if product >= 1.0 - TIGHT:
-                    label |= 1 << (m + r)
+            label = _labels(M, x)
             if label < 0 or label in labels[:count]:
                 continue
             if count == len(labels):
@@ -174,6 +184,47 @@ def _vertices(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             points[count], labels[count] = x / x.sum(), label
             count += 1
     return points[:count], labels[:count]
+
+
+@numba.njit(cache=True, nogil=True)
+def _candidates(M: np.ndarray, played: int) -> int:
+    """The rows of M that can be tight where `played` is: those that no other is clearly above all along."""
+    n, m = M.shape
+    candidates = (1 << n) - 1
+    for r in range(n):
+        for other in range(n):
+            if other != r and candidates >> other & 1:
+                above = True
+                for i in range(m):
+                    if played >> i & 1 and M[other, i] - M[r, i] <= CLEAR:
+                        above = False
+                        break
+                if above:
+                    candidates &= ~(1 << r)
+                    break
+    return candidates
+
+
+@numba.njit(cache=True, nogil=True)
+def _labels(M: np.ndarray, x: np.ndarray) -> int:
+    """The labels of x (m,), in which what is nearly zero becomes so; -1 if it is not in the polytope."""
+    n, m = M.shape
+    label = 0
+    for i in range(m):
+        if x[i] < -TIGHT:
+            return -1
+        if x[i] <= TIGHT:
+            x[i] = 0.0
+            label |= 1 << i
+    for r in range(n):
+        product = 0.0
+        for i in range(m):
+            product += M[r, i] * x[i]
+        if product > 1.0 + TIGHT:
+            return -1
+        if product >= 1.0 - TIGHT:
+            label |= 1 << (m + r)
+    return label
 
 
 @numba.njit(cache=True, nogil=True)

@@ -99,17 +99,15 @@ def _sweep(
     tempting = np.empty((S, N, 2), np.int64)
     unresolved = np.zeros(S, np.bool_)
     q = np.empty((J, N + 1))
-    due = np.zeros((J, N))
-    up, down = np.empty((J, N), np.int64), np.empty((J, N), np.int64)
+    regrets, raised = np.zeros((J, N)), np.zeros((J, N))
+    due = raised if rule == DOMINANT else regrets
     strategies, mixed = np.empty((1, N, A)), 0
-    for j in range(J):
-        down[j] = j
     for s in range(S):
         _fill(table, s, ahead, alpha, q)
         if rule != COOPERATIVE:
-            _regrets(q, A, due, up)
+            _regrets(q, A, regrets)
         if rule == DOMINANT:
-            _largest_over_others(table.actions, A, due, up, down)
+            _largest_over_others(table.actions, A, regrets, raised)
         j, resolved = _choose(q, due, rule, before[s] if before[s] < J else -1)
         joint[s] = j
         new[s] = q[j]
@@ -126,7 +124,8 @@ def _sweep(
             tempting[s, i] = j
             if rule in (PRINCIPAL, DOMINANT):
                 promised[s, i] = due[j, i]
-                tempting[s, i, 0], tempting[s, i, 1] = up[j, i], down[j, i]
+                down = _most_tempting(table.actions, regrets, i, j) if rule == DOMINANT else j
+                tempting[s, i, 0], tempting[s, i, 1] = _best_reply(q, A, regrets, i, down), down
                 new[s, i] += due[j, i]
                 new[s, N] -= due[j, i]
     return new, joint, promised, tempting, unresolved, strategies[:mixed].copy()
@@ -154,39 +153,59 @@ def _mean(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray, worth: np.
 
 
 @numba.njit(cache=True, nogil=True)
-def _regrets(q: np.ndarray, A: int, due: np.ndarray, up: np.ndarray) -> None:
-    """due[j, i] = max_a q[(a, j_-i), i] - q[j, i], zero where that is a tie; `up` is the row of the best reply."""
-    J, N = due.shape
+def _regrets(q: np.ndarray, A: int, regrets: np.ndarray) -> None:
+    """regrets[j, i] = max_a q[(a, j_-i), i] - q[j, i], zero where that is a tie."""
+    J, N = regrets.shape
     stride = J
     for i in range(N):
         block, stride = stride, stride // A
         for first in range(0, J, block):
             for base in range(first, first + stride):
-                best = base
+                best = q[base, i]
                 for j in range(base + stride, base + block, stride):
-                    if q[j, i] > q[best, i]:
-                        best = j
-                tie = TIE * (1.0 + abs(q[best, i]))
+                    best = max(best, q[j, i])
+                tie = TIE * (1.0 + abs(best))
                 for j in range(base, base + block, stride):
-                    gain = q[best, i] - q[j, i]
-                    due[j, i] = 0.0 if gain <= tie else gain
-                    up[j, i] = j if gain <= tie else best
+                    regret = best - q[j, i]
+                    regrets[j, i] = regret if regret > tie else 0.0
 
 
 @numba.njit(cache=True, nogil=True)
-def _largest_over_others(actions: np.ndarray, A: int, due: np.ndarray, up: np.ndarray, down: np.ndarray) -> None:
-    """Raise what each agent is due for an action to its largest over all actions of the others."""
+def _best_reply(q: np.ndarray, A: int, regrets: np.ndarray, agent: int, j: int) -> int:
+    """The row of an agent's best reply to the others' part of j, the first of equals: j itself without regret."""
+    if regrets[j, agent] <= 0.0:
+        return j
+    N = regrets.shape[1]
+    stride = A ** (N - 1 - agent)
+    base = j - j // stride % A * stride
+    best = base
+    for other in range(base + stride, base + A * stride, stride):
+        if q[other, agent] > q[best, agent]:
+            best = other
+    return best
+
+
+@numba.njit(cache=True, nogil=True)
+def _largest_over_others(actions: np.ndarray, A: int, regrets: np.ndarray, raised: np.ndarray) -> None:
+    """Raise each agent's regret of an action to its largest over all actions of the others."""
     J, N = actions.shape
-    worst = np.empty(A, np.int64)
+    largest = np.empty(A)
     for i in range(N):
-        worst[:] = -1
+        largest[:] = 0.0
         for j in range(J):
-            a = actions[j, i]
-            if worst[a] < 0 or due[j, i] > due[worst[a], i]:
-                worst[a] = j
+            largest[actions[j, i]] = max(largest[actions[j, i]], regrets[j, i])
         for j in range(J):
-            at = worst[actions[j, i]]
-            due[j, i], up[j, i], down[j, i] = due[at, i], up[at, i], at
+            raised[j, i] = largest[actions[j, i]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _most_tempting(actions: np.ndarray, regrets: np.ndarray, agent: int, j: int) -> int:
+    """The row in which an agent's regret of its action in j is largest, the first of equals."""
+    most = -1
+    for k in range(len(actions)):
+        if actions[k, agent] == actions[j, agent] and (most < 0 or regrets[k, agent] > regrets[most, agent]):
+            most = k
+    return most
 
 
 @numba.njit(cache=True, nogil=True)
