@@ -276,7 +276,7 @@ def _reply(
     """
     S, J, N = table.rewards.shape
     stride = A ** (N - 1 - agent)
-    new, reply = np.empty(S), np.full(S, -1)
+    new, reply, of_action = np.empty(S), np.full(S, -1), np.empty(A)
     for s in range(S):
         cell = joint[s]
         kept, base = -1, cell
@@ -285,7 +285,7 @@ def _reply(
             base = cell - kept * stride
             new[s] = due[s, agent] + table.rewards[s, cell, agent] + ahead[table.following[s, cell]]
         else:
-            new[s] = due[s, agent] + _own(table, s, strategies[cell - J], agent, -1, ahead)
+            new[s] = due[s, agent] + _own(table, s, strategies[cell - J], agent, ahead, of_action)
         for a in range(A if improve else 0):
             if a == kept:
                 continue
@@ -293,24 +293,27 @@ def _reply(
                 j = base + a * stride
                 value = table.rewards[s, j, agent] + ahead[table.following[s, j]]
             else:
-                value = _own(table, s, strategies[cell - J], agent, a, ahead)
+                value = of_action[a]
             if value > new[s] + TIE * (1.0 + abs(value)):
                 new[s], reply[s] = value, a
     return new, reply
 
 
 @numba.njit(cache=True, nogil=True)
-def _own(table: Table, s: int, strategies: np.ndarray, agent: int, action: int, ahead: np.ndarray) -> float:
-    """What `agent` earns in state s from its `action`, or with -1 if it mixes too, where the others mix."""
+def _own(table: Table, s: int, strategies: np.ndarray, agent: int, ahead: np.ndarray, of_action: np.ndarray) -> float:
+    """What `agent` earns in state s where all mix; fills in `of_action` (A,), what each of its actions earns."""
     J, N = table.actions.shape
-    value = 0.0
+    of_action[:] = 0.0
     for j in range(J):
-        share = 1.0 if action < 0 or table.actions[j, agent] == action else 0.0
+        share = 1.0
         for i in range(N):
-            if i != agent or action < 0:
+            if i != agent:
                 share *= strategies[i, table.actions[j, i]]
         if share > 0.0:
-            value += share * (table.rewards[s, j, agent] + ahead[table.following[s, j]])
+            of_action[table.actions[j, agent]] += share * (table.rewards[s, j, agent] + ahead[table.following[s, j]])
+    value = 0.0
+    for a in range(len(of_action)):
+        value += strategies[agent, a] * of_action[a]
     return value
 
 
@@ -328,7 +331,8 @@ def _hold(
 ) -> np.ndarray:
     """One agent's values after `steps` more steps of `reply` (S,) to `joint` (S,)."""
     S, J, N = table.rewards.shape
-    stride = strategies.shape[2] ** (N - 1 - agent)
+    A = strategies.shape[2]
+    stride, of_action = A ** (N - 1 - agent), np.empty(A)
     for _ in range(steps):
         new = np.empty(S)
         ahead = _ahead(table, values, discount)
@@ -339,7 +343,8 @@ def _hold(
                     cell += (reply[s] - table.actions[cell, agent]) * stride
                 new[s] = table.rewards[s, cell, agent] + ahead[table.following[s, cell]]
             else:
-                new[s] = _own(table, s, strategies[cell - J], agent, reply[s], ahead)
+                value = _own(table, s, strategies[cell - J], agent, ahead, of_action)
+                new[s] = value if reply[s] < 0 else of_action[reply[s]]
             if reply[s] < 0:
                 new[s] += due[s, agent]
         values = new
