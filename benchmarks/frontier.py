@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..envs.config import UsageError
 from .compare import Comparison, Group, Line
@@ -16,7 +15,32 @@ from .statistics import Estimate
 FRONTIER = "frontier.png"
 MARKS = "osD^vPX"
 FAR = 3.0  # times what any mechanism pays: an exact solution beyond that is named at the edge, and not shown to scale
-PLACES = ((6, 5, "left"), (-6, -12, "right"))  # of the points' names, in turn: to the right above, to the left below
+PLACES = (  # of a point's name, the better first: how far right and up of it, in points, and on which side it stands
+    (7, 5, "left"), (-7, -12, "right"), (7, -12, "left"), (-7, 5, "right"), (0, 12, "center"), (0, -19, "center"),
+    (7, 16, "left"), (-7, -23, "right"), (7, -23, "left"), (-7, 16, "right"), (0, 24, "center"), (0, -31, "center"),
+)  # fmt: skip
+MARK = 6  # half the size of a mark, in pixels
+
+
+class Ends(NamedTuple):
+    """A mean and how far its interval goes: nowhere for a single seed, or what is exact."""
+
+    low: float
+    mean: float
+    high: float
+
+    @staticmethod
+    def of(estimate: Estimate) -> Ends:
+        return Ends(estimate.low, estimate.mean, estimate.high) if estimate.seeds > 1 else Ends(*[estimate.mean] * 3)
+
+
+class Point(NamedTuple):
+    """A mark, where its intervals end, and its name."""
+
+    name: str
+    payment: Ends
+    welfare: Ends
+    colour: str
 
 
 def draw_frontier(comparison: Comparison, out: Path) -> Path:
@@ -35,8 +59,11 @@ def draw_frontier(comparison: Comparison, out: Path) -> Path:
     looks = {label: (COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]) for i, label in enumerate(labels)}
     figure = Figure(figsize=(10, 5.6 * len(groups)), layout="constrained")
     FigureCanvasAgg(figure)
-    for axis, group in zip(figure.subplots(len(groups), squeeze=False)[:, 0], groups, strict=True):
-        _panel(axis, group, looks)
+    axes = figure.subplots(len(groups), squeeze=False)[:, 0]
+    points = [_panel(axis, group, looks) for axis, group in zip(axes, groups, strict=True)]
+    figure.draw_without_rendering()  # names are written when everything else stands where it will
+    for axis, each in zip(axes, points, strict=True):
+        _write_names(axis, each)
     with whole_file(out) as partial:
         figure.savefig(partial, format="png", dpi=120)
     return out
@@ -55,51 +82,80 @@ def _label(line: Line) -> str:
     return f"{line.first.mechanism}/{line.algorithm}"
 
 
-def _panel(axis: Any, group: Group, looks: dict[str, tuple[str, str]]) -> None:
+def _panel(axis: Any, group: Group, looks: dict[str, tuple[str, str]]) -> list[Point]:
+    """Draw all but the names of the points, which are returned."""
+    points = _solutions(axis, group)
     for label, look in looks.items():
         lines = [line for line in group.lines if _label(line) == label and _pays(line)]
         if lines:
-            _series(axis, label, lines, *look)
-    _solutions(axis, group)
+            points += _series(axis, label, lines, *look)
     axis.set_title(f"{group.short}: welfare of fresh agents, and what it costs", loc="left", fontsize=11)
     axis.set_xlabel("principal's payment in an episode")
     axis.set_ylabel("welfare of an episode")
     axis.spines[["top", "right"]].set_visible(False)
     axis.margins(x=0.08, y=0.1)
     axis.legend(loc="lower right", fontsize=9, frameon=False)
+    return points
 
 
-def _series(axis: Any, label: str, lines: list[Line], colour: str, mark: str) -> None:
-    points = sorted(
-        ((line.estimate("payment"), line.estimate("welfare"), line) for line in lines), key=lambda point: point[:2]
-    )
-    paid, welfare = [point[0] for point in points], [point[1] for point in points]
+def _series(axis: Any, label: str, lines: list[Line], colour: str, mark: str) -> list[Point]:
+    points = []
+    for line in lines:
+        told = line.name.removeprefix(line.first.mechanism).strip()
+        points.append(Point(told, Ends.of(line.estimate("payment")), Ends.of(line.estimate("welfare")), colour))
+    paid, welfare = [point.payment for point in points], [point.welfare for point in points]
     axis.errorbar(
         [each.mean for each in paid], [each.mean for each in welfare], xerr=_bars(paid), yerr=_bars(welfare),
         fmt=mark, color=colour, markersize=6, linewidth=0.8, label=label,
     )  # fmt: skip
-    for place, (cost, gain, line) in enumerate(points):
-        told = line.name.removeprefix(line.first.mechanism).strip()
-        right, up, side = PLACES[place % len(PLACES)]
-        axis.annotate(
-            told, (cost.mean, gain.mean), (right, up), textcoords="offset points",
-            fontsize=8, color=colour, ha=side,
-        )  # fmt: skip
+    return points
 
 
-def _bars(estimates: list[Estimate]) -> list[list[float]]:
-    """How far the intervals reach below and above the means; nothing for a single seed."""
-    below = [each.mean - each.low if each.seeds > 1 else 0.0 for each in estimates]
-    above = [each.high - each.mean if each.seeds > 1 else 0.0 for each in estimates]
-    return [below, above]
+def _bars(ends: list[Ends]) -> list[list[float]]:
+    return [[each.mean - each.low for each in ends], [each.high - each.mean for each in ends]]
 
 
-def _solutions(axis: Any, group: Group) -> None:
-    """The exact solutions that pay, of the game that learners are given, and the optimum as a line."""
+def _write_names(axis: Any, points: list[Point]) -> None:
+    """Write each name beside its point, where it covers least of what is drawn or written already."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.transforms import Bbox
+
+    written = [axis.get_legend().get_window_extent(), *(text.get_window_extent() for text in axis.texts)]
+    marks, bars = [], []
+    for point in points:
+        low, (x, y), high = axis.transData.transform(list(zip(point.payment, point.welfare, strict=True)))
+        marks.append(Bbox.from_extents(x - MARK, y - MARK, x + MARK, y + MARK))
+        bars += [Bbox.from_extents(low[0], y - 1, high[0], y + 1), Bbox.from_extents(x - 1, low[1], x + 1, high[1])]
+
+    def covered(text: Any) -> float:
+        box = text.get_window_extent()
+        outside = box.x0 < axis.bbox.x0 or box.x1 > axis.figure.bbox.x1
+        names, hidden, crossed = (box.count_overlaps(boxes) for boxes in (written, marks, bars))
+        return 10.0 * (outside + names) + 5.0 * hidden + crossed
+
+    for point in sorted(points, key=lambda point: -len(point.name)):  # long names have fewer places
+        texts = [
+            axis.annotate(
+                point.name, (point.payment.mean, point.welfare.mean), place, textcoords="offset points",
+                fontsize=8, color=point.colour, ha=side, path_effects=[withStroke(linewidth=2, foreground="white")],
+            )
+            for *place, side in PLACES
+        ]  # fmt: skip
+        best = min(texts, key=covered)
+        for text in texts:
+            if text is not best:
+                text.remove()
+        written.append(best.get_window_extent())
+
+
+def _solutions(axis: Any, group: Group) -> list[Point]:
+    """Draw the exact solutions that pay, of the game that learners are given, and the optimum as a line."""
     kind = next((each.kind for each in group.exact), None)
     far = FAR * max(line.estimate("payment").mean for line in group.lines)
-    near, at, row = 0.2 * far / FAR, -math.inf, 0  # names of stars that stand this close go one above the other
-    for each in sorted((each for each in group.exact if each.kind == kind), key=lambda each: each.payment or 0.0):
+    points = []
+    for each in group.exact:
+        if each.kind != kind:
+            continue
         if each.name == OPTIMUM:
             axis.axhline(each.welfare, color="0.5", linewidth=0.8, zorder=0)
             axis.annotate(
@@ -112,12 +168,9 @@ def _solutions(axis: Any, group: Group) -> None:
                 xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color="0.35", ha="right",
             )  # fmt: skip
         elif each.payment is not None:
-            row, at = (row + 1 if each.payment - at < near else 0), each.payment
             axis.plot(each.payment, each.welfare, "*", color="0.35", markersize=11, zorder=1)
-            axis.annotate(
-                _told(each), (each.payment, each.welfare), (8, 5 + 10 * row),
-                textcoords="offset points", fontsize=8, color="0.35",
-            )  # fmt: skip
+            points.append(Point(_told(each), Ends(*[each.payment] * 3), Ends(*[each.welfare] * 3), "0.35"))
+    return points
 
 
 def _told(solution: Exact) -> str:

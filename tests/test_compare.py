@@ -355,19 +355,24 @@ def test_an_exact_solution_that_pays_far_more_is_named_at_the_edge() -> None:
     exact = [Exact("principal, subgame-perfect", "here", 9.0, 30.0), Exact("principal, dear", "here", 9.0, 91.0)]
     line = SimpleNamespace(estimate=lambda column: SimpleNamespace(mean=30.0))
     axis = Figure().subplots()
-    frontier._solutions(axis, cast(Group, SimpleNamespace(exact=exact, lines=[line])))
-    assert [each.get_text() for each in axis.texts] == ["exact: subgame-perfect", "exact: dear, at 91 →"]
+    points = frontier._solutions(axis, cast(Group, SimpleNamespace(exact=exact, lines=[line])))
+    assert [each.get_text() for each in axis.texts] == ["exact: dear, at 91 →"]
     assert [each.get_xdata().tolist() for each in axis.lines] == [[30.0]]
+    assert [(point.name, point.payment.mean) for point in points] == [("exact: subgame-perfect", 30.0)]
 
 
-def test_exact_solutions_that_stand_close_are_named_one_above_the_other() -> None:
-    paid = {"best": 10.2, "least": 10.0, "dear": 29.0}
-    exact = [Exact(name, "here", 9.0, payment) for name, payment in paid.items()]
-    line = SimpleNamespace(estimate=lambda column: SimpleNamespace(mean=30.0))
-    axis = Figure().subplots()
-    frontier._solutions(axis, cast(Group, SimpleNamespace(exact=exact, lines=[line])))
-    heights = {each.get_text(): each.xyann[1] for each in axis.texts}
-    assert heights["exact: least"] == heights["exact: dear"] < heights["exact: best"]
+def test_names_of_points_that_stand_close_do_not_cover_each_other() -> None:
+    figure = Figure(layout="constrained")
+    axis = figure.subplots()
+    places = [(1.0, 1.0), (1.02, 1.0), (1.04, 1.01), (2.0, 2.0)]
+    points = [frontier.Point(f"name {x}", frontier.Ends(x, x, x), frontier.Ends(y, y, y), "black") for x, y in places]
+    axis.plot(*zip(*places, strict=True), "o", label="points")
+    axis.legend()
+    figure.draw_without_rendering()
+    frontier._write_names(axis, points)
+    assert sorted(text.get_text() for text in axis.texts) == sorted(point.name for point in points)
+    boxes = [text.get_window_extent() for text in axis.texts]
+    assert all(box.count_overlaps(boxes) == 1 for box in boxes)
 
 
 def test_a_group_is_told_by_the_rules_that_its_preset_has_not(tmp_path: Path) -> None:
