@@ -241,7 +241,7 @@ def _lines(rows: list[Sourced]) -> list[Line]:
 
 
 def _with_regrets(row: Evaluated, solutions: list[Exact]) -> Evaluated:
-    """The row with its distances to the benchmarks among the `solutions`, where no audit has told them.
+    """The row with its distances to the benchmarks among the `solutions`, which its audit may have told of other ones.
 
     The first solution of a name counts: that of the game which learners are given.
     """
@@ -249,8 +249,7 @@ def _with_regrets(row: Evaluated, solutions: list[Exact]) -> Evaluated:
     distances: dict[str, Any] = {}
     for benchmark, name in BENCHMARKS.items():
         known = next((each for each in solutions if each.name == name), None)
-        told = getattr(row, f"welfare_regret_{benchmark}") is not None
-        if known and known.payment is not None and known.principal_return is None and not told:
+        if known and known.payment is not None and known.principal_return is None:
             apart = regret(evaluated, Money(welfare=known.welfare, payment=known.payment))
             distances |= {f"{kind}_regret_{benchmark}": value for kind, value in apart}
     return replace(row, **distances)

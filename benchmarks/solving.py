@@ -18,7 +18,7 @@ from ..envs import make
 from ..envs.config import UsageError
 from ..envs.core import Game, hides_actions
 from . import folders
-from .exact import NAMES, NOT_SETTLED, solutions
+from .exact import ALPHA, NAMES, NOT_SETTLED, PRINCIPAL, SAME, solutions
 from .overrides import parse_settings
 from .plaintext import columns
 from .provenance import command
@@ -80,11 +80,25 @@ def _lines(request: Request, words: dict[str, Any]) -> Iterator[str]:
         utility = f"{each.welfare / alpha - paid:.2f}"
         rows.append([each.name + NOT_SETTLED * (not each.settled), f"{each.welfare:.3f}", payment, share, utility])
     yield columns(rows)
-    yield f"\nBest committed rates, by search: {_rates(words['best_rate']['rates'])}"
+    yield "".join(f"\n{note}" for note in _stages(words))
+    yield f"Best committed rates, by search: {_rates(words['best_rate']['rates'])}"
     if request.rounds:
         yield f"\nThe meta-algorithm:\n{columns(_rounds(words['rounds']))}"
     if request.out is not None:
         yield f"\nWritten to {request.out}; paymaster render {request.out} --out episode.gif plays the principal"
+
+
+def _stages(words: dict[str, Any]) -> Iterator[str]:
+    """Of solutions with any: stages where agents mix, or without an equilibrium, and what a best reply gains."""
+    rows = {f"selfish equilibrium, {rule}": row for rule, row in words["selfish"].items()}
+    rows |= {PRINCIPAL: words["principal"], "principal, dominant strategies": words["principal_dominant"]}
+    for name, row in rows.items():
+        told = [f"agents mix in {row['mixed']:,} stages"] if row["mixed"] else []
+        told += [f"no equilibrium was found in {row['unresolved']:,}"] if row["unresolved"] else []
+        told += [f"a best reply gains {row['gain']:.2g}"] if row["gain"] > SAME else []
+        told += [] if row["settled"] else ["its rule alone did not come to rest"]
+        if told:
+            yield f"{name}: {'; '.join(told)}"
 
 
 def _rates(rates: dict[str, float]) -> str:
@@ -106,7 +120,11 @@ def _hidden(game: Game, request: Request) -> str:
         raise UsageError(f"--rounds and --out are for games whose actions are seen; those of {request.id} are hidden")
     if request.favour:
         raise UsageError(f"--favour {request.favour:g} is for a principal of several agents; {request.id} has one")
-    found = summary(game, alpha=request.alpha, discount=request.discount)
+    if request.alpha != ALPHA:
+        raise UsageError(
+            f"--alpha {request.alpha:g} is for a principal who values welfare; that of {request.id} has its own return"
+        )
+    found = summary(game, discount=request.discount)
     if request.as_json:
         return json.dumps(found, indent=1)
     return f"{_hidden_head(request.id, found)}\n\n{columns(_hidden_rows(found))}"

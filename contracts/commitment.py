@@ -9,9 +9,11 @@ The agents' answer is the selfish equilibrium of highest total value, by the rul
 row, so that rates of zero give that row: agents settle on what is best for them, not for the principal.
 
 The rates are found by a search, not a proof. Welfare jumps where a rate is just enough and payment falls between jumps,
-so slopes are of no use: each rate in turn goes through a ladder of values while the others stay, twice; then each above
-zero is tried at even steps down to the rung below, where one that is just enough should lie, and moved by ever smaller
-steps in either direction. No rate above the ladder's end is tried.
+so slopes are of no use: all rates go up a ladder of values together, then each in turn while the others stay, twice;
+then each above zero is tried at even steps down to the rung below, where one that is just enough should lie, and moved
+by ever smaller steps in either direction. Where more games may be solved, the steps up to the rung above are tried
+likewise, and in the end the rates are lowered together and each alone, by less and less. No rate above the ladder's end
+is tried.
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ from .threads import at_once
 LADDER = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)  # times the largest reward of any agent in one step
 ROUNDS = 2  # times that each rate goes through the ladder
 STEPS = 5  # from a rung to the one below
-HALVINGS = 5  # of such a step, by which the rates are moved at last
-SOLVES, WORK = 48, 2_000_000_000  # games solved at most, and (state, joint action, step) triples in all of them
+HALVINGS = 5  # of such a step, by which the rates are moved then
+THIRDS = 6  # of the last of those, by which they are lowered at last
+SOLVES, WORK = 96, 2_000_000_000  # games solved at most, and (state, joint action, step) triples in all of them
 LEAST = 8  # games solved, however large they are
 CLIMB = 1 / 2  # the share of them that the ladder may take
-STATIONARY = 8  # games solved in the end where they are stationary, which takes long
+STATIONARY = 50_000_000  # such triples of the games solved in the end where they are stationary, which takes long
+EQUILIBRIUM = 1e-6  # what a best reply may add to a stationary answer, which else is none
 
 
 class Committed(NamedTuple):
@@ -84,22 +88,44 @@ def best_rate(
     budget = max(LEAST, min(SOLVES, WORK // triples))
     search = _Search(played, horizon, None, alpha, round(CLIMB * budget), progress)
     rungs, best = [step * largest for step in LADDER], (0.0,) * K
-    for _ in range(ROUNDS if largest > 0.0 else 0):
+    if largest > 0.0:
+        best = search.best([(rung,) * K for rung in rungs])
+    for _ in range(ROUNDS if largest > 0.0 and K > 1 else 0):
         for k in range(K):
-            best = search.best([_moved(best, k, rung) for rung in rungs])
-    if discount is None:
-        search.budget = budget
-    else:
-        search = _Search(table, horizon, discount, alpha, STATIONARY, progress)
+            best = search.best([best, *(_moved(best, k, rung) for rung in rungs)])
     paid = [k for k in range(K) if best[k] > 0.0]
-    steps = {k: (best[k] - rungs[rungs.index(best[k]) - 1]) / STEPS for k in paid}
+    places = {k: rungs.index(best[k]) for k in paid}
+    steps = {k: (best[k] - rungs[place - 1]) / STEPS for k, place in places.items()}
+    search.budget = budget
     for k in paid:
         best = search.best([_moved(best, k, best[k] - n * steps[k]) for n in range(STEPS)])
-    for halving in range(1, HALVINGS + 1):
+    best = _refined(search, best, steps)
+    for k, place in places.items():
+        up = (rungs[min(place + 1, len(rungs) - 1)] - rungs[place]) / STEPS
+        higher = search.best([best, *(_moved(best, k, rungs[place] + n * up) for n in range(1, STEPS))])
+        if higher != best:
+            best = _refined(search, higher, {k: up})
+    if discount is not None:
+        budget = max(LEAST, min(SOLVES, STATIONARY // triples))
+        search = _Search(table, horizon, discount, alpha, budget, progress)
         for k in paid:
-            step = steps[k] / 2**halving
-            best = search.best([best, _moved(best, k, best[k] - step), _moved(best, k, best[k] + step)])
+            best = search.best([best, *(_moved(best, k, best[k] - n * steps[k] / STEPS) for n in range(1, STEPS))])
+        best = _refined(search, best, {k: step / STEPS for k, step in steps.items()})
+    for thirds in range(1, THIRDS + 1):
+        lower = {k: steps[k] / 2**HALVINGS / 3**thirds for k in paid}
+        alone = [_moved(best, k, best[k] - n * lower[k]) for n in (1, 2) for k in paid]
+        both = [tuple(rate - n * lower.get(k, 0.0) for k, rate in enumerate(best)) for n in (1, 2)]
+        best = search.best([best, *alone, *both])
     return committed(played if discount is None else table, best, horizon, discount=discount)
+
+
+def _refined(search: _Search, best: tuple[float, ...], steps: dict[int, float]) -> tuple[float, ...]:
+    """The best rates around `best`, those of `steps` moved by ever smaller parts of their step in either direction."""
+    for halving in range(1, HALVINGS + 1):
+        for k, whole in steps.items():
+            step = whole / 2**halving
+            best = search.best([best, _moved(best, k, best[k] - step), _moved(best, k, best[k] + step)])
+    return best
 
 
 class _Search:
@@ -128,9 +154,9 @@ class _Search:
         if self.discount is None:
             worth = _worth(self.table, rates, self.horizon, self.alpha)
         else:
-            answer = _answer(self.table, rates, self.horizon, self.discount)
-            returns, payments = _earned(self.table, rates, answer, self.horizon)
-            worth = float(returns.sum()) / self.alpha - float(payments.sum())
+            found = committed(self.table, rates, self.horizon, discount=self.discount)
+            stable = found.gains.max(initial=0.0) <= EQUILIBRIUM
+            worth = found.welfare / self.alpha - found.payment if stable else -np.inf
         self.solved += 1
         self.progress(self.solved / self.budget)
         return worth

@@ -204,8 +204,8 @@ def _check(rule: str, horizon: int, discount: float | None, alpha: float, favour
         raise UsageError(f"horizon: got {horizon}, allowed is 1 or more")
     if discount is not None and not 0.0 < discount < 1.0:
         raise UsageError(f"discount: got {discount}, allowed is between 0 and 1; leave it out for the finite horizon")
-    if not alpha > 0.0:
-        raise UsageError(f"alpha: got {alpha}, allowed is any number above 0")
+    if not 0.0 < alpha < np.inf:
+        raise UsageError(f"alpha: got {alpha}, allowed is any finite number above 0")
     if not 0.0 <= favour < 1.0:
         raise UsageError(f"favour: got {favour}, allowed is 0 up to, but not including, 1")
 

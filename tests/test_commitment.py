@@ -86,6 +86,21 @@ def test_in_the_coin_game_it_pays_for_coins_left() -> None:
     assert committed(table, (0.0, 0.0), 20).returns == pytest.approx(selfish.returns)
 
 
+@pytest.mark.parametrize(("preset", "by_hand"), [("mfos-3x3", (0.25, 0.25)), ("ivanov-3x3", (0.0, 0.36))])
+def test_rates_that_no_single_rate_leads_to_are_found(preset: str, by_hand: tuple[float, ...]) -> None:
+    game = make(f"coin_game/{preset}", last_step_pays=True)
+    table = tabulate(game)
+    found, known = best_rate(table, game.horizon), committed(table, by_hand, game.horizon)
+    assert found.welfare / 0.1 - found.payment >= known.welfare / 0.1 - known.payment
+
+
+def test_stationary_rates_are_answered_by_an_equilibrium() -> None:
+    found = best_rate(tabulate(make(COIN)), 20, discount=0.99)
+    assert found.gains.max() < 1e-6
+    assert found.welfare == pytest.approx(13.86, abs=1e-3)
+    assert found.payment < 4.4
+
+
 def test_the_summary_holds_the_best_rates() -> None:
     row = summary(make(COIN))["best_rate"]
     assert set(row) == {"welfare", "payment", "returns", "rates", "gain"}
