@@ -21,9 +21,10 @@ from .record import read_about, read_episodes
 HEAD = ["", "welfare", "payment", "gain now", "gain"]
 TO = {"spe": "to spe", "best_rate": "to best rates"}  # benchmarks, as columns of regret
 NOTE = (
-    "Welfare and payment of an episode, exactly. Gain: what the best deviation of any agent adds to its value, by one "
-    "step now or by any policy{discounted}. To spe, to best rates: welfare that is missing to, payment that is more "
-    "than with the subgame-perfect principal and the best committed rates."
+    "Welfare and payment of an episode, exactly. Gain: what the best deviation of any agent adds to its value, now "
+    "by one step in the state where it adds most, or by any policy, on average over the starts{discounted}. To spe, to "
+    "best rates: welfare that is missing to, payment that is more than with the subgame-perfect principal and the best "
+    "committed rates."
 )
 
 

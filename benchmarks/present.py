@@ -45,11 +45,12 @@ SOLVED = (
 )
 SIGNED = "Acceptance: the part of the episodes in which a contract held."
 JUDGED = (
-    "By `paymaster audit`, exactly. Followed, paid: welfare and payment if everyone does as is recommended. Gain: what "
-    "the best deviation of any agent then adds to its value, now by one step or at all by any policy. SPE ratio: value "
-    "of best replies / of following; IC ratio: the same while the others do what they learned. Worst eq.: welfare of "
-    "the worst equilibrium found. Learned gain: of a deviation from what was learned; dev. regret: what the actions of "
-    "an evaluated episode lose to best replies."
+    "By `paymaster audit`, exactly. Followed, paid: welfare and payment if everyone does as is recommended. Gain: "
+    "what the best deviation of any agent then adds to its value, now by one step in the state where it adds most, or "
+    "at all by any policy, on average over the starts; values are discounted as learners have them where the horizon "
+    "only truncates. SPE ratio: value of best replies / of following; IC ratio: the same while the others do what "
+    "they learned. Worst eq.: welfare of the worst equilibrium found. Learned gain: of a deviation from what was "
+    "learned; dev. regret: what the actions of an evaluated episode lose to best replies."
 )
 APART = (
     "W, P to spe, to rates: evaluated welfare that is missing to, and payment that is more than, what the "
@@ -87,7 +88,16 @@ def audited_rows(group: Group) -> Rows:
     lines = [line for line in group.lines if _known(line)]
     there = [metric for metric in (*AUDITED, *DISTANCES) if any(metric in _known(line) for line in lines)]
     shown = [*_names(), *(_metric(metric) for metric in there)]
-    return [[column.head for column in shown], *([column.of_line(line) for column in shown] for line in lines)]
+    rows = [[column.of_line(line) for column in shown] for line in lines]
+    for row, line in zip(rows, lines, strict=True):
+        row[0] += _partly(line)
+    return [[column.head for column in shown], *rows]
+
+
+def _partly(line: Line) -> str:
+    """What to add to the name of a line of which only some seeds are audited."""
+    audited = max(len(line.values(metric)) for metric in AUDITED)
+    return f" ({audited} of {len(line.seeds)} seeds audited)" if 0 < audited < len(line.seeds) else ""
 
 
 def _known(line: Line) -> set[str]:

@@ -18,7 +18,7 @@ from paymaster.benchmarks.compare import Comparison, Group, compare
 from paymaster.benchmarks.comparing import compare_and_write
 from paymaster.benchmarks.exact import Exact, exact, solutions
 from paymaster.benchmarks.plaintext import columns, markdown
-from paymaster.benchmarks.present import group_rows, present
+from paymaster.benchmarks.present import audited_rows, group_rows, present
 from paymaster.benchmarks.tables import Evaluated
 from paymaster.contracts import equilibrium
 from paymaster.envs import make
@@ -373,6 +373,14 @@ def test_names_of_points_that_stand_close_do_not_cover_each_other() -> None:
     assert sorted(text.get_text() for text in axis.texts) == sorted(point.name for point in points)
     boxes = [text.get_window_extent() for text in axis.texts]
     assert all(box.count_overlaps(boxes) == 1 for box in boxes)
+
+
+def test_a_line_tells_how_many_of_its_seeds_are_audited(tmp_path: Path) -> None:
+    rows = [row("advice", 0, followed_welfare=9.0), row("advice", 1), row("selfish", 0), row("selfish", 1)]
+    (group,) = compare(table(tmp_path / "table.csv", *rows)).groups
+    names = [line[0] for line in audited_rows(group)[1:]]
+    assert "advice (1 of 2 seeds audited)" in names
+    assert "selfish" in names
 
 
 def test_a_group_is_told_by_the_rules_that_its_preset_has_not(tmp_path: Path) -> None:
