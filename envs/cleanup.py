@@ -50,7 +50,7 @@ from .gridworld import (
 
 LEGEND = {"@": WALL, " ": FLOOR, "P": FLOOR, "B": FLOOR, "S": STREAM, "R": RIVER, "H": WASTE}
 CLASSES = 14  # of the grid world
-LARGEST_TABLE = 10_000_000  # states or starts
+LARGEST_LIST = 100_000_000  # states or starts: memory ends before
 
 SSD = (  # 25 x 18, Hughes et al. 2018
     "@@@@@@@@@@@@@@@@@@",
@@ -318,7 +318,7 @@ class Cleanup:
     def states(self) -> int:
         """How many states there are: the agents on different cells, times any waste, times any apples.
 
-        Raises UsageError where they are too many for a table, or where a state is more than that.
+        Raises UsageError where a state is more than that.
         """
         if self.turning or self.beam_order == "drawn":
             raise UsageError(
@@ -327,20 +327,17 @@ class Cleanup:
             )
         places = math.perm(len(self._walkable), self.players)
         cells = len(self._rules.waste_cells) + len(self._rules.apple_cells)
-        return self._listed("states", places << cells)
+        return places << cells
 
     def index(self, state: State) -> np.ndarray:
         """(B,) int64 in [0, `states`): the agents' places, agent 0's slowest, then the waste, then the apples."""
         return kernels.index(self._rules, self._rank, len(self._walkable), state.agents, state.board)
 
     def representatives(self) -> State:
-        """A state for every index, in order, without beams."""
-        agents, board = kernels.representatives(self._rules, self._walkable, self.players, self.states)
-        keys, t, facing = (
-            np.zeros(self.states, np.uint64),
-            np.zeros(self.states, np.int32),
-            np.zeros_like(agents[..., 0]),
-        )
+        """A state for every index, in order, without beams. Raises UsageError where that is too much to list."""
+        count = self._listed("states", self.states)
+        agents, board = kernels.representatives(self._rules, self._walkable, self.players, count)
+        keys, t, facing = np.zeros(count, np.uint64), np.zeros(count, np.int32), np.zeros_like(agents[..., 0])
         return State(keys, t, agents, facing, board, np.zeros_like(board))
 
     def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -413,9 +410,9 @@ class Cleanup:
 
     def _listed(self, what: str, count: int) -> int:
         """`count`, or UsageError where that is too many to list."""
-        if count > LARGEST_TABLE:
+        if count > LARGEST_LIST:
             raise UsageError(
-                f"{count:,} {what} are too many for a table, {LARGEST_TABLE:,} are allowed; "
+                f"{count:,} {what} are too many to list, {LARGEST_LIST:,} are allowed; "
                 "ask for a smaller map or fewer players"
             )
         return count

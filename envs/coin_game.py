@@ -34,7 +34,7 @@ SLOTS = 3
 
 UNIFORM, BOTH, FIRST = 0, 1, 2  # codes of `tie`
 FREE, ANY, ELSEWHERE = 0, 1, 2  # codes of `new_coin`
-LARGEST_TABLE = 10_000_000  # states or starts
+LARGEST_LIST = 100_000_000  # states or starts: memory ends before
 
 
 class State(NamedTuple):
@@ -290,11 +290,11 @@ class CoinGame:
     def states(self) -> int:
         """How many states there are but for translations of the torus.
 
-        Raises UsageError where they are too many for a table, or where rewards depend on the time.
+        Raises UsageError where rewards depend on the time.
         """
         if not self.last_step_pays:
             raise UsageError("a game whose last step pays nothing has no table of states; set last_step_pays=true")
-        return self._listed("states", self._owners * self.grid_size ** (2 * self._places))
+        return int(self._owners * self.grid_size ** (2 * self._places))
 
     def index(self, state: State) -> np.ndarray:
         """(B,) int64 in [0, `states`): equal for states that a translation of the torus maps onto each other.
@@ -311,8 +311,12 @@ class CoinGame:
         return index
 
     def representatives(self) -> State:
-        """A state for every index, in order; on a torus agent 0 stands at (0, 0)."""
-        G, B, index = self.grid_size, self.states, np.arange(self.states)
+        """A state for every index, in order; on a torus agent 0 stands at (0, 0).
+
+        Raises UsageError where that is too much to list.
+        """
+        G, B = self.grid_size, self._listed("states", self.states)
+        index = np.arange(B)
         places = np.zeros((B, self.players + self._coins, 2), np.int8)
         for place in reversed(range(places.shape[1] - self._places, places.shape[1])):
             index, places[:, place, 0], places[:, place, 1] = index // G**2, index // G % G, index % G
@@ -381,9 +385,9 @@ class CoinGame:
 
     def _listed(self, what: str, count: int) -> int:
         """`count`, or UsageError where that is too many to list."""
-        if count > LARGEST_TABLE:
+        if count > LARGEST_LIST:
             raise UsageError(
-                f"{count:,} {what} are too many for a table, {LARGEST_TABLE:,} are allowed; "
+                f"{count:,} {what} are too many to list, {LARGEST_LIST:,} are allowed; "
                 f"ask for a smaller grid_size than {self.grid_size} or fewer players than {self.players}"
             )
         return count

@@ -695,7 +695,7 @@ def test_an_action_that_does_not_exist_is_told() -> None:
 def test_games_without_a_table_say_so() -> None:
     with pytest.raises(UsageError, match="set turning=false and beam_order='agents'"):
         make("cleanup/ssd").representatives()
-    with pytest.raises(UsageError, match=r"states are too many for a table.*smaller map or fewer players"):
+    with pytest.raises(UsageError, match=r"states are too many to list.*smaller map or fewer players"):
         make("cleanup/lio-10x10").representatives()
     with pytest.raises(UsageError, match="starts are too many"):
         make("cleanup/ssd", players=10).starts()

@@ -713,8 +713,8 @@ def test_actions_may_be_integers_of_any_kind(dtype: type) -> None:
 def test_games_without_a_table_say_so() -> None:
     with pytest.raises(UsageError, match="last_step_pays=true"):
         game_of("mfos-3x3").representatives()
-    with pytest.raises(UsageError, match="smaller grid_size than 7 or fewer players than 4"):
-        game_of("ivanov-7x7", players=4).representatives()
+    with pytest.raises(UsageError, match="smaller grid_size than 7 or fewer players than 5"):
+        game_of("ivanov-7x7", players=5).representatives()
     with pytest.raises(UsageError, match="starts are too many"):
         game_of("ivanov-7x7", players=5).starts()
 
