@@ -17,6 +17,8 @@ from .equilibrium import Solution
 from .recommendation import RecommendationContract
 from .tabulate import tabular
 
+LARGEST = 100_000_000  # states that are beyond all memory; what fits in this machine's is told when they are solved
+
 
 @configuration
 class ExactContract(RecommendationContract):
@@ -34,7 +36,11 @@ class ExactContract(RecommendationContract):
 
     def check_principal(self) -> None:
         super().check_principal()
-        _ = tabular(self.game).states
+        states = tabular(self.game).states
+        if states > LARGEST:
+            raise UsageError(
+                f"the game has {states:.3g} states, too many to be solved; ask for a smaller board or fewer agents"
+            )
 
 
 class ExactPrincipal:
