@@ -31,7 +31,11 @@ class Ends(NamedTuple):
 
     @staticmethod
     def of(estimate: Estimate) -> Ends:
-        return Ends(estimate.low, estimate.mean, estimate.high) if estimate.seeds > 1 else Ends(*[estimate.mean] * 3)
+        return Ends(estimate.low, estimate.mean, estimate.high) if estimate.seeds > 1 else Ends.at(estimate.mean)
+
+    @staticmethod
+    def at(value: float) -> Ends:
+        return Ends(value, value, value)
 
 
 class Point(NamedTuple):
@@ -169,7 +173,7 @@ def _solutions(axis: Any, group: Group) -> list[Point]:
             )  # fmt: skip
         elif each.payment is not None:
             axis.plot(each.payment, each.welfare, "*", color="0.35", markersize=11, zorder=1)
-            points.append(Point(_told(each), Ends(*[each.payment] * 3), Ends(*[each.welfare] * 3), "0.35"))
+            points.append(Point(_told(each), Ends.at(each.payment), Ends.at(each.welfare), "0.35"))
     return points
 
 

@@ -139,7 +139,8 @@ class _Search:
         self.known: dict[tuple[float, ...], float] = {}
 
     def best(self, candidates: list[tuple[float, ...]]) -> tuple[float, ...]:
-        """The best of the `candidates`, the first of equals, as far as they are known."""
+        """The best of the `candidates` >= 0, the first of equals, as far as they are known."""
+        candidates = [rates for rates in candidates if min(rates, default=0.0) >= 0.0]
         untried = [rates for rates in dict.fromkeys(candidates) if rates not in self.known]
         untried = untried[: self.budget - len(self.known)]
         self.known |= dict(zip(untried, at_once(self._worth, untried), strict=True))
