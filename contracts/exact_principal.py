@@ -11,13 +11,11 @@ from pydantic import model_validator
 from safetensors.numpy import load_file, save_file
 
 from ..envs.config import UsageError, configuration
-from ..envs.core import Game
+from ..envs.core import Game, listed
 from .core import Decisions
 from .equilibrium import Solution
 from .recommendation import RecommendationContract
 from .tabulate import tabular
-
-LARGEST = 100_000_000  # states that are beyond all memory; what fits in this machine's is told when they are solved
 
 
 @configuration
@@ -36,11 +34,7 @@ class ExactContract(RecommendationContract):
 
     def check_principal(self) -> None:
         super().check_principal()
-        states = tabular(self.game).states
-        if states > LARGEST:
-            raise UsageError(
-                f"the game has {states:.3g} states, too many to be solved; ask for a smaller board or fewer agents"
-            )
+        listed(tabular(self.game).states, "states", "a smaller board or fewer agents")
 
 
 class ExactPrincipal:

@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 
 from . import cleanup_rules as kernels
 from .config import UsageError, configuration
-from .core import Scene, legal
+from .core import Scene, legal, listed
 from .gridworld import (
     ACTIONS,
     CLOCKWISE,
@@ -50,7 +50,6 @@ from .gridworld import (
 
 LEGEND = {"@": WALL, " ": FLOOR, "P": FLOOR, "B": FLOOR, "S": STREAM, "R": RIVER, "H": WASTE}
 CLASSES = 14  # of the grid world
-LARGEST_LIST = 100_000_000  # states or starts: memory ends before
 
 SSD = (  # 25 x 18, Hughes et al. 2018
     "@@@@@@@@@@@@@@@@@@",
@@ -335,7 +334,7 @@ class Cleanup:
 
     def representatives(self) -> State:
         """A state for every index, in order, without beams. Raises UsageError where that is too much to list."""
-        count = self._listed("states", self.states)
+        count = listed(self.states, "states", "a smaller map or fewer players")
         agents, board = kernels.representatives(self._rules, self._walkable, self.players, count)
         keys, t, facing = np.zeros(count, np.uint64), np.zeros(count, np.int32), np.zeros_like(agents[..., 0])
         return State(keys, t, agents, facing, board, np.zeros_like(board))
@@ -359,7 +358,7 @@ class Cleanup:
         N, spawns = self.players, len(self._spawns)
         choices = [1] * N if self._fixed else [spawns - i for i in range(N)]
         choices += [FACINGS if self.turning else 1] * N
-        count = self._listed("starts", math.prod(choices))
+        count = listed(math.prod(choices), "starts", "a smaller map or fewer players")
         chosen = np.indices(choices).reshape(2 * N, count).T
         return (chosen + 0.5) / choices, np.full(count, 1 / count)
 
@@ -407,15 +406,6 @@ class Cleanup:
         rank = np.full(self._board.shape, -1)
         rank[tuple(self._walkable.T)] = np.arange(len(self._walkable))
         return rank
-
-    def _listed(self, what: str, count: int) -> int:
-        """`count`, or UsageError where that is too many to list."""
-        if count > LARGEST_LIST:
-            raise UsageError(
-                f"{count:,} {what} are too many to list, {LARGEST_LIST:,} are allowed; "
-                "ask for a smaller map or fewer players"
-            )
-        return count
 
     def _checked(self, state: State, actions: np.ndarray) -> np.ndarray:
         """`actions` as the kernels take them. Raises UsageError where one is none of `action_names`."""

@@ -23,7 +23,7 @@ from numba import njit
 from pydantic import Field, model_validator
 
 from .config import UsageError, configuration
-from .core import Scene, Sprite, Symmetry, uniform
+from .core import Scene, Sprite, Symmetry, listed, uniform
 
 ACTIONS = ("right", "left", "down", "up", "stay")
 MOVES = np.array([[0, 1], [0, -1], [1, 0], [-1, 0], [0, 0]])  # row, column of each action
@@ -34,7 +34,6 @@ SLOTS = 3
 
 UNIFORM, BOTH, FIRST = 0, 1, 2  # codes of `tie`
 FREE, ANY, ELSEWHERE = 0, 1, 2  # codes of `new_coin`
-LARGEST_LIST = 100_000_000  # states or starts: memory ends before
 
 
 class State(NamedTuple):
@@ -315,7 +314,7 @@ class CoinGame:
 
         Raises UsageError where that is too much to list.
         """
-        G, B = self.grid_size, self._listed("states", self.states)
+        G, B = self.grid_size, listed(self.states, "states", self._smaller)
         index = np.arange(B)
         places = np.zeros((B, self.players + self._coins, 2), np.int8)
         for place in reversed(range(places.shape[1] - self._places, places.shape[1])):
@@ -338,7 +337,7 @@ class CoinGame:
 
         Raises UsageError where that is too much to list.
         """
-        self._listed("starts", math.prod(self._start_choices))
+        listed(math.prod(self._start_choices), "starts", self._smaller)
         draws, probabilities = _enumerate(np.array([self._start_choices]))
         return draws[0], probabilities[0]
 
@@ -383,14 +382,9 @@ class CoinGame:
         coins = [cells if self.new_coin == "any" else cells - N] * self._coins
         return [*agents, *coins, self._owners]
 
-    def _listed(self, what: str, count: int) -> int:
-        """`count`, or UsageError where that is too many to list."""
-        if count > LARGEST_LIST:
-            raise UsageError(
-                f"{count:,} {what} are too many to list, {LARGEST_LIST:,} are allowed; "
-                f"ask for a smaller grid_size than {self.grid_size} or fewer players than {self.players}"
-            )
-        return count
+    @property
+    def _smaller(self) -> str:
+        return f"a smaller grid_size than {self.grid_size} or fewer players than {self.players}"
 
     def _checked(self, state: State, actions: np.ndarray) -> np.ndarray:
         """`actions` as the kernels take them. Raises UsageError where one is none of `action_names`."""

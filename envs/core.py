@@ -26,6 +26,7 @@ MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 STEP = np.uint64(0xD1342543DE82EF95)  # an odd constant that spreads the step over all 64 bits
 UNIT = 2.0**-53
+LARGEST_LIST = 100_000_000  # beyond the memory of most machines; what fits in this one is told by the solver
 
 State = TypeVar("State", bound=Any)
 Events = TypeVar("Events", bound=Any)
@@ -214,6 +215,13 @@ class Symmetry(NamedTuple):
 def symmetries(game: Any) -> tuple[Symmetry, ...]:
     """The views of a game, the plain one among them: none unless it has a property `symmetries`."""
     return tuple(getattr(game, "symmetries", ()))
+
+
+def listed(count: int, what: str, smaller: str) -> int:
+    """`count`, or UsageError where so many states, starts, ... are too many to list; `smaller` says what to ask for."""
+    if count > LARGEST_LIST:
+        raise UsageError(f"{count:,} {what} are too many to list, {LARGEST_LIST:,} are allowed; ask for {smaller}")
+    return count
 
 
 def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -> np.ndarray:
