@@ -145,7 +145,7 @@ def configured(
         .env_runners(env_runner_cls=runner_class, num_env_runners=resources.runners)
         .fault_tolerance(restart_failed_env_runners=False)  # a new one would play the first episodes again
         .learners(num_learners=resources.learners, num_gpus_per_learner=int(resources.gpu))
-        .multi_agent(policies=set(task.players), policy_mapping_fn=lambda agent, *_: agent)
+        .multi_agent(policies=tuple(task.players), policy_mapping_fn=lambda agent, *_: agent)
         .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs=dict.fromkeys(task.players, spec)))
         .training(
             lr=[[0, lr[0]], [task.steps, lr[1]]],

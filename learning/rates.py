@@ -259,5 +259,5 @@ def with_principal(config: AlgorithmConfig, settings: RatesSettings) -> Algorith
     return (
         config.training(lr=lr)
         .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs=modules))
-        .multi_agent(policies=set(modules), algorithm_config_overrides_per_module={MODULE: own})
+        .multi_agent(policies=tuple(modules), algorithm_config_overrides_per_module={MODULE: own})
     )
