@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from .baselines import make_mechanism, register_mechanism
+from .core.config import UsageError
+from .core.version import VERSION
 from .envs import OWN, make
-from .envs.config import UsageError
-from .envs.version import VERSION
 from .views import env, name_in_pettingzoo, parallel_env, register_game
 
 __version__ = VERSION

@@ -11,9 +11,9 @@ from .baselines import make_mechanism
 from .contracts.core import Mechanism
 from .contracts.loop import Principal
 from .contracts.parallel import ParallelView, in_turns, view
+from .core.config import UsageError
 from .envs import FAMILIES, family, make
-from .envs.config import UsageError
-from .envs.core import Game
+from .envs.game import Game
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..contracts.core import Mechanism
-from ..envs.config import configure, made_by_configuration
-from ..envs.core import Game
-from ..envs.registry import Registry
+from ..core.config import configure, made_by_configuration
+from ..core.registry import Registry
+from ..envs.game import Game
 
 T = TypeVar("T")
 

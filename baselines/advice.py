@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ..contracts.core import Ledger, Transition, nothing
 from ..contracts.recommendation import RecommendationContract
-from ..envs.config import configuration
+from ..core.config import configuration
 
 
 @configuration

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
-from ..envs.config import configuration, nearest
+from ..core.config import configuration, nearest
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

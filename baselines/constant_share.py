@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
-from ..envs.config import configuration
+from ..core.config import configuration
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from ..contracts.core import Decisions, Ledger, Mechanism, Transition, nothing
 from ..contracts.formal_contracts import CONTRACT, RECORDED, clause, kept, shown
-from ..envs.config import configuration
-from ..envs.core import uniform_array
+from ..core.config import configuration
+from ..core.random import uniform_array
 
 
 class Contract(NamedTuple):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
 from ..contracts.formal_contracts import RECORDED, clause, kept, shown
-from ..envs.config import configuration
+from ..core.config import configuration
 
 
 @configuration

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
-from ..envs.config import configuration
-from ..envs.core import Game, legal
+from ..core.config import configuration
+from ..envs.game import Game, legal
 
 GIFT, STAY = "gift", "stay"
 

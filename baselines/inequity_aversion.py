@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
-from ..envs.config import configuration
+from ..core.config import configuration
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, le=1)]

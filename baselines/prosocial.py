@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
-from ..envs.config import configuration
+from ..core.config import configuration
 
 
 @configuration

@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
 from ..contracts.reward_transfer import symmetric_transfers
-from ..envs.config import UsageError, configuration
-from ..envs.core import Game
+from ..core.config import UsageError, configuration
+from ..envs.game import Game
 
 Part = Annotated[float, Field(ge=0, le=1)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..contracts.core import Mechanism
-from ..envs.config import configuration
+from ..core.config import configuration
 
 
 @configuration

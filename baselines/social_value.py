@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..contracts.core import Ledger, Mechanism, Transition, nothing
-from ..envs.config import configuration
+from ..core.config import configuration
 
 NOTHING = 1e-6  # rewards up to which nothing counts as earned
 

@@ -10,8 +10,8 @@ from pydantic import FiniteFloat, ValidationError
 
 from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal, Seen
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..core.config import UsageError
+from ..envs.game import Game
 from .exact import ALPHA, DISCOUNT, NEAR, affordable, remembered
 from .folders import whole_file
 from .spec import Model, Resolved, faults

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 from . import folders
 from .audit import Audit, Judged, Money, examine, write_audit
 from .counting import counted

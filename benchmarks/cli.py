@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 
 MISUSED = 2  # exit code of a mistake in what was asked
 INTERRUPTED = 130  # exit code after Control-C, as shells have it
@@ -45,7 +45,7 @@ class Format(StrEnum):
 
 
 def _load(modules: list[str] | None) -> None:
-    from ..envs.registry import load_plugin
+    from ..core.registry import load_plugin
 
     for module in modules or []:
         load_plugin(module)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.config import UsageError, nearest, plain
 from ..envs import make
-from ..envs.config import UsageError, nearest, plain
 from . import tables
 from .audit import Money, regret
 from .exact import ALPHA, BEST_RATE, FINITE, HIGHEST, OPTIMUM, PRINCIPAL, SAME, Exact, exact

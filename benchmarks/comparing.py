@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 from .compare import compare
 from .folders import RUN, commands, runs, whole_file
 from .present import present

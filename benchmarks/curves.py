@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 from .compare import Comparison, Group, Line
 from .exact import FINITE, HIGHEST, OPTIMUM
 from .folders import RUN, whole_file

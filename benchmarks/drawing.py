@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..contracts.core import Mechanism
+from ..core.config import UsageError, nearest
 from ..envs import games, make
-from ..envs.config import UsageError, nearest
-from ..envs.core import Game
 from ..envs.films import write_gif, write_mp4, write_png
+from ..envs.game import Game
 from ..envs.render import picture
 from ..envs.window import Window
 from .folders import RUN

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..baselines import make_mechanism
 from ..contracts.loop import Act
-from ..envs.core import Game
+from ..envs.game import Game
 
 
 def empirical_payoffs(game: Game, cooperating: Act, defecting: Act, *, seed: int, episodes: int) -> np.ndarray:

@@ -13,8 +13,8 @@ from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..envs.config import UsageError, plain
-from ..envs.core import Game, hides_actions
+from ..core.config import UsageError, plain
+from ..envs.game import Game, hides_actions
 from .folders import whole_file
 from .metrics import utility
 from .spec import digest

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from ..core.config import UsageError, nearest
 from ..envs import FAMILIES, games
-from ..envs.config import UsageError, nearest
 from . import folders
 from .overrides import override, parse_settings
 from .progress import show

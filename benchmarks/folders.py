@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 from .provenance import now
 
 MARKER = "paymaster.jsonl"  # says that a folder of results is ours: a line for each command that wrote to it

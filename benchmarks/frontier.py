@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 from .compare import Comparison, Group, Line
 from .curves import COLOURS
 from .exact import OPTIMUM, Exact

@@ -10,7 +10,7 @@ from ..contracts.core import Mechanism
 from ..contracts.hidden_actions import solve
 from ..contracts.loop import Principal
 from ..contracts.tabulate import tabular, tabulate
-from ..envs.core import Game, hides_actions
+from ..envs.game import Game, hides_actions
 from .audit import greedy
 
 

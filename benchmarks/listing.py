@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..baselines import MECHANISMS, make_mechanism, mechanism_class
+from ..core.config import UsageError
 from ..envs import FAMILIES, family, games, make
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..envs.game import Game
 from .suites import load_suite, suites
 
 Item = dict[str, Any]  # id, description; of a mechanism also `not_for`: why it is not for a game, for each such game

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..baselines import mechanism_class
+from ..core.config import UsageError, nearest
 from ..envs import family
-from ..envs.config import UsageError, nearest
 from ..learning import Resources
 from .spec import Reference, RunSpec, algorithm_class, principal_class, read_spec, short
 from .strictyaml import parse

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..contracts.core import Decisions
-from ..envs.core import Game, hides_actions
+from ..envs.game import Game, hides_actions
 from ..envs.render import Panel
 
 AMOUNT = ("-000.00",)  # a wide amount

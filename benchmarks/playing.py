@@ -11,9 +11,9 @@ import numpy as np
 from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal, Seen
 from ..contracts.recommendation import RecommendationContract
+from ..core.config import UsageError, nearest
 from ..envs import games, make
-from ..envs.config import UsageError, nearest
-from ..envs.core import Game
+from ..envs.game import Game
 from ..envs.render import Panel, picture, steered
 from ..envs.sprites import import_pygame
 from ..envs.window import Window

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..baselines import MECHANISMS
+from ..core.config import UsageError
+from ..core.registry import Registry
 from ..envs import FAMILIES
-from ..envs.config import UsageError
-from ..envs.registry import Registry
 from .spec import RunSpec
 
 Registered = tuple[dict[str, type[Any]], dict[str, type[Any]]]  # games and mechanisms by name

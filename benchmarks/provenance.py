@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..envs.version import VERSION
+from ..core.version import VERSION
 
 PACKAGES = ("numpy", "numba", "torch", "ray", "gymnasium", "pettingzoo", "pandas", "pyarrow", "scipy")
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..contracts.loop import Episodes
-from ..envs.config import UsageError
-from ..envs.core import hides_actions
+from ..core.config import UsageError
+from ..envs.game import hides_actions
 from .folders import RUN
 from .metrics import equality, payment_share
 from .plugins import check_plugins

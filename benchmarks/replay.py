@@ -11,8 +11,8 @@ import numpy as np
 
 from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal
-from ..envs.config import UsageError
-from ..envs.core import Game, Scene
+from ..core.config import UsageError
+from ..envs.game import Game, Scene
 from ..envs.render import Panel, recommended
 from .panels import Columns, Offer, Step, Tally, panel, worded
 

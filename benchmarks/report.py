@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 from .compare import compare
 from .curves import CURVES, draw_curves
 from .drawing import draw

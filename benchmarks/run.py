@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..baselines import mechanism_class
 from ..contracts.core import Mechanism
 from ..contracts.loop import Episodes, Principal
+from ..core.config import UsageError
 from ..envs import make
-from ..envs.config import UsageError
 from . import folders
 from .audit import Exam, examine, write_audit
 from .exact import affordable

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 from .plugins import Registered, register, registered
 from .provenance import cores
 from .run import Progress

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from ..contracts.reward_transfer import least_transfers, symmetric_level
-from ..envs.config import UsageError
+from ..core.config import UsageError
 from ..envs.matrix_games import StageGame
 from . import folders
 from .empirical import empirical_payoffs

@@ -12,8 +12,8 @@ import numpy as np
 from ..contracts.core import Decisions
 from ..contracts.loop import Loop
 from ..contracts.rates_contract import Rates
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..core.config import UsageError
+from ..envs.game import Game
 from ..envs.gridworld import APPLE, WASTE
 from .curves import COLOURS
 from .folders import RUN, whole_file

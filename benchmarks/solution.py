@@ -14,9 +14,9 @@ from ..contracts.equilibrium import Solution
 from ..contracts.loop import Seen
 from ..contracts.recommendation import RecommendationContract
 from ..contracts.tabulate import tabular
+from ..core.config import UsageError
 from ..envs import make
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..envs.game import Game
 from .folders import claimed, whole_file
 from .replay import Replay, play
 

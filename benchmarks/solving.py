@@ -14,9 +14,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from ..contracts.equilibrium import Told, favouring, solve_all, summarised, summary
 from ..contracts.meta_algorithm import rounds
+from ..core.config import UsageError
 from ..envs import make
-from ..envs.config import UsageError
-from ..envs.core import Game, hides_actions
+from ..envs.game import Game, hides_actions
 from . import folders
 from .exact import ALPHA, NAMES, NOT_SETTLED, PRINCIPAL, SAME, solutions
 from .overrides import parse_settings

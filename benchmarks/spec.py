@@ -14,9 +14,9 @@ from pydantic_core import to_jsonable_python
 from ..baselines import make_mechanism, mechanism_class
 from ..contracts.core import Mechanism
 from ..contracts.promise import Promise
+from ..core.config import UsageError, configure, nearest, plain
 from ..envs import make
-from ..envs.config import UsageError, configure, nearest, plain
-from ..envs.core import Game
+from ..envs.game import Game
 
 if TYPE_CHECKING:
     from ..contracts.formal_contracts import Rule

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.arrays import where
+from ..core.random import episode_keys
 from ..envs import make
-from ..envs.core import Game, episode_keys, where
+from ..envs.game import Game
 from .counting import counted
 from .overrides import parse_settings
 from .plaintext import columns

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 
 FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")  # YAML 1.1 takes 3e-4 for a word
 LARGEST = 1_000_000  # bytes of a file

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import Field, ValidationError, model_validator
 
 from ..baselines import mechanism_class
-from ..envs.config import UsageError, nearest
+from ..core.config import UsageError, nearest
 from .spec import Column, Model, Reference, RunSpec, faults
 from .strictyaml import read
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, FiniteFloat, Json, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 from .audit import Audit, Money, read_audit, regret
 from .folders import RUN, runs
 from .record import read_about, read_episodes

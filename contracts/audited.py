@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..core.config import UsageError
+from ..envs.game import Game
 from .core import Decisions, Mechanism, Transition
 from .equilibrium import solve
 from .evaluation import Evaluation, Mixed, action_values, deviation_gains, evaluate_policy, stationary_reply

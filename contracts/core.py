@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import SkipValidation
 
-from ..envs.config import configuration
-from ..envs.core import Game
+from ..core.config import configuration
+from ..envs.game import Game
 
 
 class Ledger(NamedTuple):

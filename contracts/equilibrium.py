@@ -24,9 +24,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..core.config import UsageError, nearest, plain
 from ..envs import FAMILIES, family, make
-from ..envs.config import UsageError, nearest, plain
-from ..envs.core import Game, hides_actions
+from ..envs.game import Game, hides_actions
 from . import hidden_actions
 from .commitment import Committed, best_rate
 from .core import welfare_weights

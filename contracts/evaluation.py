@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..core.config import UsageError
+from ..envs.game import Game
 from .loop import Principal
 from .mixed import TIE
 from .stage_games import chance, expected

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import model_validator
 from safetensors.numpy import load_file, save_file
 
-from ..envs.config import UsageError, configuration
-from ..envs.core import Game, listed
+from ..core.config import UsageError, configuration
+from ..envs.game import Game, listed
 from .core import Decisions
 from .equilibrium import Solution
 from .recommendation import RecommendationContract

@@ -13,9 +13,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from ..core.config import UsageError
+from ..core.random import episode_keys, uniform_array
 from ..envs.cleanup import SSD
-from ..envs.config import UsageError
-from ..envs.core import Game, episode_keys, uniform_array
+from ..envs.game import Game
 from .loop import Seen, Value
 
 CONTRACT = 1 << 40  # a contract's draws stand at a step that no episode reaches, so they never meet the game's

@@ -20,8 +20,8 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..core.config import UsageError
+from ..envs.game import Game
 from .loop import Principal
 from .tabulate import Table, tabular, tabulate
 

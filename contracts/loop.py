@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..envs.config import UsageError
-from ..envs.core import Game, cut_short, episode_keys, uniform_array, where
+from ..core.arrays import where
+from ..core.config import UsageError
+from ..core.random import episode_keys, uniform_array
+from ..envs.game import Game, cut_short
 from .core import Decisions, Ledger, Mechanism, Transition
 
 LUCK = 1 << 41  # agents' draws stand at steps that no episode reaches, so they never meet the game's

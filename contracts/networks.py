@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import embedding
 
-from ..envs.core import Game
+from ..envs.game import Game
 
 
 class Shape(NamedTuple):

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..envs.config import UsageError, configuration
-from ..envs.core import Game
+from ..core.config import UsageError, configuration
+from ..envs.game import Game
 from .core import Decisions, Ledger, Transition, nothing
 from .hidden_actions import solve
 from .recommendation import RecommendationContract

@@ -30,8 +30,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import huber_loss
 
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..core.config import UsageError
+from ..envs.game import Game
 from .core import Decisions
 from .outcome_contract import OutcomeContract
 from .principal_dqn import taken

@@ -12,9 +12,9 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
+from ..core.config import UsageError
 from ..envs import render
-from ..envs.config import UsageError
-from ..envs.core import Game, Scene
+from ..envs.game import Game, Scene
 from ..envs.render import Panel
 from ..envs.window import Window
 from .core import Decisions, Mechanism

@@ -28,8 +28,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import huber_loss
 
-from ..envs.config import configuration, plain
-from ..envs.core import Game, Symmetry, symmetries, uniform_array
+from ..core.config import configuration, plain
+from ..core.random import uniform_array
+from ..envs.game import Game, Symmetry, symmetries
 from .core import Decisions, welfare_weights
 from .networks import QNetwork
 from .promise import Promise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ..envs.config import configuration
+from ..core.config import configuration
 
 
 @configuration

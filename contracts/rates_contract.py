@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from ..envs.config import UsageError, configuration
+from ..core.config import UsageError, configuration
 from .core import Decisions, Ledger, Mechanism, Transition, nothing
 
 MARKS = 8  # of a rate's thermometer: one number among the hundreds of a map's cells would be long in being noticed

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..envs.core import Game
+from ..envs.game import Game
 from ..envs.gridworld import CLEAN_BEAM, FACINGS
 from .core import Decisions
 from .networks import Encoder, Shape

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from ..envs.config import UsageError, configuration
-from ..envs.core import hides_actions
+from ..core.config import UsageError, configuration
+from ..envs.game import hides_actions
 from .core import Decisions, Ledger, Mechanism, Transition, nothing
 
 

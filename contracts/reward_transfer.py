@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linprog
 
-from ..envs.config import UsageError
+from ..core.config import UsageError
 
 TIE = 1e-9  # gains closer than this are equal
 

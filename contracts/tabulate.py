@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
-from ..envs.config import UsageError
-from ..envs.core import Game, State
+from ..core.config import UsageError
+from ..envs.game import Game, State
 from .successors import Distinct, gather
 from .threads import as_they_come, at_once
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .config import UsageError, configure, nearest
-from .core import Game, lacking
-from .registry import OUTSIDE, Registry
+from ..core.config import UsageError, configure, nearest
+from ..core.registry import OUTSIDE, Registry
+from .game import Game, lacking
 
 OWN: dict[str, str] = {
     # family: module:class, imported only when a game of the family is made

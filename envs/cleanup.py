@@ -21,9 +21,9 @@ import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
+from ..core.config import UsageError, configuration
 from . import cleanup_rules as kernels
-from .config import UsageError, configuration
-from .core import Scene, legal, listed
+from .game import Scene, legal, listed
 from .gridworld import (
     ACTIONS,
     CLOCKWISE,

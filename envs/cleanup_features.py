@@ -16,10 +16,10 @@ import numpy as np
 from numba import njit
 from pydantic import Field, model_validator
 
+from ..core.config import configuration
 from .cleanup import CLASSES, LEGEND, SSD
 from .cleanup_rules import Rules, grow, probabilities, waste_on
-from .config import configuration
-from .core import Scene, legal
+from .game import Scene, legal
 from .gridworld import (
     ACTIONS,
     APPLE,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from .core import mix
+from ..core.random import mix
 from .gridworld import (
     APPLE,
     CLEAN,

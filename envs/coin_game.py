@@ -22,8 +22,9 @@ import numpy as np
 from numba import njit
 from pydantic import Field, model_validator
 
-from .config import UsageError, configuration
-from .core import Scene, Sprite, Symmetry, listed, uniform
+from ..core.config import UsageError, configuration
+from ..core.random import uniform
+from .game import Scene, Sprite, Symmetry, listed
 
 ACTIONS = ("right", "left", "down", "up", "stay")
 MOVES = np.array([[0, 1], [0, -1], [1, 0], [-1, 0], [0, 0]])  # row, column of each action

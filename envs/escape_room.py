@@ -16,8 +16,8 @@ import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
-from .config import configuration
-from .core import Scene, Sprite, WithoutChance, legal, told_apart
+from ..core.config import configuration
+from .game import Scene, Sprite, WithoutChance, legal, told_apart
 
 PLACES = ("lever", "start", "door")
 LEVER, START, DOOR = 0, 1, 2

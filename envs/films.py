@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .config import UsageError
+from ..core.config import UsageError
 
 SAMPLED = 16  # frames from which the colours of a .gif are chosen
 COLOURS = 256  # of a .gif

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .core import Scene, Sprite, uniform
+from ..core.random import uniform
+from .game import Scene, Sprite
 
 # What a cell shows. Another agent is OTHER + its facing relative to the observer's, in quarter turns clockwise:
 # OTHER faces as the observer does, OTHER + 2 the opposite way.

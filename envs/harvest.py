@@ -18,8 +18,8 @@ import numpy as np
 from numba import njit
 from pydantic import Field, model_validator
 
-from .config import configuration
-from .core import Scene, legal
+from ..core.config import configuration
+from .game import Scene, legal
 from .gridworld import (
     ACTIONS,
     APPLE,

@@ -18,8 +18,8 @@ import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
-from .config import configuration
-from .core import Scene, Sprite, WithoutChance, legal, told_apart
+from ..core.config import configuration
+from .game import Scene, Sprite, WithoutChance, legal, told_apart
 
 ACTIONS = ("cooperate", "defect")
 COOPERATE, DEFECT = 0, 1

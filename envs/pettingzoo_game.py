@@ -24,8 +24,8 @@ from gymnasium.spaces import Box, Discrete
 from pettingzoo import ParallelEnv
 from pydantic import Field
 
-from .config import UsageError
-from .core import Scene, Sprite, legal
+from ..core.config import UsageError
+from .game import Scene, Sprite, legal
 
 
 class State(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .boards import cell_of, draw_board
-from .core import Scene, Sprite
+from .game import Scene, Sprite
 from .sprites import INK, PAPER, RGB, Look, font, import_pygame, lay, letter_of
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ import gymnasium as gym
 import numpy as np
 from pydantic import Field
 
-from .config import configuration
-from .core import Scene, Sprite, legal, uniform_array
+from ..core.config import configuration
+from ..core.random import uniform_array
+from .game import Scene, Sprite, legal
 
 LEFT, RIGHT = 0, 1  # of actions and of outcomes
 ROOT = 1

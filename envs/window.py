@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .config import UsageError
+from ..core.config import UsageError
 from .sprites import import_pygame
 
 if TYPE_CHECKING:

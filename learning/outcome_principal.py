@@ -17,7 +17,7 @@ from ray.rllib.utils.metrics import TD_ERROR_KEY
 from ..contracts.core import Decisions
 from ..contracts.loop import Seen, Step
 from ..contracts.outcome_dqn import Transitions, Values, decide, losses, outcome_chance, outcome_networks
-from ..envs.core import Game
+from ..envs.game import Game
 from .dqn import ReplayAlgorithm, explore, td_errors
 from .engine import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner

@@ -23,8 +23,8 @@ from ..contracts.rates_contract import RatesContract
 from ..contracts.rates_principal import RatesPrincipal, world_shape
 from ..contracts.stakes import staked_payments
 from ..contracts.tabulate import tabulate
-from ..envs.config import UsageError
-from ..envs.core import Game, symmetries
+from ..core.config import UsageError
+from ..envs.game import Game, symmetries
 from .dqn import QModule, dqn_config
 from .engine import ALONE, ArrayAlgorithm, configured
 from .outcome_principal import OutcomeModule, OutcomeRunner, outcome_config

@@ -31,7 +31,7 @@ from ..contracts.principal_dqn import (
     others,
     principal_networks,
 )
-from ..envs.core import Game, Symmetry, symmetries
+from ..envs.game import Game, Symmetry, symmetries
 from .dqn import ReplayAlgorithm, explore, td_errors
 from .engine import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner

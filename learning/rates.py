@@ -38,7 +38,7 @@ from ..contracts.core import Decisions
 from ..contracts.loop import Seen, Step
 from ..contracts.rates_contract import RatesContract
 from ..contracts.rates_principal import BESIDE, RatesNetwork, offered, world_rows
-from ..envs.core import Game
+from ..envs.game import Game
 from .engine import minibatch_batch
 from .ppo import ArrayPPO, ValuedRunner, ppo_config
 from .principal import MODULE

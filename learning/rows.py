@@ -6,7 +6,7 @@ import numpy as np
 
 from ..contracts.core import Mechanism
 from ..contracts.loop import Seen
-from ..envs.core import Game
+from ..envs.game import Game
 
 
 def rows(seen: Seen) -> np.ndarray:

@@ -16,7 +16,7 @@ from ray.rllib.env.env_runner import EnvRunner
 
 from ..contracts.core import Mechanism
 from ..contracts.loop import Episodes, Loop, Principal, Seen, Step
-from ..envs.core import Game
+from ..envs.game import Game
 from .rows import rows, width
 
 TRAIN, VALIDATE, EVALUATE = range(3)  # streams of keys: no phase sees another's episodes

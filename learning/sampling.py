@@ -13,7 +13,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
 from ..baselines import make_mechanism
-from ..envs.core import Game
+from ..envs.game import Game
 from .phases import agents_config
 from .settings import PPOSettings
 from .stock import rllib_env

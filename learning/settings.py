@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from ..contracts.promise import Promise
-from ..envs.config import UsageError, configuration
+from ..core.config import UsageError, configuration
 
 Encoder = Literal["mlp", "conv"]
 Play = Literal["greedy", "sampled"]

@@ -17,8 +17,8 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ..contracts.core import Mechanism
 from ..contracts.loop import Principal
 from ..contracts.parallel import ParallelView
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..core.config import UsageError
+from ..envs.game import Game
 from ..views import parallel_env
 
 

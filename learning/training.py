@@ -17,7 +17,7 @@ from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
 
 from ..baselines import make_mechanism
-from ..envs.core import Game
+from ..envs.game import Game
 from .phases import agents_config
 from .sampling import stock_config
 from .settings import PPOSettings

@@ -18,8 +18,8 @@ from ..contracts.hidden_actions import best_response, contracts_of, unpaid
 from ..contracts.loop import Principal, Seen
 from ..contracts.recommendation import RecommendationContract
 from ..contracts.tabulate import tabular, tabulate
-from ..envs.config import UsageError
-from ..envs.core import Game
+from ..core.config import UsageError
+from ..envs.game import Game
 from .settings import BestResponseSettings, FollowSettings
 
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from paymaster.envs.config import configuration
-from paymaster.envs.core import Scene, uniform
+from paymaster.core.config import configuration
+from paymaster.core.random import uniform
+from paymaster.envs.game import Scene
 
 
 class PlainState(NamedTuple):

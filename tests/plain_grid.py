@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from paymaster.envs.config import plain
+from paymaster.core.config import plain
 
 WORD = 2**64
 Cell = tuple[int, int]

@@ -28,8 +28,8 @@ from paymaster.contracts.equilibrium import solve
 from paymaster.contracts.exact_principal import ExactPrincipal
 from paymaster.contracts.loop import Loop, Principal
 from paymaster.contracts.tabulate import tabulate
+from paymaster.core.config import UsageError
 from paymaster.envs import make
-from paymaster.envs.config import UsageError
 
 from . import unlearned
 

@@ -18,7 +18,7 @@ from paymaster.benchmarks.record import read_episodes
 from paymaster.benchmarks.run import Progress
 from paymaster.benchmarks.schedule import Event, Job, check_workers, connected, jobs, run_all
 from paymaster.benchmarks.spec import RunSpec
-from paymaster.envs.config import UsageError
+from paymaster.core.config import UsageError
 
 GAME = "coin_game/ivanov-3x3"
 needs_two = pytest.mark.skipif(cores() < 2, reason="needs two cores")

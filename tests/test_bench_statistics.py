@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paymaster.benchmarks.statistics import (
-    Estimate,
-    estimate,
-    fraction_solved,
-    interquartile_mean,
-    paired_difference,
-)
+from paymaster.benchmarks.statistics import Estimate, estimate, fraction_solved, interquartile_mean, paired_difference
 
 
 def test_two_seeds() -> None:

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymaster.contracts.tabulate import tabulate
+from paymaster.core.config import UsageError
+from paymaster.core.random import episode_keys
 from paymaster.envs import make
 from paymaster.envs.cleanup import Cleanup, State
 from paymaster.envs.cleanup_rules import probabilities
-from paymaster.envs.config import UsageError
-from paymaster.envs.core import episode_keys
 
 L, R, U, D, STAY, TURN_RIGHT, TURN_LEFT, CLEAN, FIRE = range(9)  # actions of `ssd`
 AGENTS, FACINGS = "abcdefgh", "^>v<"

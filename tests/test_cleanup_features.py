@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from paymaster.core.config import UsageError, plain
 from paymaster.envs import make
 from paymaster.envs.cleanup_features import State
-from paymaster.envs.config import UsageError, plain
 
 from .plain_grid import AHEAD, HEADINGS, WORD, Cell, PlainGrid, assert_same_state
 from .test_cleanup import AGENTS, FACINGS, NEVER, drawn, read, words

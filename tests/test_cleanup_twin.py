@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from paymaster.core.config import plain
 from paymaster.envs import make
 from paymaster.envs.cleanup import Cleanup
-from paymaster.envs.config import plain
 
 from .plain_grid import PlainGrid, assert_any_state_is_the_same, assert_same_episodes
 

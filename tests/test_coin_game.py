@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paymaster.core.arrays import where
+from paymaster.core.config import UsageError
 from paymaster.envs import make
 from paymaster.envs.coin_game import CoinGame, Events, State
-from paymaster.envs.config import UsageError
-from paymaster.envs.core import where
 
 RIGHT, LEFT, DOWN, UP, STAY = range(5)
 AGENTS, COINS = "rbg", "RBG"

@@ -21,8 +21,8 @@ from paymaster.benchmarks.plaintext import columns, markdown
 from paymaster.benchmarks.present import audited_rows, group_rows, present
 from paymaster.benchmarks.tables import Evaluated
 from paymaster.contracts import equilibrium
+from paymaster.core.config import UsageError, plain
 from paymaster.envs import make
-from paymaster.envs.config import UsageError, plain
 
 SMALL = "coin_game/ivanov-3x3"
 SOLVED = [

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numba import njit
 from pydantic import Field, ValidationError
 
+from paymaster.core.arrays import where
+from paymaster.core.config import UsageError, configuration, configure, nearest, plain
+from paymaster.core.random import GOLDEN, episode_keys, mix, uniform
 from paymaster.envs import FAMILIES, family, games, make
-from paymaster.envs.config import UsageError, configuration, configure, nearest, plain
-from paymaster.envs.core import GOLDEN, episode_keys, mix, uniform, where
 
 WORD = 2**64
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from paymaster.core.random import episode_keys
 from paymaster.envs import games, make
-from paymaster.envs.core import episode_keys
 
 STEPS, B = 25, 6
 

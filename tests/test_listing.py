@@ -15,7 +15,7 @@ from paymaster.benchmarks.spec import RunSpec, resolve
 from paymaster.contracts.core import Decisions, Mechanism
 from paymaster.contracts.loop import Loop
 from paymaster.envs import FAMILIES, family, games
-from paymaster.envs.core import Game
+from paymaster.envs.game import Game
 
 LISTED = listing(["mechanisms"])
 NOT_FOR = {item["id"]: item.get("not_for", {}) for item in LISTED["mechanisms"]}

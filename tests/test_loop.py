@@ -9,7 +9,8 @@ import numpy as np
 from paymaster import make_mechanism
 from paymaster.contracts.core import Decisions, Mechanism
 from paymaster.contracts.loop import Episodes, Loop
-from paymaster.envs.core import Game, episode_keys
+from paymaster.core.random import episode_keys
+from paymaster.envs.game import Game
 
 from .plain_game import PlainGame
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from paymaster.benchmarks.cli import main
+from paymaster.core.config import UsageError
 from paymaster.envs import make
-from paymaster.envs.config import UsageError
 
 GAMES = ("cleanup/ssd", "cleanup_features/ssd", "harvest/ssd")
 WRONG: list[tuple[Any, str]] = [

@@ -13,7 +13,7 @@ from paymaster import UsageError, env, make, make_mechanism, parallel_env
 from paymaster.contracts.core import Decisions
 from paymaster.contracts.loop import Loop
 from paymaster.envs import family, games
-from paymaster.envs.core import Game
+from paymaster.envs.game import Game
 from paymaster.envs.render import text
 from paymaster.envs.window import Window
 

@@ -15,8 +15,9 @@ from paymaster.baselines import make_mechanism
 from paymaster.contracts.core import Mechanism
 from paymaster.contracts.loop import Loop
 from paymaster.contracts.tabulate import tabular
-from paymaster.envs.config import UsageError, configuration
-from paymaster.envs.core import lacking, where
+from paymaster.core.arrays import where
+from paymaster.core.config import UsageError, configuration
+from paymaster.envs.game import lacking
 from paymaster.envs.pettingzoo_game import PettingZooGame
 
 STAYS, TAKES = 0, 1

@@ -15,9 +15,9 @@ from paymaster.benchmarks.drawing import draw
 from paymaster.benchmarks.panels import Columns, Offer, Step, Tally, panel
 from paymaster.benchmarks.playing import keys_of, play
 from paymaster.benchmarks.watching import Viewer
+from paymaster.core.config import UsageError
 from paymaster.envs import games, make
-from paymaster.envs.config import UsageError
-from paymaster.envs.core import Game
+from paymaster.envs.game import Game
 from paymaster.envs.render import Panel
 from paymaster.envs.window import Window
 

@@ -25,7 +25,7 @@ from paymaster.contracts.principal_dqn import (
     principal_networks,
 )
 from paymaster.contracts.promise import Promise
-from paymaster.envs.core import episode_keys
+from paymaster.core.random import episode_keys
 from paymaster.learning.principal import mirrored
 
 SHAPE = {"players": 2, "shape": ((4, 3, 3), 0), "actions": 4, "encoder": "mlp", "hidden": (8,), "dueling": True}

@@ -26,7 +26,7 @@ from paymaster.benchmarks.schedule import jobs
 from paymaster.benchmarks.spec import Reference, RunSpec, resolve
 from paymaster.benchmarks.tables import of_run
 from paymaster.contracts.loop import Loop
-from paymaster.envs.config import UsageError
+from paymaster.core.config import UsageError
 from paymaster.learning import ALGORITHMS
 
 from . import unlearned

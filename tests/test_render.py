@@ -12,10 +12,10 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from paymaster.core.config import UsageError
 from paymaster.envs import games, make
-from paymaster.envs.config import UsageError
-from paymaster.envs.core import Scene, Sprite
 from paymaster.envs.films import write_gif, write_mp4, write_png
+from paymaster.envs.game import Scene, Sprite
 from paymaster.envs.render import Panel, picture, recommended, steered, text
 from paymaster.envs.sprites import GOLD, GREY, PALETTE, colour_of, import_pygame, towards
 from paymaster.envs.window import Window

@@ -10,8 +10,8 @@ import torch
 
 from paymaster import parallel_env
 from paymaster.contracts.networks import Encoder, Shape, shape_of
+from paymaster.core.config import UsageError
 from paymaster.envs import make
-from paymaster.envs.config import UsageError
 from paymaster.envs.gridworld import coloured
 
 COLOURS: dict[int, tuple[int, int, int]] = {

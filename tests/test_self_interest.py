@@ -23,7 +23,7 @@ from paymaster.contracts.core import Mechanism
 from paymaster.contracts.loop import Loop, Seen
 from paymaster.contracts.networks import shape_of
 from paymaster.contracts.reward_transfer import least_transfers, symmetric_level
-from paymaster.envs.core import Game
+from paymaster.envs.game import Game
 from paymaster.learning.policy import Policy
 
 from . import unlearned

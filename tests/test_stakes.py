@@ -10,7 +10,7 @@ from paymaster.contracts.equilibrium import solve
 from paymaster.contracts.evaluation import action_values, audit, stationary_reply
 from paymaster.contracts.stakes import staked_payments
 from paymaster.contracts.tabulate import tabulate
-from paymaster.envs.config import configure
+from paymaster.core.config import configure
 from paymaster.learning.phases import train_principal
 from paymaster.learning.settings import ExactSettings
 

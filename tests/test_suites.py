@@ -13,7 +13,7 @@ from paymaster.benchmarks.schedule import jobs
 from paymaster.benchmarks.spec import RunSpec, explicit, resolve
 from paymaster.benchmarks.strictyaml import parse, read
 from paymaster.benchmarks.suites import Suite, expand, load_suite, suites
-from paymaster.envs.config import UsageError
+from paymaster.core.config import UsageError
 
 GAME = "coin_game/ivanov-3x3"
 SMALL: dict[str, Any] = {"game": GAME, "steps": 100, "seeds": 2, "runs": [{"mechanism": "selfish"}]}

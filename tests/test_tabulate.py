@@ -10,7 +10,7 @@ import pytest
 from paymaster import UsageError, make
 from paymaster.contracts.equilibrium import solve
 from paymaster.contracts.tabulate import Table, tabulate
-from paymaster.envs.core import episode_keys
+from paymaster.core.random import episode_keys
 
 
 @pytest.mark.parametrize(

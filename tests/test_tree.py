@@ -9,7 +9,7 @@ import pytest
 
 from paymaster import UsageError, make
 from paymaster.contracts.tabulate import tabulate
-from paymaster.envs.core import episode_keys, uniform
+from paymaster.core.random import episode_keys, uniform
 from paymaster.envs.render import text
 from paymaster.envs.tree import LEFT, RIGHT, State, Tree
 

@@ -15,7 +15,7 @@ from paymaster.contracts.loop import Episodes, Loop
 from paymaster.contracts.networks import shape_of
 from paymaster.contracts.principal_dqn import TrainedPrincipal
 from paymaster.contracts.promise import Promise
-from paymaster.envs.core import Game
+from paymaster.envs.game import Game
 from paymaster.learning.policy import Policy
 
 TRAIN, VALIDATE, EVALUATE = range(3)

@@ -1,0 +1,1 @@
+"""The ground that everything stands on: configuration and its one error, registries, chance, the version."""

@@ -1,0 +1,15 @@
+"""What a mechanism of your own is written with: everything it needs, at paths that stay.
+
+`@register_mechanism("id")` above `@configuration` above a subclass of `Mechanism` makes it known by its id; the
+README shows one, and `baselines/` holds nineteen.
+"""
+
+from .baselines import make_mechanism, register_mechanism
+from .contracts.core import Decisions, Ledger, Mechanism, Transition, nothing
+from .contracts.recommendation import RecommendationContract
+from .core.config import UsageError, configuration
+
+__all__ = [
+    "Decisions", "Ledger", "Mechanism", "RecommendationContract", "Transition", "UsageError",
+    "configuration", "make_mechanism", "nothing", "register_mechanism",
+]  # fmt: skip
