@@ -14,7 +14,7 @@ from ..contracts.loop import Loop
 from ..contracts.rates_contract import Rates
 from ..core.config import UsageError
 from ..envs.game import Game
-from ..envs.gridworld import APPLE, WASTE
+from ..envs.grid.maps import APPLE, WASTE
 from .curves import COLOURS
 from .folders import RUN, whole_file
 from .plaintext import columns

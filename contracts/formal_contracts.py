@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.config import UsageError
 from ..core.random import episode_keys, uniform_array
-from ..envs.cleanup import SSD
+from ..envs.cleanup.game import SSD
 from ..envs.game import Game
 from .loop import Seen, Value
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ..envs.game import Game
-from ..envs.gridworld import CLEAN_BEAM, FACINGS
+from ..envs.grid.maps import CLEAN_BEAM, FACINGS
 from .core import Decisions
 from .networks import Encoder, Shape
 

@@ -1,4 +1,4 @@
-"""The dilemmas: rules as pure functions over arrays, one file each, and this registry of them.
+"""The dilemmas: rules as pure functions over arrays, a file or a folder each, and this registry of them.
 
 Adding a game is one file with a configuration class and its presets, and one line in `OWN`.
 """
@@ -13,10 +13,10 @@ from .game import Game, lacking
 
 OWN: dict[str, str] = {
     # family: module:class, imported only when a game of the family is made
-    "coin_game": ".coin_game:CoinGame",
-    "cleanup": ".cleanup:Cleanup",
-    "cleanup_features": ".cleanup_features:CleanupFeatures",
-    "harvest": ".harvest:Harvest",
+    "coin_game": ".coin_game.game:CoinGame",
+    "cleanup": ".cleanup.game:Cleanup",
+    "cleanup_features": ".cleanup.features:CleanupFeatures",
+    "harvest": ".harvest.game:Harvest",
     "matrix": ".matrix_games:MatrixGame",
     "public_goods": ".matrix_games:PublicGoods",
     "escape_room": ".escape_room:EscapeRoom",

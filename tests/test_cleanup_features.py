@@ -13,7 +13,7 @@ import pytest
 
 from paymaster.core.config import UsageError, plain
 from paymaster.envs import make
-from paymaster.envs.cleanup_features import State
+from paymaster.envs.cleanup.features import State
 
 from .plain_grid import AHEAD, HEADINGS, WORD, Cell, PlainGrid, assert_same_state
 from .test_cleanup import AGENTS, FACINGS, NEVER, drawn, read, words

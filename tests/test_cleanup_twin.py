@@ -8,7 +8,7 @@ import pytest
 
 from paymaster.core.config import plain
 from paymaster.envs import make
-from paymaster.envs.cleanup import Cleanup
+from paymaster.envs.cleanup.game import Cleanup
 
 from .plain_grid import PlainGrid, assert_any_state_is_the_same, assert_same_episodes
 

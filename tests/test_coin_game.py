@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from paymaster.core.arrays import where
 from paymaster.core.config import UsageError
 from paymaster.envs import make
-from paymaster.envs.coin_game import CoinGame, Events, State
+from paymaster.envs.coin_game.game import CoinGame, Events, State
 
 RIGHT, LEFT, DOWN, UP, STAY = range(5)
 AGENTS, COINS = "rbg", "RBG"

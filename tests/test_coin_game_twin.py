@@ -10,7 +10,7 @@ import pytest
 
 from paymaster.core.config import plain
 from paymaster.envs import make
-from paymaster.envs.coin_game import CoinGame, State
+from paymaster.envs.coin_game.game import CoinGame, State
 
 ARROWS = {"right": (0, 1), "left": (0, -1), "down": (1, 0), "up": (-1, 0), "stay": (0, 0)}
 WORD = 2**64

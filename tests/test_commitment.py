@@ -15,7 +15,7 @@ from paymaster.contracts.core import Transition
 from paymaster.contracts.equilibrium import solve, summary
 from paymaster.contracts.loop import Loop
 from paymaster.contracts.tabulate import tabulate
-from paymaster.envs.coin_game import Events
+from paymaster.envs.coin_game.game import Events
 
 from .slow_solver import as_table, random_game, solve_slowly
 from .test_equilibrium import matrix_game

@@ -33,7 +33,8 @@ from paymaster.contracts.formal_contracts import (
     solved,
 )
 from paymaster.contracts.loop import Loop, Seen
-from paymaster.envs import cleanup, harvest
+from paymaster.envs.cleanup import game as cleanup
+from paymaster.envs.harvest import game as harvest
 
 from . import unlearned
 from .plain_game import PlainGame

@@ -10,7 +10,7 @@ import pytest
 
 from paymaster.core.config import UsageError, plain
 from paymaster.envs import make
-from paymaster.envs.harvest import Harvest, State
+from paymaster.envs.harvest.game import Harvest, State
 
 from .plain_grid import PlainGrid, assert_any_state_is_the_same, assert_same_episodes
 

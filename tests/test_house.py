@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -78,3 +79,18 @@ def test_the_notebook_runs_and_its_contract_works(tmp_path: Path) -> None:
     (tmp_path / "notebook.py").write_text(code + "\n\nassert fined.welfare > 0.9 * optimum > selfish.welfare\n")
     environment = {**os.environ, "MPLBACKEND": "agg"}
     subprocess.run([sys.executable, "notebook.py"], cwd=tmp_path, env=environment, check=True, timeout=580)
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_every_folder_of_code_is_in_the_wheel() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    listed = setup["options"]["packages"].split()
+    rooms = {path.parent.relative_to(ROOT) for path in ROOT.glob("*/**/*.py")}
+    here = {".".join(("paymaster", *room.parts)) for room in rooms if not _left_out(room)}
+    assert sorted(listed) == sorted({"paymaster", *here})
+    assert not [room for room in rooms if not _left_out(room) and not (ROOT / room / "__init__.py").exists()]
+
+
+def _left_out(room: Path) -> bool:
+    return room.parts[0] in ("tests", "docs", "build", "dist", "runs") or any(part[0] == "." for part in room.parts)

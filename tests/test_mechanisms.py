@@ -14,7 +14,7 @@ from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS, mechanism_class
 from paymaster.contracts.core import Decisions, Ledger, Mechanism, Transition
 from paymaster.contracts.loop import Loop, Seen
-from paymaster.envs.coin_game import Events
+from paymaster.envs.coin_game.game import Events
 
 from .plain_game import PlainGame
 

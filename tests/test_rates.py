@@ -20,7 +20,7 @@ from paymaster.contracts.core import Decisions, Transition
 from paymaster.contracts.loop import Loop
 from paymaster.contracts.rates_contract import MARKS, Rates, RatesContract
 from paymaster.contracts.rates_principal import RatesNetwork, RatesPrincipal, offered, world_rows, world_shape
-from paymaster.envs import coin_game
+from paymaster.envs.coin_game import game as coin_game
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.ppo import advantages
 from paymaster.learning.principal import MODULE

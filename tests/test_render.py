@@ -327,7 +327,7 @@ def test_a_missing_display_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_importing_the_games_draws_nothing_in() -> None:
     code = (
-        "import sys, paymaster, paymaster.envs.render, paymaster.envs.coin_game; "
+        "import sys, paymaster, paymaster.envs.render, paymaster.envs.coin_game.game; "
         "print([name for name in ('pygame', 'imageio', 'torch', 'ray') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -19,22 +19,32 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
-from numba import njit
 from pydantic import Field, model_validator
 
-from ..core.config import UsageError, configuration
-from ..core.random import uniform
-from .game import Scene, Sprite, Symmetry, listed
+from ...core.config import UsageError, configuration
+from ..game import Scene, Sprite, Symmetry, listed
+from .kernels import (
+    ANY,
+    BOTH,
+    ELSEWHERE,
+    FIRST,
+    FREE,
+    MOVES,
+    SLOTS,
+    UNIFORM,
+    Rules,
+    all_legal,
+    begin_episode,
+    draws_at,
+    observe_board,
+    pay,
+    play_step,
+    world_planes,
+)
+from .outcomes import choices_of, combinations
 
 ACTIONS = ("right", "left", "down", "up", "stay")
-MOVES = np.array([[0, 1], [0, -1], [1, 0], [-1, 0], [0, 0]])  # row, column of each action
 COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "cyan", "pink")
-
-WINNER, CELL, COLOUR = 0, 1, 2  # a step's slots of each coin: who picks it, where and in which colour the next appears
-SLOTS = 3
-
-UNIFORM, BOTH, FIRST = 0, 1, 2  # codes of `tie`
-FREE, ANY, ELSEWHERE = 0, 1, 2  # codes of `new_coin`
 
 
 class State(NamedTuple):
@@ -53,19 +63,6 @@ class Events(NamedTuple):
     picked: np.ndarray  # (B, N, N) bool: agent i (axis 1) picked a coin of agent j (axis 2)
     left: np.ndarray  # (B, N, N) bool: i could have moved onto a coin of j, and did not
     paid: np.ndarray  # (B,) bool: whether this step's coins are paid for
-
-
-class _Rules(NamedTuple):
-    """The rules as the kernels read them."""
-
-    grid_size: int
-    actions: int
-    torus: bool
-    apart: bool
-    tie: int  # UNIFORM, BOTH, FIRST
-    first_coin: int  # FREE, ANY
-    new_coin: int  # FREE, ANY, ELSEWHERE
-    colours: int  # how many colours the next coin's is drawn from; 1 where it is not drawn
 
 
 @configuration
@@ -206,7 +203,7 @@ class CoinGame:
     def reset(self, keys: np.ndarray) -> State:
         """New episodes: see `begin`."""
         keys = np.ascontiguousarray(keys, np.uint64)
-        return self.begin(keys, _draws(keys, np.zeros(keys.shape, np.int32), self._start_slots))
+        return self.begin(keys, draws_at(keys, np.zeros(keys.shape, np.int32), self._start_slots))
 
     def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
         """New episodes for `keys` (B,), their chance given: `draws` (B, S) in [0, 1).
@@ -214,7 +211,7 @@ class CoinGame:
         Slots: the cell of each agent, then the cell of each coin, then the colour of the coin where there is one.
         """
         keys = np.ascontiguousarray(keys, np.uint64)
-        agents, coins, owners = _begin(self._rules, self.players, self._coins, draws)
+        agents, coins, owners = begin_episode(self._rules, self.players, self._coins, draws)
         return State(keys, np.zeros(keys.shape, np.int32), agents, coins, owners)
 
     def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
@@ -222,12 +219,12 @@ class CoinGame:
 
         Raises UsageError where an action is none of `action_names`.
         """
-        return self.play(state, actions, _draws(state.key, state.t + 1, SLOTS * self._coins))
+        return self.play(state, actions, draws_at(state.key, state.t + 1, SLOTS * self._coins))
 
     def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
         """`step` with its chance given: `draws` (B, S) in [0, 1), slots WINNER, CELL and COLOUR of each coin."""
         actions, draws = self._checked(state, actions), np.ascontiguousarray(draws, np.float64)
-        agents, coins, owners, picked, left = _play(
+        agents, coins, owners, picked, left = play_step(
             self._rules, state.agents, state.coins, state.owners, actions, draws
         )
         t = state.t + 1
@@ -235,7 +232,7 @@ class CoinGame:
         return State(state.key, t, agents, coins, owners), Events(picked, left, paid)
 
     def rewards(self, events: Events) -> np.ndarray:
-        return _rewards(self.own_coin, self.others_coin, self.owner_payoff, events.picked, events.paid)
+        return pay(self.own_coin, self.others_coin, self.owner_payoff, events.picked, events.paid)
 
     def principal_reward(self, events: Events) -> np.ndarray:
         """(B,) float32: welfare, the sum of the agents' rewards."""
@@ -255,7 +252,7 @@ class CoinGame:
     def observe(self, state: State) -> np.ndarray:
         if self.observation == "absolute":
             return np.repeat(self.world(state)[:, None], self.players, axis=1)
-        planes = _observe(self.grid_size, self._centred, state.agents, state.coins, state.owners)
+        planes = observe_board(self.grid_size, self._centred, state.agents, state.coins, state.owners)
         if self.observation == "mutual":
             nexts = [np.roll(planes[:, :, 2:], -k, axis=1) for k in range(1, self.players)]
             planes = np.concatenate([planes, *nexts], axis=2)
@@ -267,7 +264,7 @@ class CoinGame:
 
     def world(self, state: State) -> np.ndarray:
         """(B, 2N, G, G) uint8: the place of each agent, then the coin of each agent."""
-        return _world(self.grid_size, state.agents, state.coins, state.owners)
+        return world_planes(self.grid_size, state.agents, state.coins, state.owners)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """The grid within its walls, if it has any, the coins, the agents, and a caption that says who picked what."""
@@ -331,7 +328,7 @@ class CoinGame:
         Every distinguishable outcome is listed once; rows with fewer than K of them end with probability 0.
         """
         actions = self._checked(state, actions)
-        return _enumerate(_choices(self._rules, state.agents, state.coins, actions))
+        return combinations(choices_of(self._rules, state.agents, state.coins, actions))
 
     def starts(self) -> tuple[np.ndarray, np.ndarray]:
         """All that chance may do at the start: draws (K, S) for `begin` and their probabilities (K,).
@@ -339,14 +336,14 @@ class CoinGame:
         Raises UsageError where that is too much to list.
         """
         listed(math.prod(self._start_choices), "starts", self._smaller)
-        draws, probabilities = _enumerate(np.array([self._start_choices]))
+        draws, probabilities = combinations(np.array([self._start_choices]))
         return draws[0], probabilities[0]
 
     # What follows from the rules
 
     @cached_property
-    def _rules(self) -> _Rules:
-        return _Rules(
+    def _rules(self) -> Rules:
+        return Rules(
             grid_size=self.grid_size,
             actions=len(self.action_names),
             torus=self.edges == "torus",
@@ -396,7 +393,7 @@ class CoinGame:
                 f"actions are {actions.dtype} of shape {actions.shape}; integers of shape {shape} are needed"
             )
         actions = np.ascontiguousarray(actions, np.int64)
-        if not _legal(actions, count):
+        if not all_legal(actions, count):
             raise UsageError(
                 f"actions from {actions.min()} to {actions.max()} were played; "
                 f"0 to {count - 1} are allowed ({', '.join(self.action_names)})"
@@ -405,249 +402,3 @@ class CoinGame:
 
 
 # The kernels: one environment at a time
-
-
-@njit(cache=True)
-def _draws(key: np.ndarray, t: np.ndarray, slots: int) -> np.ndarray:
-    """(B, slots) the uniform draws of step `t` (B,) of the episodes `key` (B,)."""
-    draws = np.empty((len(key), slots))
-    for b in range(len(key)):
-        for slot in range(slots):
-            draws[b, slot] = uniform(key[b], t[b], slot)
-    return draws
-
-
-@njit(cache=True)
-def _begin(rules: _Rules, N: int, C: int, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places of the agents (B, N, 2) and the coins (B, C, 2), and the coins' owners (B, C), at the start."""
-    G, B = rules.grid_size, len(draws)
-    agents = np.empty((B, N, 2), np.int8)
-    coins = np.empty((B, C, 2), np.int8)
-    owners = np.empty((B, C), np.int8)
-    for b in range(B):
-        for i in range(N):
-            blocked = _blocked(FREE if rules.apart else ANY, G, agents[b, :i], 0)
-            cell = _choose(blocked, draws[b, i])
-            agents[b, i, 0], agents[b, i, 1] = cell // G, cell % G
-        for c in range(C):
-            cell = _choose(_blocked(rules.first_coin, G, agents[b], 0), draws[b, N + c])
-            coins[b, c, 0], coins[b, c, 1] = cell // G, cell % G
-            owners[b, c] = c if C > 1 else int(draws[b, N + C] * N)
-    return agents, coins, owners
-
-
-@njit(cache=True)
-def _play(
-    rules: _Rules,
-    agents: np.ndarray,
-    coins: np.ndarray,
-    owners: np.ndarray,
-    actions: np.ndarray,
-    draws: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One step: the new agents, coins and owners, and who picked and who left whose coin (B, N, N)."""
-    (B, N, _), C = agents.shape, coins.shape[1]
-    moved, coins, owners = _move(rules, agents, actions), coins.copy(), owners.copy()
-    picked = np.zeros((B, N, N), np.bool_)
-    left = np.zeros((B, N, N), np.bool_)
-    for b in range(B):
-        for c in range(C):
-            owner = owners[b, c]
-            arrived = 0
-            for i in range(N):
-                if _same(moved[b, i], coins[b, c]):
-                    arrived += 1
-                elif _in_reach(rules, agents[b, i], coins[b, c]):
-                    left[b, i, owner] = True
-            if arrived:
-                winner = _winner(rules.tie, arrived, draws[b, SLOTS * c + WINNER])
-                _pick(moved[b], coins[b, c], winner, picked[b, :, owner])
-                _renew(rules, moved[b], coins[b, c], draws[b, SLOTS * c + CELL])
-                if C == 1:
-                    owners[b, c] = _next_owner(rules.colours, owner, N, draws[b, SLOTS * c + COLOUR])
-    return moved, coins, owners, picked, left
-
-
-@njit(cache=True)
-def _move(rules: _Rules, agents: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    moved = np.empty_like(agents)
-    for b in range(agents.shape[0]):
-        for i in range(agents.shape[1]):
-            moved[b, i, 0], moved[b, i, 1] = _destination(rules, agents[b, i], actions[b, i])
-    return moved
-
-
-@njit(cache=True)
-def _destination(rules: _Rules, place: np.ndarray, action: int) -> tuple[int, int]:
-    """Where `action` leads from `place`: around the torus, or not through a wall."""
-    G = rules.grid_size
-    row, column = place[0] + MOVES[action, 0], place[1] + MOVES[action, 1]
-    if rules.torus:
-        return (row + G) % G, (column + G) % G
-    return min(max(row, 0), G - 1), min(max(column, 0), G - 1)
-
-
-@njit(cache=True)
-def _in_reach(rules: _Rules, place: np.ndarray, coin: np.ndarray) -> bool:
-    """Whether some action leads from `place` to the coin's cell."""
-    for action in range(rules.actions):
-        row, column = _destination(rules, place, action)
-        if row == coin[0] and column == coin[1]:
-            return True
-    return False
-
-
-@njit(cache=True)
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    return one[0] == other[0] and one[1] == other[1]
-
-
-@njit(cache=True)
-def _winner(tie: int, arrived: int, draw: float) -> int:
-    """Which of those that arrived picks the coin; -1 for all of them."""
-    if tie == BOTH:
-        return -1
-    if tie == FIRST:
-        return 0
-    return int(draw * arrived)
-
-
-@njit(cache=True)
-def _pick(agents: np.ndarray, coin: np.ndarray, winner: int, picked: np.ndarray) -> None:
-    """Note in `picked` (N,) who of those that arrived picks the coin."""
-    arrived = 0
-    for i in range(len(agents)):
-        if _same(agents[i], coin):
-            if winner in (-1, arrived):
-                picked[i] = True
-            arrived += 1
-
-
-@njit(cache=True)
-def _renew(rules: _Rules, agents: np.ndarray, coin: np.ndarray, draw: float) -> None:
-    """Put a new coin in the place of the picked one."""
-    G = rules.grid_size
-    cell = _choose(_blocked(rules.new_coin, G, agents, coin[0] * G + coin[1]), draw)
-    coin[0], coin[1] = cell // G, cell % G
-
-
-@njit(cache=True)
-def _next_owner(colours: int, owner: int, N: int, draw: float) -> int:
-    return int(draw * colours) if colours > 1 else (owner + 1) % N
-
-
-@njit(cache=True)
-def _blocked(rule: int, G: int, agents: np.ndarray, old_cell: int) -> np.ndarray:
-    """(G * G,) bool: the cells that the rule FREE, ANY or ELSEWHERE forbids."""
-    blocked = np.zeros(G * G, np.bool_)
-    if rule == FREE:
-        for i in range(len(agents)):
-            blocked[agents[i, 0] * G + agents[i, 1]] = True
-    if rule == ELSEWHERE:
-        blocked[old_cell] = True
-    return blocked
-
-
-@njit(cache=True)
-def _choose(blocked: np.ndarray, draw: float) -> int:
-    """A cell that is not blocked, uniformly."""
-    before = int(draw * (len(blocked) - blocked.sum()))
-    for cell in range(len(blocked)):
-        if not blocked[cell]:
-            if before == 0:
-                return cell
-            before -= 1
-    return -1
-
-
-@njit(cache=True)
-def _rewards(own: float, others: float, owner: float, picked: np.ndarray, paid: np.ndarray) -> np.ndarray:
-    """(B, N) float32."""
-    B, N, _ = picked.shape
-    rewards = np.zeros((B, N), np.float32)
-    for b in range(B):
-        for i in range(N):
-            for j in range(N):
-                if picked[b, i, j] and paid[b]:
-                    rewards[b, i] += own if i == j else others
-                    rewards[b, j] += 0.0 if i == j else owner
-    return rewards
-
-
-@njit(cache=True)
-def _observe(G: int, centred: bool, agents: np.ndarray, coins: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """(B, N, 4, G, G): itself, all others, its own coin, the others' coins."""
-    (B, N, _), C = agents.shape, coins.shape[1]
-    planes = np.zeros((B, N, 4, G, G), np.uint8)
-    for b in range(B):
-        for i in range(N):
-            down = G // 2 - agents[b, i, 0] + G if centred else 0
-            right = G // 2 - agents[b, i, 1] + G if centred else 0
-            for j in range(N):
-                row, column = (agents[b, j, 0] + down) % G, (agents[b, j, 1] + right) % G
-                planes[b, i, 0 if j == i else 1, row, column] = 1
-            for c in range(C):
-                row, column = (coins[b, c, 0] + down) % G, (coins[b, c, 1] + right) % G
-                planes[b, i, 2 if owners[b, c] == i else 3, row, column] = 1
-    return planes
-
-
-@njit(cache=True)
-def _world(G: int, agents: np.ndarray, coins: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    (B, N, _), C = agents.shape, coins.shape[1]
-    planes = np.zeros((B, 2 * N, G, G), np.uint8)
-    for b in range(B):
-        for i in range(N):
-            planes[b, i, agents[b, i, 0], agents[b, i, 1]] = 1
-        for c in range(C):
-            planes[b, N + owners[b, c], coins[b, c, 0], coins[b, c, 1]] = 1
-    return planes
-
-
-@njit(cache=True)
-def _legal(actions: np.ndarray, count: int) -> bool:
-    for b in range(actions.shape[0]):
-        for i in range(actions.shape[1]):
-            if actions[b, i] < 0 or actions[b, i] >= count:
-                return False
-    return True
-
-
-@njit(cache=True)
-def _choices(rules: _Rules, agents: np.ndarray, coins: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """(B, S) how many equally likely alternatives each slot of a step has; 1 where nothing is drawn."""
-    (B, N, _), C, G = agents.shape, coins.shape[1], rules.grid_size
-    moved = _move(rules, agents, actions)
-    choices = np.ones((B, SLOTS * C), np.int64)
-    for b in range(B):
-        for c in range(C):
-            arrived = 0
-            for i in range(N):
-                arrived += _same(moved[b, i], coins[b, c])
-            if arrived:
-                blocked = _blocked(rules.new_coin, G, moved[b], coins[b, c, 0] * G + coins[b, c, 1])
-                choices[b, SLOTS * c + WINNER] = arrived if rules.tie == UNIFORM else 1
-                choices[b, SLOTS * c + CELL] = len(blocked) - blocked.sum()
-                choices[b, SLOTS * c + COLOUR] = rules.colours
-    return choices
-
-
-@njit(cache=True)
-def _enumerate(choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every combination of the alternatives `choices` (B, S): draws (B, K, S) that lead there, probabilities (B, K)."""
-    B, S = choices.shape
-    counts = np.ones(B, np.int64)
-    for b in range(B):
-        for slot in range(S):
-            counts[b] *= choices[b, slot]
-    K = counts.max()
-    draws = np.zeros((B, K, S))
-    probabilities = np.zeros((B, K))
-    for b in range(B):
-        for k in range(counts[b]):
-            rest = k
-            for slot in range(S):
-                draws[b, k, slot] = (rest % choices[b, slot] + 0.5) / choices[b, slot]
-                rest //= choices[b, slot]
-            probabilities[b, k] = 1 / counts[b]
-    return draws, probabilities

@@ -21,32 +21,13 @@ import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..core.config import UsageError, configuration
-from . import cleanup_rules as kernels
-from .game import Scene, legal, listed
-from .gridworld import (
-    ACTIONS,
-    CLOCKWISE,
-    COUNTERCLOCKWISE,
-    FACINGS,
-    FIRE,
-    FLOOR,
-    RIVER,
-    STREAM,
-    WALL,
-    WASTE,
-    cells_of,
-    check_map,
-    check_odd,
-    coloured,
-    draw,
-    earned,
-    overview,
-    place,
-    read_map,
-    scene,
-    windows,
-)
+from ...core.config import UsageError, configuration
+from ..game import Scene, legal, listed
+from ..grid.beams import earned
+from ..grid.maps import FACINGS, FLOOR, RIVER, STREAM, WALL, WASTE, cells_of, check_map, check_odd, read_map, scene
+from ..grid.moves import ACTIONS, CLOCKWISE, COUNTERCLOCKWISE, FIRE, draw, place
+from ..grid.windows import coloured, overview, windows
+from . import kernels
 
 LEGEND = {"@": WALL, " ": FLOOR, "P": FLOOR, "B": FLOOR, "S": STREAM, "R": RIVER, "H": WASTE}
 CLASSES = 14  # of the grid world

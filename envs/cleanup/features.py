@@ -16,37 +16,28 @@ import numpy as np
 from numba import njit
 from pydantic import Field, model_validator
 
-from ..core.config import configuration
-from .cleanup import CLASSES, LEGEND, SSD
-from .cleanup_rules import Rules, grow, probabilities, waste_on
-from .game import Scene, legal
-from .gridworld import (
+from ...core.config import configuration
+from ..game import Scene, legal
+from ..grid.maps import APPLE, CLEAN_BEAM, FACINGS, RIVER, WASTE, cells_of, check_map, check_odd, read_map, scene
+from ..grid.moves import (
     ACTIONS,
-    APPLE,
     CLEAN,
-    CLEAN_BEAM,
-    FACINGS,
     FIRE,
     NOBODY,
-    RIVER,
     STAY,
     STEPS,
-    WASTE,
-    cells_of,
-    check_map,
-    check_odd,
     draw,
     eat,
     enterable,
     fill,
     go,
     occupy,
-    overview,
     place,
-    read_map,
-    scene,
     vacate,
 )
+from ..grid.windows import overview
+from .game import CLASSES, LEGEND, SSD
+from .kernels import Rules, grow, probabilities, waste_on
 
 NUMBERS = 12  # of an observation, and one more for each agent
 

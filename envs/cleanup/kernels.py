@@ -7,28 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ..core.random import mix
-from .gridworld import (
-    APPLE,
-    CLEAN,
-    CLEAN_BEAM,
-    FIRE,
-    FLOOR,
-    HOLD,
-    NOBODY,
-    RIVER,
-    WASTE,
-    contenders,
-    eat,
-    fill,
-    fire,
-    go,
-    heading_of,
-    occupy,
-    shoot,
-    vacate,
-    wishes,
-)
+from ...core.random import mix
+from ..grid.beams import fire, shoot
+from ..grid.maps import APPLE, CLEAN_BEAM, FLOOR, RIVER, WASTE
+from ..grid.moves import CLEAN, FIRE, HOLD, NOBODY, contenders, eat, fill, go, heading_of, occupy, vacate, wishes
 
 
 class Rules(NamedTuple):

@@ -1,0 +1,1 @@
+"""The Coin Game: what a user reads (`game`), its compiled rules (`kernels`), its chance as a list (`outcomes`)."""

@@ -1,0 +1,1 @@
+"""Harvest: what a user reads (`game`) and its compiled rules (`kernels`)."""
