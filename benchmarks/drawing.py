@@ -11,17 +11,17 @@ import numpy as np
 from ..contracts.core import Mechanism
 from ..core.config import UsageError, nearest
 from ..envs import games, make
-from ..envs.films import write_gif, write_mp4, write_png
 from ..envs.game import Game
-from ..envs.render import picture
-from ..envs.window import Window
+from ..render.page import picture
+from ..render.player import NO_DISPLAY, watch
+from ..render.video import write_gif, write_mp4, write_png
+from ..render.window import Window
 from .folders import RUN
 from .overrides import parse_settings
 from .record import read_run_spec
 from .replay import Replay, frames, load_replay, play
 from .solution import RANDOM, SOLUTION, replay_solution
 from .spec import resolve
-from .watching import NO_DISPLAY, watch
 
 FILMS = {".gif": write_gif, ".mp4": write_mp4}
 STILL = ".png"

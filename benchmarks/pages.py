@@ -21,7 +21,7 @@ from ..baselines import MECHANISMS, make_mechanism, mechanism_class
 from ..contracts.core import Mechanism
 from ..contracts.loop import Seen
 from ..envs import FAMILIES, family, games, make
-from ..envs.render import picture
+from ..render.page import picture
 from .listing import why_not
 from .replay import Replay, frames, play
 

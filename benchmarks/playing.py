@@ -14,13 +14,14 @@ from ..contracts.recommendation import RecommendationContract
 from ..core.config import UsageError, nearest
 from ..envs import games, make
 from ..envs.game import Game
-from ..envs.render import Panel, picture, steered
-from ..envs.sprites import import_pygame
-from ..envs.window import Window
+from ..render.frame import advised
+from ..render.page import Panel, picture, steered
+from ..render.panel import TERMS, Columns, Offer, Step, Tally, panel, worded
+from ..render.sprites import import_pygame
+from ..render.window import Window
 from .folders import RUN
 from .overrides import parse_settings
-from .panels import TERMS, Columns, Offer, Step, Tally, panel, worded
-from .replay import advised, undecided
+from .replay import undecided
 from .solution import RANDOM
 
 KEYS = {  # the key of an action, as pygame and as people call it

@@ -13,8 +13,8 @@ from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal
 from ..core.config import UsageError
 from ..envs.game import Game, Scene
-from ..envs.render import Panel, recommended
-from .panels import Columns, Offer, Step, Tally, panel, worded
+from ..render.frame import Frame, advised
+from ..render.panel import Columns, Offer, Step, Tally, panel, worded
 
 REPLAY = "replay.npz"
 
@@ -31,13 +31,6 @@ class Replay(NamedTuple):
     transfers: np.ndarray  # (T, N) net
     shaping: np.ndarray  # (T, N)
     terms: np.ndarray  # (T, N) str: the terms of other mechanisms in words, empty where there are none
-
-
-class Frame(NamedTuple):
-    """A moment of an episode: what to draw, and what to write beside it."""
-
-    scene: Scene
-    panel: Panel
 
 
 def play(
@@ -113,10 +106,3 @@ def _frame(game: Game, replay: Replay, columns: Columns, scene: Scene, tally: Ta
         return Frame(scene, panel(game, columns, tally, None))
     offer = Offer(replay.recommended[t], replay.promised[t], replay.terms[t].tolist())
     return Frame(advised(game, scene, offer), panel(game, columns, tally, offer))
-
-
-def advised(game: Game, scene: Scene, offer: Offer) -> Scene:
-    """The scene with what is recommended, if anything is."""
-    if (offer.recommended < 0).any():
-        return scene
-    return recommended(scene, [game.action_names[action] for action in offer.recommended])

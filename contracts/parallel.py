@@ -13,10 +13,10 @@ from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from ..core.config import UsageError
-from ..envs import render
 from ..envs.game import Game, Scene
-from ..envs.render import Panel
-from ..envs.window import Window
+from ..render import page as render
+from ..render.page import Panel
+from ..render.window import Window
 from .core import Decisions, Mechanism
 from .loop import Loop, Principal, Seen, Step
 from .outcome_contract import OutcomeContract

@@ -14,7 +14,7 @@ from paymaster.contracts.equilibrium import summary
 from paymaster.contracts.loop import Loop
 from paymaster.envs import make
 from paymaster.envs.escape_room import EscapeRoom, State
-from paymaster.envs.render import text
+from paymaster.render.page import text
 
 LEVER, START, DOOR = range(3)
 

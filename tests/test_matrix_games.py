@@ -17,7 +17,7 @@ from paymaster.contracts.loop import Loop
 from paymaster.contracts.tabulate import joint_actions
 from paymaster.envs import make
 from paymaster.envs.matrix_games import PAIRWISE, MatrixGame, Network, PublicGoods, StageGame
-from paymaster.envs.render import text
+from paymaster.render.page import text
 
 C, D = 0, 1
 PD, CHICKEN, STAG_HUNT = PAIRWISE.values()

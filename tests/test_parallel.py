@@ -14,8 +14,8 @@ from paymaster.contracts.core import Decisions
 from paymaster.contracts.loop import Loop
 from paymaster.envs import family, games
 from paymaster.envs.game import Game
-from paymaster.envs.render import text
-from paymaster.envs.window import Window
+from paymaster.render.page import text
+from paymaster.render.window import Window
 
 from .plain_game import PlainGame
 

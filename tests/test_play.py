@@ -9,17 +9,18 @@ import numpy as np
 import pygame
 import pytest
 
-from paymaster.benchmarks import playing, watching
+from paymaster.benchmarks import playing
 from paymaster.benchmarks.cli import main
 from paymaster.benchmarks.drawing import draw
-from paymaster.benchmarks.panels import Columns, Offer, Step, Tally, panel
 from paymaster.benchmarks.playing import keys_of, play
-from paymaster.benchmarks.watching import Viewer
 from paymaster.core.config import UsageError
 from paymaster.envs import games, make
 from paymaster.envs.game import Game
-from paymaster.envs.render import Panel
-from paymaster.envs.window import Window
+from paymaster.render import player as watching
+from paymaster.render.page import Panel
+from paymaster.render.panel import Columns, Offer, Step, Tally, panel
+from paymaster.render.player import Viewer
+from paymaster.render.window import Window
 
 GAME = "coin_game/ivanov-3x3"
 Press = Callable[..., None]

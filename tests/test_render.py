@@ -14,11 +14,11 @@ import pytest
 
 from paymaster.core.config import UsageError
 from paymaster.envs import games, make
-from paymaster.envs.films import write_gif, write_mp4, write_png
 from paymaster.envs.game import Scene, Sprite
-from paymaster.envs.render import Panel, picture, recommended, steered, text
-from paymaster.envs.sprites import GOLD, GREY, PALETTE, colour_of, import_pygame, towards
-from paymaster.envs.window import Window
+from paymaster.render.page import Panel, picture, recommended, steered, text
+from paymaster.render.sprites import GOLD, GREY, PALETTE, colour_of, import_pygame, towards
+from paymaster.render.video import write_gif, write_mp4, write_png
+from paymaster.render.window import Window
 
 RED, BLUE, GREEN = (rgb for _, rgb in PALETTE[:3])
 CELL = 40
@@ -327,7 +327,7 @@ def test_a_missing_display_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_importing_the_games_draws_nothing_in() -> None:
     code = (
-        "import sys, paymaster, paymaster.envs.render, paymaster.envs.coin_game.game; "
+        "import sys, paymaster, paymaster.render.page, paymaster.envs.coin_game.game; "
         "print([name for name in ('pygame', 'imageio', 'torch', 'ray') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -10,8 +10,8 @@ import pytest
 from paymaster import UsageError, make
 from paymaster.contracts.tabulate import tabulate
 from paymaster.core.random import episode_keys, uniform
-from paymaster.envs.render import text
 from paymaster.envs.tree import LEFT, RIGHT, State, Tree
+from paymaster.render.page import text
 
 from .plain_grid import uniform as plain_uniform
 

@@ -21,15 +21,7 @@ from ...core.config import configuration
 from ..game import Scene, legal
 from ..grid.beams import earned
 from ..grid.maps import APPLE, FIRE_BEAM, FLOOR, WALL, cells_of, check_map, check_odd, read_map, scene
-from ..grid.moves import (
-    ACTIONS,
-    CLEAN,
-    CLOCKWISE,
-    COUNTERCLOCKWISE,
-    FIRE,
-    draw,
-    place,
-)
+from ..grid.moves import ACTIONS, CLEAN, CLOCKWISE, COUNTERCLOCKWISE, FIRE, draw, place
 from ..grid.windows import coloured, overview, windows
 from .kernels import Rules, play_step
 

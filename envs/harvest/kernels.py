@@ -9,18 +9,7 @@ from numba import njit
 
 from ..grid.beams import fire
 from ..grid.maps import APPLE
-from ..grid.moves import (
-    FIRE,
-    NOBODY,
-    STEPS,
-    eat,
-    enterable,
-    fill,
-    go,
-    heading_of,
-    occupy,
-    vacate,
-)
+from ..grid.moves import FIRE, NOBODY, STEPS, eat, enterable, fill, go, heading_of, occupy, vacate
 
 
 class Rules(NamedTuple):

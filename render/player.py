@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..envs.render import picture
-from ..envs.sprites import import_pygame
-from ..envs.window import Window
-from .replay import Frame
+from .frame import Frame
+from .page import picture
+from .sprites import import_pygame
+from .window import Window
 
 SPEEDS = (1, 2, 4, 8, 16, 32)  # steps a second
 KEYS = "space: pause    left, right: one step    up, down: speed    r: from the start    Esc: close"

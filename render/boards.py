@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from .game import Scene, Sprite
+from ..envs.game import Scene, Sprite
 from .sprites import DETAIL, FLOOR, INK, LINE, PAPER, RGB, STEPS, Look, colour_of, font, import_pygame, lay, towards
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..contracts.core import Decisions
 from ..envs.game import Game, hides_actions
-from ..envs.render import Panel
+from .page import Panel
 
 AMOUNT = ("-000.00",)  # a wide amount
 TERMS = 40  # letters of an agent's terms that are shown at most
