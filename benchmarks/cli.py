@@ -311,8 +311,8 @@ def speed(
 
     With --training, how fast PPO trains on it against RLlib's own PPO: same network, samples, minibatches and epochs.
     """
-    from .speed import speed as measured
-    from .speed import training_speed
+    from .speed.stepping import speed as measured
+    from .speed.stepping import training_speed
 
     print((training_speed if training else measured)(game, settings or [], as_json=as_json))
 

@@ -132,7 +132,7 @@ def result(folder: Path) -> Result:
 
 def load(folder: str | Path) -> Loaded:
     """What the run in `folder` learned. Raises UsageError where the folder holds no finished run."""
-    from ..learning.policy import load_policy
+    from ..learning.policies.networks import load_policy
 
     folder = Path(folder)
     spec = read_run_spec(folder / folders.RUN)
@@ -154,9 +154,9 @@ def load_principal(resolved: Resolved, out: Path, own: Path | None = None) -> An
     One that was taken may promise otherwise than it was trained to.
     """
     from ..contracts.exact_principal import ExactPrincipal
-    from ..contracts.outcome_dqn import OutcomePrincipal
-    from ..contracts.principal_dqn import TrainedPrincipal
-    from ..contracts.rates_principal import RatesPrincipal
+    from ..learning.principals.outcomes import OutcomePrincipal
+    from ..learning.principals.rates import RatesPrincipal
+    from ..learning.principals.recommending import TrainedPrincipal
 
     source = resolved.spec.principal_from or resolved.spec
     kinds: dict[str, Any] = {

@@ -13,26 +13,28 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ..contracts.core import Mechanism
 from ..contracts.equilibrium import solve
 from ..contracts.exact_principal import ExactPrincipal
+from ..contracts.following import FollowedContract
 from ..contracts.loop import Act, Episodes, Loop, Principal
-from ..contracts.networks import shape_of
 from ..contracts.outcome_contract import OutcomeContract
-from ..contracts.outcome_dqn import OutcomePrincipal, check
-from ..contracts.principal_dqn import FollowedContract, TrainedPrincipal
 from ..contracts.promise import Promise
 from ..contracts.rates_contract import RatesContract
-from ..contracts.rates_principal import RatesPrincipal, world_shape
 from ..contracts.stakes import staked_payments
 from ..contracts.tabulate import tabulate
 from ..core.config import UsageError
 from ..envs.game import Game, symmetries
-from .dqn import QModule, dqn_config
-from .engine import ALONE, ArrayAlgorithm, configured
-from .outcome_principal import OutcomeModule, OutcomeRunner, outcome_config
-from .policy import Policy
-from .ppo import ActorCriticModule, ValuedRunner, ppo_config
-from .principal import MODULE, PrincipalModule, PrincipalRunner, principal_config
-from .rates import RatesRunner, rates_config, with_principal
-from .runner import EVALUATE, TRAIN, VALIDATE, Task
+from .networks import shape_of
+from .policies.networks import Policy
+from .policies.scripted import untrained
+from .principals.outcomes import OutcomePrincipal, check
+from .principals.rates import RatesPrincipal, world_shape
+from .principals.recommending import TrainedPrincipal
+from .rllib.agents_dqn import QModule, dqn_config
+from .rllib.agents_ppo import ActorCriticModule, ValuedRunner, ppo_config
+from .rllib.algorithm import ALONE, ArrayAlgorithm, configured
+from .rllib.outcomes import OutcomeModule, OutcomeRunner, outcome_config
+from .rllib.rates import RatesRunner, rates_config, with_principal
+from .rllib.recommending import MODULE, PrincipalModule, PrincipalRunner, principal_config
+from .rllib.runner import EVALUATE, TRAIN, VALIDATE, Task
 from .settings import (
     AgentSettings,
     AnyPrincipalSettings,
@@ -45,7 +47,6 @@ from .settings import (
     RatesSettings,
     Resources,
 )
-from .untrained import untrained
 
 P = TypeVar("P", TrainedPrincipal, OutcomePrincipal)
 

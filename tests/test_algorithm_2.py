@@ -18,19 +18,10 @@ from paymaster.contracts.core import Decisions
 from paymaster.contracts.hidden_actions import best_response, contracts_of, played, solve
 from paymaster.contracts.loop import Loop, Seen
 from paymaster.contracts.outcome_contract import ExactOutcomePrincipal
-from paymaster.contracts.outcome_dqn import (
-    ClassNetwork,
-    OutcomePrincipal,
-    Transitions,
-    Values,
-    acting,
-    inducing,
-    least_payments,
-    losses,
-    outcome_chance,
-)
 from paymaster.contracts.tabulate import tabulate
+from paymaster.learning.losses.algorithm_2 import Transitions, Values, acting, inducing, least_payments, losses
 from paymaster.learning.phases import evaluate, train_agents, train_principal
+from paymaster.learning.principals.outcomes import ClassNetwork, OutcomePrincipal, outcome_chance
 from paymaster.learning.settings import BestResponseSettings, DQNSettings, FollowSettings, OutcomeSettings
 
 NINE = torch.tensor([[[0.9, 0.1], [0.1, 0.9]]])  # (1, A, 2)

@@ -11,11 +11,10 @@ import torch
 
 from paymaster import UsageError, make, make_mechanism
 from paymaster.contracts.loop import Episodes, Loop, Seen
-from paymaster.learning.dqn import n_step
 from paymaster.learning.phases import evaluate, train_agents, train_principal
-from paymaster.learning.policy import Policy
-from paymaster.learning.ppo import advantages
-from paymaster.learning.replay import Replay
+from paymaster.learning.policies.networks import Policy
+from paymaster.learning.returns import advantages, n_step
+from paymaster.learning.rllib.replay_buffer import Replay
 from paymaster.learning.settings import DQNSettings, PPOSettings, PrincipalSettings, Resources
 
 SMALL: dict[str, Any] = {"hidden": (16,), "environments": 8, "fragment": 8}

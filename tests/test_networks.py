@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from paymaster.contracts.networks import Encoder, Shape
+from paymaster.learning.networks import Encoder, Shape
 
 ROWS, COLUMNS, CLASSES = 3, 4, 5
 

@@ -17,11 +17,11 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from scipy import stats
 
 from paymaster import make, make_mechanism
+from paymaster.benchmarks.speed.rllib_env import rllib_env
 from paymaster.contracts.loop import Loop, Seen
+from paymaster.learning.features import rows
 from paymaster.learning.phases import evaluate, train_agents
-from paymaster.learning.rows import rows
 from paymaster.learning.settings import DQNSettings, PPOSettings
-from paymaster.learning.stock import rllib_env
 
 GAME, SEEDS, HIDDEN = "coin_game/ivanov-3x3", (100, 101, 102), (64, 64)
 MARGIN = 0.5  # of a welfare of 13.90 at the optimum: about the spread over seeds

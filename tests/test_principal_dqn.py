@@ -9,24 +9,13 @@ import pytest
 import torch
 
 from paymaster import make
-from paymaster.contracts.principal_dqn import (
-    FollowedContract,
-    TrainedPrincipal,
-    Transitions,
-    Values,
-    all_follow,
-    as_meant,
-    joint,
-    joint_rows,
-    least_payments,
-    losses,
-    none_follows,
-    others,
-    principal_networks,
-)
+from paymaster.contracts.following import FollowedContract
 from paymaster.contracts.promise import Promise
 from paymaster.core.random import episode_keys
-from paymaster.learning.principal import mirrored
+from paymaster.learning.joint_networks import all_follow, joint, joint_rows, none_follows, others, principal_networks
+from paymaster.learning.losses.algorithm_3 import Transitions, Values, as_meant, least_payments, losses
+from paymaster.learning.principals.recommending import TrainedPrincipal
+from paymaster.learning.rllib.recommending import mirrored
 
 SHAPE = {"players": 2, "shape": ((4, 3, 3), 0), "actions": 4, "encoder": "mlp", "hidden": (8,), "dueling": True}
 

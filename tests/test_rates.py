@@ -19,12 +19,12 @@ from paymaster.benchmarks.replay import load_replay
 from paymaster.contracts.core import Decisions, Transition
 from paymaster.contracts.loop import Loop
 from paymaster.contracts.rates_contract import MARKS, Rates, RatesContract
-from paymaster.contracts.rates_principal import RatesNetwork, RatesPrincipal, offered, world_rows, world_shape
 from paymaster.envs.coin_game import game as coin_game
 from paymaster.learning.phases import evaluate, train_agents, train_principal
-from paymaster.learning.ppo import advantages
-from paymaster.learning.principal import MODULE
-from paymaster.learning.rates import CHOSEN, CLOCK, DUE, LOGP, REWARD, WORLD, interval_advantages
+from paymaster.learning.principals.rates import RatesNetwork, RatesPrincipal, offered, world_rows, world_shape
+from paymaster.learning.returns import advantages, interval_advantages
+from paymaster.learning.rllib.rates import CHOSEN, CLOCK, DUE, LOGP, REWARD, WORLD
+from paymaster.learning.rllib.recommending import MODULE
 from paymaster.learning.settings import BestResponseSettings, PPOSettings, RatesSettings
 
 from .plain_game import PlainGame

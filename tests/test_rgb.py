@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from paymaster import parallel_env
-from paymaster.contracts.networks import Encoder, Shape, shape_of
 from paymaster.core.config import UsageError
 from paymaster.envs import make
 from paymaster.envs.grid.windows import coloured
+from paymaster.learning.networks import Encoder, Shape, shape_of
 
 COLOURS: dict[int, tuple[int, int, int]] = {
     0: (0, 0, 0), 1: (0, 0, 0), 2: (180, 180, 180), 3: (0, 255, 0), 4: (159, 67, 255), 5: (2, 81, 154), 6: (2, 81, 154),

@@ -21,10 +21,10 @@ from paymaster.benchmarks.searched import PICTURE, RECORD
 from paymaster.benchmarks.self_interest import TOLERANCE, Found, Trial, Welfare, levels, search
 from paymaster.contracts.core import Mechanism
 from paymaster.contracts.loop import Loop, Seen
-from paymaster.contracts.networks import shape_of
 from paymaster.contracts.reward_transfer import least_transfers, symmetric_level
 from paymaster.envs.game import Game
-from paymaster.learning.policy import Policy
+from paymaster.learning.networks import shape_of
+from paymaster.learning.policies.networks import Policy
 
 from . import unlearned
 

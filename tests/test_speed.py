@@ -13,9 +13,9 @@ from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 
 from paymaster import make
 from paymaster.benchmarks.cli import main
-from paymaster.learning import training
+from paymaster.benchmarks.speed import training
+from paymaster.benchmarks.speed.training import Contender, Turn, algorithms, training_rates
 from paymaster.learning.settings import PPOSettings
-from paymaster.learning.training import Contender, Turn, algorithms, training_rates
 
 GAME = "coin_game/ivanov-3x3"
 SMALL = PPOSettings(hidden=(8,), environments=64, fragment=16, epochs=3, minibatches=4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from paymaster import UsageError, parallel_env
-from paymaster.learning.stock import StockEnv, rllib_env
+from paymaster.benchmarks.speed.rllib_env import StockEnv, rllib_env
 
 from .plain_game import PlainGame
 

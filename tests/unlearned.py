@@ -12,11 +12,11 @@ import torch
 
 from paymaster.contracts.core import Mechanism
 from paymaster.contracts.loop import Episodes, Loop
-from paymaster.contracts.networks import shape_of
-from paymaster.contracts.principal_dqn import TrainedPrincipal
 from paymaster.contracts.promise import Promise
 from paymaster.envs.game import Game
-from paymaster.learning.policy import Policy
+from paymaster.learning.networks import shape_of
+from paymaster.learning.policies.networks import Policy
+from paymaster.learning.principals.recommending import TrainedPrincipal
 
 TRAIN, VALIDATE, EVALUATE = range(3)
 B = 8  # parallel environments

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from ..contracts.loop import Seen
-from ..contracts.networks import ActorCritic, QNetwork
-from .rows import rows
-from .settings import Play
-from .untrained import FollowPolicy, TablePolicy
+from ...contracts.loop import Seen
+from ..features import rows
+from ..networks import ActorCritic, QNetwork
+from ..settings import Play
+from .scripted import FollowPolicy, TablePolicy
 
 NETWORKS: dict[str, type[QNetwork] | type[ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
 

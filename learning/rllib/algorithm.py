@@ -17,10 +17,10 @@ from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LI
 from ray.util.debug import log_once
 from safetensors.numpy import load_file, save_file
 
-from ..contracts.loop import Episodes
-from .memory import keep_large_blocks
+from ...contracts.loop import Episodes
+from ..settings import Resources
+from .allocator import keep_large_blocks
 from .runner import ArrayEnvRunner, Rollout, Task
-from .settings import Resources
 
 ALONE = Resources()
 WEIGHTS = "weights.safetensors"

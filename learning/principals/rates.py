@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..envs.game import Game
-from ..envs.grid.maps import CLEAN_BEAM, FACINGS
-from .core import Decisions
-from .networks import Encoder, Shape
+from ...contracts.core import Decisions
+from ...envs.game import Game
+from ...envs.grid.maps import CLEAN_BEAM, FACINGS
+from ..networks import Encoder, Shape
 
 BESIDE = 2  # numbers that the critic sees beside the world: the clock, and the share of the cap that is left
 

@@ -14,16 +14,17 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
-from ..contracts.core import Decisions
-from ..contracts.loop import Seen, Step
-from ..contracts.outcome_dqn import Transitions, Values, decide, losses, outcome_chance, outcome_networks
-from ..envs.game import Game
-from .dqn import ReplayAlgorithm, explore, td_errors
-from .engine import minibatch_batch
+from ...contracts.core import Decisions
+from ...contracts.loop import Seen, Step
+from ...envs.game import Game
+from ..losses.algorithm_2 import Transitions, Values, losses
+from ..principals.outcomes import decide, outcome_chance, outcome_networks
+from ..settings import OutcomeSettings
+from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
-from .principal import MODULE, PrincipalModule
+from .recommending import MODULE, PrincipalModule
+from .replay_algorithm import ReplayAlgorithm, explore, td_errors
 from .runner import ArrayEnvRunner, Rollout
-from .settings import OutcomeSettings
 
 OUTCOME, VALUE, NEXT_CHANCE = "outcome", "value", "next_chance"
 

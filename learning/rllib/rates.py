@@ -34,16 +34,17 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
-from ..contracts.core import Decisions
-from ..contracts.loop import Seen, Step
-from ..contracts.rates_contract import RatesContract
-from ..contracts.rates_principal import BESIDE, RatesNetwork, offered, world_rows
-from ..envs.game import Game
-from .engine import minibatch_batch
-from .ppo import ArrayPPO, ValuedRunner, ppo_config
-from .principal import MODULE
+from ...contracts.core import Decisions
+from ...contracts.loop import Seen, Step
+from ...contracts.rates_contract import RatesContract
+from ...envs.game import Game
+from ..principals.rates import BESIDE, RatesNetwork, offered, world_rows
+from ..returns import interval_advantages
+from ..settings import RatesSettings
+from .agents_ppo import ArrayPPO, ValuedRunner, ppo_config
+from .algorithm import minibatch_batch
+from .recommending import MODULE
 from .runner import Rollout
-from .settings import RatesSettings
 
 WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD, ENDED = "world", "clock", "due", "chosen", "chosen_logp", "reward", "ended"
 NOTED = (WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD)  # what a rollout's extras hold for the principal
@@ -130,31 +131,6 @@ class RatesRunner(ValuedRunner):
     def _contract(self) -> RatesContract:
         assert isinstance(self.task.mechanism, RatesContract)
         return self.task.mechanism
-
-
-def interval_advantages(
-    rewards: np.ndarray, values: np.ndarray, last_values: np.ndarray, due: np.ndarray, ended: np.ndarray,
-    discount: float, gae_lambda: float,
-) -> np.ndarray:  # fmt: skip
-    """Generalised advantages (T, B) of decisions that hold for a while; 0 where none was `due`.
-
-    A decision at t that holds for d steps has the reward R_t = sum_{i<d} discount^i r_{t+i};
-    delta_t = R_t + discount^d V(s_{t+d}) - V(s_t);  A_t = delta_t + discount^d lambda A_{t+d}
-    (Schulman et al. 2016, equation 16, over intervals as in Sutton, Precup and Singh 1999). With the episode's end,
-    `ended`, the interval ends and nothing follows; a new episode begins with a decision. What is cut at T bootstraps
-    from `last_values` (B,). All others are (T, B); `values` are read where a decision was due.
-    """
-    advantages = np.zeros_like(rewards)
-    total, weight = np.zeros_like(last_values), np.ones_like(last_values)  # of the interval so far, from its end
-    value, advantage = last_values, np.zeros_like(last_values)  # of the decision that follows it
-    for t in reversed(range(len(rewards))):
-        total = rewards[t] + discount * total
-        weight = discount * ~ended[t] * weight
-        found = total + weight * value - values[t] + weight * gae_lambda * advantage
-        advantages[t] = np.where(due[t], found, 0.0)
-        value, advantage = np.where(due[t], values[t], value), np.where(due[t], found, advantage)
-        total, weight = np.where(due[t], 0.0, total), np.where(due[t], 1.0, weight)
-    return advantages
 
 
 class RatesPPO(ArrayPPO):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core.arrays import where
-from ..core.random import episode_keys
-from ..envs import make
-from ..envs.game import Game
-from .counting import counted
-from .overrides import parse_settings
-from .plaintext import columns
+from ...core.arrays import where
+from ...core.random import episode_keys
+from ...envs import make
+from ...envs.game import Game
+from ..counting import counted
+from ..overrides import parse_settings
+from ..plaintext import columns
 
 STEPPED = (1, 64, 1024)  # environments side by side
 ROUNDS, SECONDS = 3, 1.0  # the sizes take turns, so a change of the machine's speed meets them all alike
@@ -26,7 +26,7 @@ def speed(id: str, settings: list[str], *, as_json: bool) -> str:
 
     Raises UsageError for an unknown game or rule.
     """
-    from ..learning.sampling import sampling
+    from .sampling import sampling
 
     rules = parse_settings(settings)
     game = make(id, **rules)
@@ -56,7 +56,7 @@ def training_speed(id: str, settings: list[str], *, as_json: bool) -> str:
 
     Raises UsageError for an unknown game or rule.
     """
-    from ..learning.training import TURNS, training, training_rates
+    from .training import TURNS, training, training_rates
 
     rules = parse_settings(settings)
     rates = training_rates(counted(training(make(id, **rules)), TURNS, "turns"))

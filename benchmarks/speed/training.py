@@ -16,11 +16,11 @@ import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
 
-from ..baselines import make_mechanism
-from ..envs.game import Game
-from .phases import agents_config
+from ...baselines import make_mechanism
+from ...envs.game import Game
+from ...learning.phases import agents_config
+from ...learning.settings import PPOSettings
 from .sampling import stock_config
-from .settings import PPOSettings
 
 HIDDEN = ((256, 256), (64, 64))
 STOCK_ENVIRONMENTS = (16, 64)  # the faster of them counts

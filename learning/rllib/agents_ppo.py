@@ -13,13 +13,14 @@ from ray.rllib.core.rl_module.apis import ValueFunctionAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
-from ..contracts.loop import Seen
-from ..contracts.networks import ActorCritic
-from .engine import ArrayAlgorithm, minibatch_batch
+from ...contracts.loop import Seen
+from ..features import rows
+from ..networks import ActorCritic
+from ..returns import advantages
+from ..settings import PPOSettings
+from .algorithm import ArrayAlgorithm, minibatch_batch
 from .learner import MinibatchLearner
-from .rows import rows
 from .runner import ArrayEnvRunner, Rollout
-from .settings import PPOSettings
 
 
 class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
@@ -60,25 +61,6 @@ class ValuedRunner(ArrayEnvRunner):
             following[rollout.ended] = self._values(last)
         rollout.extras.update({Columns.VF_PREDS: values, "next_values": following})
         return rollout
-
-
-def advantages(
-    rewards: np.ndarray, values: np.ndarray, next_values: np.ndarray,
-    terminated: np.ndarray, ended: np.ndarray, discount: float, gae_lambda: float,
-) -> np.ndarray:  # fmt: skip
-    """Generalised advantage estimates (T, B, N); `terminated` and `ended` are (T, B).
-
-    delta_t = r_t + discount (1 - terminated_t) V(s_t+1) - V(s_t);
-    A_t = delta_t + discount lambda (1 - ended_t) A_t+1 (Schulman et al. 2016, equation 16). A truncated step
-    bootstraps from the value of the state it was cut at, a terminated one from nothing.
-    """
-    delta_t = rewards + discount * ~terminated[..., None] * next_values - values
-    advantage = np.zeros_like(delta_t)
-    following = np.zeros_like(delta_t[0])
-    for t in reversed(range(len(delta_t))):
-        following = delta_t[t] + discount * gae_lambda * ~ended[t][..., None] * following
-        advantage[t] = following
-    return advantage
 
 
 class ArrayPPOLearner(MinibatchLearner, PPOTorchLearner):

@@ -18,25 +18,16 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
-from ..contracts.core import Decisions
-from ..contracts.loop import Seen
-from ..contracts.principal_dqn import (
-    Transitions,
-    Values,
-    all_follow,
-    joint,
-    joint_rows,
-    least_payments,
-    losses,
-    others,
-    principal_networks,
-)
-from ..envs.game import Game, Symmetry, symmetries
-from .dqn import ReplayAlgorithm, explore, td_errors
-from .engine import minibatch_batch
+from ...contracts.core import Decisions
+from ...contracts.loop import Seen
+from ...envs.game import Game, Symmetry, symmetries
+from ..joint_networks import all_follow, joint, joint_rows, others, principal_networks
+from ..losses.algorithm_3 import Transitions, Values, least_payments, losses
+from ..settings import PrincipalSettings
+from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
+from .replay_algorithm import ReplayAlgorithm, explore, td_errors
 from .runner import ArrayEnvRunner, Rollout
-from .settings import PrincipalSettings
 
 MODULE = "principal"
 FOLLOWS = "follows"

@@ -12,11 +12,11 @@ from ray import tune
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
-from ..baselines import make_mechanism
-from ..envs.game import Game
-from .phases import agents_config
-from .settings import PPOSettings
-from .stock import rllib_env
+from ...baselines import make_mechanism
+from ...envs.game import Game
+from ...learning.phases import agents_config
+from ...learning.settings import PPOSettings
+from .rllib_env import rllib_env
 
 STOCK_ENVIRONMENTS = 16
 SIZES = (16, 64, 1024)

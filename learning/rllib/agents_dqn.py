@@ -6,23 +6,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from ray.rllib.algorithms.dqn import DQN, DQNConfig
+from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.dqn.dqn_learner import QF_NEXT_PREDS, QF_PREDS, QF_TARGET_NEXT_PREDS
 from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.utils import make_target_network
 from ray.rllib.core.rl_module.apis import QNetAPI, TargetNetworkAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
-from ray.rllib.utils.metrics import TD_ERROR_KEY
 
-from ..contracts.loop import Seen
-from ..contracts.networks import QNetwork
-from .engine import ArrayAlgorithm, minibatch_batch
+from ...contracts.loop import Seen
+from ..features import rows
+from ..networks import QNetwork
+from ..returns import n_step
+from ..settings import DQNSettings
+from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
-from .replay import Replay
-from .rows import rows
+from .replay_algorithm import ReplayAlgorithm, explore, td_errors
 from .runner import Rollout
-from .settings import DQNSettings
 
 
 class QModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
@@ -61,40 +61,8 @@ class QModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
         return {QF_PREDS: self.net(batch[Columns.OBS]), QF_NEXT_PREDS: after, QF_TARGET_NEXT_PREDS: target}
 
 
-def explore(greedy: torch.Tensor, actions: int, plan: tuple[float, float, float], progress: float) -> torch.Tensor:
-    """Epsilon-greedy actions; epsilon falls linearly from start to end until a share of the budget is played."""
-    start, end, until = plan
-    epsilon = start + (end - start) * min(1.0, progress / until)
-    random = torch.randint(actions, greedy.shape)
-    return torch.where(torch.rand(greedy.shape) < epsilon, random, greedy)
-
-
 class ArrayDQNLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
     """RLlib's DQN loss."""
-
-
-class ReplayAlgorithm(ArrayAlgorithm, DQN):
-    """Remembers every transition, and learns from drawn ones once it is warm."""
-
-    def setup(self, config: Any) -> None:
-        super().setup(config)
-        self.plan = self.config.learner_config_dict
-        self.replay = Replay(self.plan["replay"], self.plan["priority"], np.random.default_rng(self.config.seed))
-
-    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
-        for rollout in rollouts:
-            self.replay.add(self.transitions(rollout))
-        if self.steps < min(self.plan["warm_up"], self.task.steps // 10):
-            return {}
-        return self.learn_from(self.replay.draw(self.plan["minibatches"] * self.plan["batch"]))
-
-    def transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
-        """Joint rows (T * B, N, ...) to remember of a rollout."""
-        raise NotImplementedError
-
-    def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
-        """Update the modules from the drawn rows, and the rows' priorities; returns what the curves show."""
-        raise NotImplementedError
 
 
 class ArrayDQN(ReplayAlgorithm):
@@ -124,27 +92,6 @@ class ArrayDQN(ReplayAlgorithm):
         return np.mean(per_module, axis=0)
 
 
-def n_step(
-    rewards: np.ndarray, terminated: np.ndarray, ended: np.ndarray, n: int, discount: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns over up to `n` steps: their sum (T, B, N), and (T, B) each how many, the last one's t, if it terminated.
-
-    A return stops short at the end of an episode and of the rollout; what follows its last step bootstraps.
-    `rewards` (T, B, N); `terminated`, `ended` (T, B).
-    """
-    T, B, _ = rewards.shape
-    total = rewards.copy()
-    count, last = np.ones((T, B), np.int64), np.repeat(np.arange(T)[:, None], B, axis=1)
-    going = ~ended
-    for k in range(1, min(n, T)):
-        going = going[: T - k]
-        total[: T - k] += np.where(going, discount**k, 0.0)[..., None] * rewards[k:]
-        count[: T - k] += going
-        last[: T - k] += going
-        going = going & ~ended[k:]
-    return total, count, last, np.take_along_axis(terminated, last, axis=0)
-
-
 def _transitions(rollout: Rollout, n: int, discount: float) -> dict[str, np.ndarray]:
     """Joint rows (T * B, N, ...) of a rollout, each with its n-step return and the state that follows it."""
     total, count, last, terminated = n_step(rollout.earned, rollout.terminated, rollout.ended, n, discount)
@@ -155,11 +102,6 @@ def _transitions(rollout: Rollout, n: int, discount: float) -> dict[str, np.ndar
         "next_observations": rollout.next_observations[last, B], "next_terms": rollout.next_terms[last, B],
     }  # fmt: skip
     return {name: column.reshape(last.size, *column.shape[2:]) for name, column in columns.items()}
-
-
-def td_errors(results: list[Any], module_id: str) -> np.ndarray:
-    """The TD errors of every row of an update, in the rows' order: Learners hold consecutive parts of it."""
-    return np.concatenate([np.ravel(part) for result in results for part in result[module_id][TD_ERROR_KEY].peek()])
 
 
 def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,0 +1,1 @@
+"""How fast games step, are sampled and are learned, against RLlib as it comes."""

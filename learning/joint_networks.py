@@ -1,0 +1,68 @@
+"""Networks over joint rows (n, N, D), one for each agent: what Algorithm 3 values with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from ..envs.game import Symmetry
+from .networks import QNetwork
+
+Follows = TypeVar("Follows", np.ndarray, torch.Tensor)
+
+
+def others(follows: Follows) -> Follows:
+    """f_-i of every agent: (n, N, N - 1) from f (n, N)."""
+    N = follows.shape[1]
+    return follows[:, np.array([[j for j in range(N) if j != i] for i in range(N)], np.int64)]
+
+
+class SharedQNetwork(QNetwork):
+    """A network that is shared by all `players`, and with `told_apart` sees in a last one-hot which one it plays."""
+
+    def __init__(self, players: int, beside: int, told_apart: bool, **shape: Any) -> None:
+        super().__init__(beside=beside + players * told_apart, **shape)
+        self.told_apart = told_apart
+
+
+def principal_networks(players: int, told_apart: bool = False, **shape: Any) -> torch.nn.ModuleDict:
+    """`principal`, q(s, .) as agent i sees s, and `agents`, Q((s, f_-i), .); each is shared by all `players`."""
+    beside = {"principal": 0, "agents": players - 1}
+    return torch.nn.ModuleDict(
+        {name: SharedQNetwork(players, count, told_apart, **shape) for name, count in beside.items()}
+    )
+
+
+def joint_rows(observations: np.ndarray) -> torch.Tensor:
+    """Observations (n, N, ...) as joint rows (n, N, D) float32."""
+    return torch.from_numpy(observations.reshape(*observations.shape[:2], -1).astype(np.float32))
+
+
+def joint(network: torch.nn.Module, rows: torch.Tensor, views: Sequence[Symmetry] = ()) -> torch.Tensor:
+    """The values (n, N, A) of joint rows (n, N, D); with `views`, their mean over what is seen in each."""
+    if views:
+        return torch.stack([joint(network, _viewed(rows, view))[..., view.actions] for view in views]).mean(dim=0)
+    n, N, _ = rows.shape
+    if network.told_apart:
+        rows = torch.cat([rows, torch.eye(N, dtype=rows.dtype, device=rows.device).expand(n, N, N)], dim=-1)
+    return network(rows.flatten(0, 1)).reshape(n, N, -1)
+
+
+def _viewed(rows: torch.Tensor, view: Symmetry) -> torch.Tensor:
+    """Rows (n, N, D) as in another view; what stands beside the observation stays."""
+    return torch.cat([rows[..., view.cells], rows[..., len(view.cells) :]], dim=-1)
+
+
+def all_follow(rows: torch.Tensor) -> torch.Tensor:
+    """Rows (n, N, D) with f_-i = 1 beside them: (n, N, D + N - 1)."""
+    n, N, _ = rows.shape
+    return torch.cat([rows, rows.new_ones(n, N, N - 1)], dim=-1)
+
+
+def none_follows(rows: torch.Tensor) -> torch.Tensor:
+    """Rows (n, N, D) with f_-i = 0 beside them: (n, N, D + N - 1)."""
+    n, N, _ = rows.shape
+    return torch.cat([rows, rows.new_zeros(n, N, N - 1)], dim=-1)

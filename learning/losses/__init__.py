@@ -1,0 +1,1 @@
+"""The losses of the paper's algorithms: pure torch, a screen each."""

@@ -1,0 +1,105 @@
+"""The learned principal of Ivanov et al. 2024, Algorithm 3: its loss, its payments, and what is kept of it.
+
+The agents' values Q((s, f_-i), a) are learned without payments, for every pattern f of who follows the principal's
+recommendations; the principal's values q(s, a_i) are summed over the agents (VDN, Sunehag et al. 2018). Subscripts
+`_t` and `_tp1` are the state of a transition and the next one; `n` transitions, `N` agents, `A` actions.
+
+What the paper leaves open, and what is done here:
+- Payments in the principal's target come from the averaged network, the agent's best action from the online one:
+  max_a Q - Q(a_i) over noisy values is biased upwards, and choosing with one network and pricing with the other
+  (van Hasselt et al. 2016) halves the bias. A price below zero is zero: limited liability.
+- The principal learns from every transition, whoever followed: q(s, a) asks what recommending `a` is worth if it is
+  followed, and that is what was played.
+- Q((s, f_-i), .) is what agent i gets from others who do as they are meant to, not from others who explore: it learns
+  from the transitions in which they did what the networks now would have them do.
+- Where the game truncates at its horizon, targets bootstrap through it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch.nn.functional import huber_loss
+
+from ...contracts.core import welfare_weights
+
+
+class Values(NamedTuple):
+    """Action values (n, N, A) at a batch of transitions."""
+
+    agents_t: torch.Tensor  # Q((s_t, f_-i), .), online
+    agents_tp1: torch.Tensor  # Q((s_t+1, f_-i), .), online
+    agents_tp1_target: torch.Tensor
+    followers_t: torch.Tensor  # Q((s_t, 1), .), online: everyone else follows
+    followers_t_target: torch.Tensor
+    principal_t: torch.Tensor  # q(s_t, .), online
+    principal_tp1: torch.Tensor
+    principal_tp1_target: torch.Tensor
+
+
+class Transitions(NamedTuple):
+    """What happened."""
+
+    actions_t: torch.Tensor  # (n, N)
+    follows_t: torch.Tensor  # (n, N) f, 1 or 0
+    rewards_t: torch.Tensor  # (n, N) from the environment alone
+    terminated_t: torch.Tensor  # (n,) float
+
+
+class Losses(NamedTuple):
+    """Means over what is learned from, and the error of each transition (n,) for the replay's priorities."""
+
+    agents: torch.Tensor
+    principal: torch.Tensor
+    errors: torch.Tensor
+
+
+def least_payments(q_online: torch.Tensor, q_price: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+    """b_i(s, a_i) = max_a Q((s, 1), a) - Q((s, 1), a_i), at least 0: (n, N).
+
+    The least payment on `actions` that makes them best responses while the others follow. The best action is taken
+    from `q_online`, both prices from `q_price`, each (n, N, A).
+    """
+    best = taken(q_price, q_online.argmax(dim=-1))
+    return (best - taken(q_price, actions)).clamp(min=0.0)
+
+
+def taken(q: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+    """The values (n, N) of `actions` (n, N) among `q` (n, N, A)."""
+    return q.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+
+
+def losses(values: Values, batch: Transitions, *, discount: float, alpha: float, favour: float = 0.0) -> Losses:
+    """Algorithm 3's two regressions, with double Q-learning and Huber loss.
+
+    y_a = r_i + discount Q'((s', f_-i), argmax_a' Q((s', f_-i), a'))
+    y_p = sum_i [ w_i r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
+
+    y_a is learned from where `as_meant` is 1, and has no part in a transition's priority where it is not. The welfare
+    weights w_i are 1, or with `favour` those of `welfare_weights`.
+    """
+    discount_t = discount * (1.0 - batch.terminated_t)
+    with torch.no_grad():
+        agents_tp1 = taken(values.agents_tp1_target, values.agents_tp1.argmax(dim=-1))
+        y_agents = batch.rewards_t + discount_t.unsqueeze(-1) * agents_tp1
+        payments_t = least_payments(values.followers_t, values.followers_t_target, batch.actions_t)
+        principal_tp1 = taken(values.principal_tp1_target, values.principal_tp1.argmax(dim=-1)).sum(dim=-1)
+        weights = batch.rewards_t.new_tensor(welfare_weights(batch.rewards_t.shape[1], favour))
+        y_principal = (weights * batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1
+    agents_t = taken(values.agents_t, batch.actions_t)
+    principal_t = taken(values.principal_t, batch.actions_t).sum(dim=-1)
+    meant = as_meant(values, batch)
+    agents = (meant * huber_loss(agents_t, y_agents, reduction="none")).sum() / meant.sum().clamp(min=1.0)
+    errors = (meant * (agents_t - y_agents).abs()).mean(dim=-1) + (principal_t - y_principal).abs()
+    return Losses(agents, huber_loss(principal_t, y_principal), errors.detach())
+
+
+def as_meant(values: Values, batch: Transitions) -> torch.Tensor:
+    """(n, N): 1 where all agents but i did what the networks would have them do, following or not; else 0.
+
+    With many agents that explore it is seldom 1. With views of the game it is judged in the one that was drawn.
+    """
+    recommended, own = values.principal_t.argmax(dim=-1), values.agents_t.argmax(dim=-1)
+    strayed = (batch.actions_t != torch.where(batch.follows_t > 0.0, recommended, own)).float()
+    return (strayed.sum(dim=-1, keepdim=True) - strayed == 0.0).float()

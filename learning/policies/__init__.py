@@ -1,0 +1,1 @@
+"""What plays the agents of a finished run, without RLlib."""

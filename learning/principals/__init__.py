@@ -1,0 +1,1 @@
+"""What is kept of a learned principal, to decide without RLlib."""

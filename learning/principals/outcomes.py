@@ -1,0 +1,107 @@
+"""The principal that Algorithm 2 learns (Ivanov et al. 2024): it pays for outcomes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from ...contracts.core import Decisions
+from ...contracts.outcome_contract import OutcomeContract
+from ...contracts.tabulate import tabular, tabulate
+from ...core.config import UsageError
+from ...envs.game import Game
+from ..losses.algorithm_2 import OUTCOMES, acting, inducing, least_payments
+
+
+class ClassNetwork(torch.nn.Module):
+    """Observations (n,) of classes to `outputs` values (n, outputs): dense layers over the one-hot class.
+
+    The first layer is a table of its weights for each class, which is the same and takes no ones and zeros.
+    """
+
+    def __init__(self, classes: int, outputs: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.first = torch.nn.Embedding(classes, hidden[0])
+        torch.nn.init.normal_(self.first.weight, std=hidden[0] ** -0.5)
+        layers: list[torch.nn.Module] = []
+        for before, after in zip(hidden, (*hidden[1:], outputs), strict=True):
+            layers += [torch.nn.ReLU(), torch.nn.Linear(before, after)]
+        self.rest = torch.nn.Sequential(*layers)
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        return self.rest(self.first(seen))
+
+
+def outcome_networks(classes: int, actions: int, hidden: Sequence[int]) -> torch.nn.ModuleDict:
+    """`principal`, z(s, .), and `agent`, u(s, .) and w(s, .) side by side."""
+    outputs = {"principal": OUTCOMES, "agent": actions + OUTCOMES}
+    return torch.nn.ModuleDict({name: ClassNetwork(classes, count, hidden) for name, count in outputs.items()})
+
+
+class OutcomePrincipal:
+    """A frozen principal: induces argmax_a q(s, a) by the least payments on outcomes, by its model of the agent."""
+
+    def __init__(self, shape: dict[str, Any], *, nudge: float) -> None:
+        self.shape, self.nudge = shape, nudge
+        self.networks = outcome_networks(**shape)
+
+    def __call__(self, game: Game, state: Any) -> Decisions:
+        return decide(self.networks, game, state, nudge=self.nudge)
+
+    def save(self, prefix: Path) -> None:
+        """Write `prefix`.safetensors and `prefix`.json."""
+        save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
+        prefix.with_suffix(".json").write_text(json.dumps({"shape": self.shape, "nudge": self.nudge}, indent=1))
+
+    @classmethod
+    def load(cls, prefix: Path) -> OutcomePrincipal:
+        """The principal that `save` wrote. Nothing in its files is run."""
+        about = json.loads(prefix.with_suffix(".json").read_text())
+        principal = cls(about["shape"], nudge=about["nudge"])
+        try:
+            principal.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+        except RuntimeError as error:
+            raise UsageError(
+                f"{prefix.with_suffix('.safetensors')}: these networks are of another version; train again"
+            ) from error
+        return principal
+
+
+def decide(networks: Any, game: Game, state: Any, *, nudge: float, explore: Any = lambda induced: induced) -> Decisions:
+    """What is induced in every state, put through `explore`, and the payments (B, 1, 2) that induce it."""
+    seen = classes(game.observe(state))
+    with torch.no_grad():
+        chance = torch.from_numpy(outcome_chance(game, state))
+        agent = acting(networks["agent"](seen), chance)
+        worth, _ = inducing(networks["principal"](seen), agent, chance, nudge)
+        induced = explore(worth.argmax(dim=-1))
+        promised = least_payments(agent, chance, induced, nudge)
+    return Decisions(induced[:, None].numpy(), promised[:, None].numpy())
+
+
+def classes(observations: np.ndarray) -> torch.Tensor:
+    """The class (n,) that one agent sees, from observations (n, 1, 1, 1)."""
+    return torch.from_numpy(observations.reshape(-1).astype(np.int64))
+
+
+def outcome_chance(game: Game, state: Any) -> np.ndarray:
+    """(B, A, 2) float32: how probable each outcome is after each action."""
+    return _chances(cast(Hashable, game))[tabular(game).index(state)]
+
+
+@lru_cache(maxsize=16)
+def _chances(game: Any) -> np.ndarray:
+    """(S, A, 2) float32."""
+    return tabulate(game).facts[:, :, 0].astype(np.float32)
+
+
+def check(game: Game) -> None:
+    """Raise UsageError for a game to which Algorithm 2 does not apply."""
+    OutcomeContract(game=game).check_principal()

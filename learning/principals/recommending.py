@@ -1,0 +1,71 @@
+"""The principal that Algorithm 3 learns (Ivanov et al. 2024): it recommends actions, and pays for following."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from ...contracts.core import Decisions
+from ...contracts.promise import Promise
+from ...core.config import plain
+from ...envs.game import Game, symmetries
+from ..joint_networks import all_follow, joint, joint_rows, none_follows, principal_networks
+from ..losses.algorithm_3 import least_payments
+
+
+class TrainedPrincipal:
+    """A frozen principal: recommends argmax_a q(s, a_i), and promises the least payment that makes it worthwhile.
+
+    A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge` is
+    added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a
+    `stake`, following is better than each action by that share of what the principal would lose by it, as its own
+    values have it. With `robust` the least payment is the larger of those that are enough while all others follow,
+    and while none does. Nobody is paid more than `cap` in a step: prices are most wrong in states that nobody is
+    meant to reach, and without it agents are paid to go there and be led back, again and again. If `mirrored`, all
+    values are means over the game's symmetries.
+    """
+
+    def __init__(self, shape: dict[str, Any], promise: Promise | None = None, *, mirrored: bool = False) -> None:
+        self.shape, self.promise, self.mirrored = shape, promise or Promise(), mirrored
+        self.networks = principal_networks(**shape)
+
+    def __call__(self, game: Game, state: Any) -> Decisions:
+        promise, rows = self.promise, joint_rows(game.observe(state))
+        views = symmetries(game) if self.mirrored else ()
+        with torch.no_grad():
+            worth = joint(self.networks["principal"], rows, views)
+            recommended = worth.argmax(dim=-1)
+            margins = promise.stake * (worth.amax(dim=-1, keepdim=True) - worth)
+            following = joint(self.networks["agents"], all_follow(rows), views) + margins
+            least = least_payments(following, following, recommended)
+            if promise.robust:
+                alone = joint(self.networks["agents"], none_follows(rows), views) + margins
+                least = torch.maximum(least, least_payments(alone, alone, recommended))
+        promised = promise.bonus + torch.where(least > promise.due, least + promise.nudge, 0.0)
+        return Decisions(recommended.numpy(), promised.clamp(min=0.0, max=promise.cap).numpy())
+
+    def promising(self, **changed: Any) -> TrainedPrincipal:
+        """The same principal with a `Promise` of other values."""
+        principal = TrainedPrincipal(self.shape, replace(self.promise, **changed), mirrored=self.mirrored)
+        principal.networks = self.networks
+        return principal
+
+    def save(self, prefix: Path) -> None:
+        """Write `prefix`.safetensors and `prefix`.json."""
+        save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
+        about = {"shape": self.shape, **plain(self.promise), "mirrored": self.mirrored}
+        prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
+
+    @classmethod
+    def load(cls, prefix: Path) -> TrainedPrincipal:
+        """The principal that `save` wrote. Nothing in its files is run."""
+        about = json.loads(prefix.with_suffix(".json").read_text())
+        shape, mirrored = about.pop("shape"), about.pop("mirrored", False)
+        principal = cls(shape, Promise(**about), mirrored=mirrored)
+        principal.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+        return principal

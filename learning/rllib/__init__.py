@@ -1,0 +1,1 @@
+"""RLlib: its algorithms, learners and runners over arrays. The only room of learning that knows Ray."""

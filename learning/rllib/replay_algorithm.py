@@ -1,0 +1,51 @@
+"""What learners from replayed transitions share: the memory, exploration, and errors as priorities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.algorithms.dqn import DQN
+from ray.rllib.utils.metrics import TD_ERROR_KEY
+
+from .algorithm import ArrayAlgorithm
+from .replay_buffer import Replay
+from .runner import Rollout
+
+
+def explore(greedy: torch.Tensor, actions: int, plan: tuple[float, float, float], progress: float) -> torch.Tensor:
+    """Epsilon-greedy actions; epsilon falls linearly from start to end until a share of the budget is played."""
+    start, end, until = plan
+    epsilon = start + (end - start) * min(1.0, progress / until)
+    random = torch.randint(actions, greedy.shape)
+    return torch.where(torch.rand(greedy.shape) < epsilon, random, greedy)
+
+
+class ReplayAlgorithm(ArrayAlgorithm, DQN):
+    """Remembers every transition, and learns from drawn ones once it is warm."""
+
+    def setup(self, config: Any) -> None:
+        super().setup(config)
+        self.plan = self.config.learner_config_dict
+        self.replay = Replay(self.plan["replay"], self.plan["priority"], np.random.default_rng(self.config.seed))
+
+    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
+        for rollout in rollouts:
+            self.replay.add(self.transitions(rollout))
+        if self.steps < min(self.plan["warm_up"], self.task.steps // 10):
+            return {}
+        return self.learn_from(self.replay.draw(self.plan["minibatches"] * self.plan["batch"]))
+
+    def transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
+        """Joint rows (T * B, N, ...) to remember of a rollout."""
+        raise NotImplementedError
+
+    def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
+        """Update the modules from the drawn rows, and the rows' priorities; returns what the curves show."""
+        raise NotImplementedError
+
+
+def td_errors(results: list[Any], module_id: str) -> np.ndarray:
+    """The TD errors of every row of an update, in the rows' order: Learners hold consecutive parts of it."""
+    return np.concatenate([np.ravel(part) for result in results for part in result[module_id][TD_ERROR_KEY].peek()])
