@@ -1,7 +1,7 @@
 # Paymaster's commands. `make bench` and `make test` set everything up from nothing.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := core envs render contracts baselines learning benchmarks results
+PACKAGES := core envs contracts render equilibria learning baselines views benchmarks results
 REFERENCE := results/reference
 SUITES ?= $(filter-out quick,$(sort $(basename $(notdir $(wildcard benchmarks/suites/*.yaml)))))
 

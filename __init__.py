@@ -9,7 +9,7 @@ from .baselines import make_mechanism, register_mechanism
 from .core.config import UsageError
 from .core.version import VERSION
 from .envs import OWN, make
-from .views import env, name_in_pettingzoo, parallel_env, register_game
+from .views.registration import env, name_in_pettingzoo, parallel_env, register_game
 
 __version__ = VERSION
 
@@ -18,7 +18,7 @@ LATER = {  # imported when first asked for: they bring RLlib or pandas
     "load": ".benchmarks.run:load",
     "run_suite": ".benchmarks.execution:run_suite",
     "compare": ".benchmarks.compare:compare",
-    "solve": ".contracts.equilibrium:summary",
+    "solve": ".equilibria.solve:summary",
 }
 
 __all__ = [

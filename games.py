@@ -10,7 +10,7 @@ from .envs import games, make
 from .envs.game import Game, Scene, Sprite, Symmetry, WithoutChance, legal
 from .envs.matrix_games import StageGame
 from .envs.pettingzoo_game import PettingZooGame
-from .views import register_game
+from .views.registration import register_game
 
 __all__ = [
     "Game", "PettingZooGame", "Scene", "Sprite", "StageGame", "Symmetry", "UsageError", "WithoutChance",

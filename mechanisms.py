@@ -5,7 +5,8 @@ README shows one, and `baselines/` holds nineteen.
 """
 
 from .baselines import make_mechanism, register_mechanism
-from .contracts.core import Decisions, Ledger, Mechanism, Transition, nothing
+from .contracts.ledger import Ledger, nothing
+from .contracts.mechanism import Decisions, Mechanism, Transition
 from .contracts.recommendation import RecommendationContract
 from .core.config import UsageError, configuration
 

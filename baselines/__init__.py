@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..contracts.core import Mechanism
+from ..contracts.mechanism import Mechanism
 from ..core.config import configure, made_by_configuration
 from ..core.registry import Registry
 from ..envs.game import Game
@@ -33,9 +33,9 @@ OWN: dict[str, str] = {
     "committed-rates": ".committed_rates:CommittedRates",
     "advice": ".advice:Advice",
     "principal-dqn": "..contracts.recommendation:RecommendationContract",
-    "principal-exact": "..contracts.exact_principal:ExactContract",
-    "outcome-dqn": "..contracts.outcome_contract:OutcomeContract",
-    "principal-ppo": "..contracts.rates_contract:RatesContract",
+    "principal-exact": ".principal_exact:ExactContract",
+    "outcome-dqn": "..contracts.outcomes:OutcomeContract",
+    "principal-ppo": "..contracts.rates:RatesContract",
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..contracts.core import Ledger, Transition, nothing
+from ..contracts.ledger import Ledger, nothing
+from ..contracts.mechanism import Transition
 from ..contracts.recommendation import RecommendationContract
 from ..core.config import configuration
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from ..contracts.core import Ledger, Mechanism, Transition, nothing
+from ..contracts.ledger import Ledger, nothing
+from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.core import Decisions, Ledger, Mechanism, Transition, nothing
-from ..contracts.formal_contracts import CONTRACT, RECORDED, clause, kept, shown
+from ..contracts.formal import CONTRACT, RECORDED, clause, kept, shown
+from ..contracts.ledger import Ledger, nothing
+from ..contracts.mechanism import Decisions, Mechanism, Transition
 from ..core.config import configuration
 from ..core.random import uniform_array
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.core import Ledger, Mechanism, Transition, nothing
-from ..contracts.formal_contracts import RECORDED, clause, kept, shown
+from ..contracts.formal import RECORDED, clause, kept, shown
+from ..contracts.ledger import Ledger, nothing
+from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
 

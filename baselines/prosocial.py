@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ..contracts.core import Ledger, Mechanism, Transition, nothing
+from ..contracts.ledger import Ledger, nothing
+from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
 

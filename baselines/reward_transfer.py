@@ -10,10 +10,11 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.core import Ledger, Mechanism, Transition, nothing
-from ..contracts.reward_transfer import symmetric_transfers
+from ..contracts.ledger import Ledger, nothing
+from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import UsageError, configuration
 from ..envs.game import Game
+from ..equilibria.transfer_levels import symmetric_transfers
 
 Part = Annotated[float, Field(ge=0, le=1)]
 

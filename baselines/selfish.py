@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..contracts.core import Mechanism
+from ..contracts.mechanism import Mechanism
 from ..core.config import configuration
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.core import Ledger, Mechanism, Transition, nothing
+from ..contracts.ledger import Ledger, nothing
+from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
 NOTHING = 1e-6  # rewards up to which nothing counts as earned

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from pydantic import FiniteFloat, ValidationError
 
-from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal, Seen
+from ..contracts.mechanism import Decisions, Mechanism
 from ..core.config import UsageError
 from ..envs.game import Game
 from .exact import ALPHA, DISCOUNT, NEAR, affordable, remembered
@@ -17,7 +17,7 @@ from .folders import whole_file
 from .spec import Model, Resolved, faults
 
 if TYPE_CHECKING:
-    from ..contracts.audited import Contracted, Equilibrium, Reply
+    from ..equilibria.induced_game import Contracted, Equilibrium, Reply
 
 AUDIT = "audit.json"
 
@@ -92,7 +92,7 @@ def examine(
 
     Raises UsageError where the game has no table, the mechanism remembers more than the state, or agents act by chance.
     """
-    from ..contracts import audited
+    from ..equilibria import induced_game as audited
 
     if getattr(policy, "play", "greedy") == "sampled":
         raise UsageError("an audit judges what agents do in each state, and these draw it; play them greedily to audit")
@@ -164,7 +164,7 @@ def read_audit(folder: Path) -> Audit | None:
 
 def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy: Any) -> np.ndarray:
     """(S, N): what the agents do in every state of the table, given a principal's `decisions` in each."""
-    from ..contracts.tabulate import tabular
+    from ..equilibria.table import tabular
 
     states = tabular(game).representatives()
     keys = np.zeros(tabular(game).states, np.uint64)
@@ -181,7 +181,7 @@ def _replayed(
     At every step each agent loses what its action falls short of its best reply to what the others learned, and the
     agents' losses of all steps add up. In a finite game that is, in expectation, what the best replies gain.
     """
-    from ..contracts.tabulate import tabular
+    from ..equilibria.table import tabular
     from ..learning.phases import EVALUATE
 
     game, count = resolved.game, len(keys)
@@ -202,7 +202,7 @@ def _replayed(
 
 
 def _judged(judged: Contracted, actions: np.ndarray, reply: Reply) -> Judged:
-    from ..contracts.audited import worth
+    from ..equilibria.induced_game import worth
 
     found = worth(judged, actions)
     return Judged(welfare=found.welfare, payment=found.payment, gain_now=reply.now.tolist(), gain=reply.gains.tolist())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..contracts.core import Mechanism
+from ..contracts.mechanism import Mechanism
 from ..core.config import UsageError, nearest
 from ..envs import games, make
 from ..envs.game import Game

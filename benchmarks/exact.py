@@ -20,7 +20,7 @@ from .metrics import utility
 from .spec import digest
 
 if TYPE_CHECKING:
-    from ..contracts.tabulate import Table
+    from ..equilibria.table import Table
 
 ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
 DISCOUNT = 0.99  # the learners'
@@ -30,7 +30,7 @@ NOT_SETTLED = " (did not settle)"
 FINITE = "finite horizon"
 ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is solved unasked: ten seconds at the most
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
-_SOLVER = Path(__file__).resolve().parent.parent / "contracts" / "equilibrium.py"
+_SOLVER = Path(__file__).resolve().parent.parent / "equilibria" / "solve.py"
 BEST_RATE = "principal, best committed rates"
 NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
@@ -69,7 +69,7 @@ def exact(game: Game) -> list[Exact]:
 
 def affordable(game: Game) -> bool:
     """Whether the stationary game, which takes minutes where it is large, is solved unasked."""
-    from ..contracts.tabulate import tabular
+    from ..equilibria.table import tabular
 
     try:
         return tabular(game).states * len(game.action_names) ** len(game.agents) <= ROWS
@@ -82,8 +82,8 @@ def remembered(game: Game, alpha: float, discount: float | None, tables: list[Ta
 
     `tables` keeps the game's table for the next call with the same list. Raises UsageError for a game that has none.
     """
-    from ..contracts.equilibrium import summary
-    from ..contracts.tabulate import tabulate
+    from ..equilibria.solve import summary
+    from ..equilibria.tabulate import tabulate
 
     about = [type(game).__name__, plain(game), alpha, discount, _code(game)]
     path = _cache() / f"exact-{digest(about)}.json"

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.core import Mechanism
-from ..contracts.hidden_actions import solve
 from ..contracts.loop import Principal
-from ..contracts.tabulate import tabular, tabulate
+from ..contracts.mechanism import Mechanism
 from ..envs.game import Game, hides_actions
+from ..equilibria.hidden_actions import solve
+from ..equilibria.table import tabular
+from ..equilibria.tabulate import tabulate
 from .audit import greedy
 
 

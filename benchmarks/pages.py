@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..baselines import MECHANISMS, make_mechanism, mechanism_class
-from ..contracts.core import Mechanism
 from ..contracts.loop import Seen
+from ..contracts.mechanism import Mechanism
 from ..envs import FAMILIES, family, games, make
 from ..render.page import picture
 from .listing import why_not

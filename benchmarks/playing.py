@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal, Seen
+from ..contracts.mechanism import Decisions, Mechanism
 from ..contracts.recommendation import RecommendationContract
 from ..core.config import UsageError, nearest
 from ..envs import games, make

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..contracts.core import Decisions, Mechanism
 from ..contracts.loop import Loop, Principal
+from ..contracts.mechanism import Decisions, Mechanism
 from ..core.config import UsageError
 from ..envs.game import Game, Scene
 from ..render.frame import Frame, advised

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..baselines import mechanism_class
-from ..contracts.core import Mechanism
 from ..contracts.loop import Episodes, Principal
+from ..contracts.mechanism import Mechanism
 from ..core.config import UsageError
 from ..envs import make
 from . import folders
@@ -37,7 +37,7 @@ from .spec import (
 )
 
 if TYPE_CHECKING:
-    from ..contracts.formal_contracts import Choice
+    from ..contracts.signing import Choice
 
 RECENT = 500  # episodes over which progress tells welfare and payment so far
 POLICY, PRINCIPAL = "policy", "principal"  # prefixes of the weights' files
@@ -153,7 +153,7 @@ def load_principal(resolved: Resolved, out: Path, own: Path | None = None) -> An
 
     One that was taken may promise otherwise than it was trained to.
     """
-    from ..contracts.exact_principal import ExactPrincipal
+    from ..equilibria.exact_principal import ExactPrincipal
     from ..learning.principals.outcomes import OutcomePrincipal
     from ..learning.principals.rates import RatesPrincipal
     from ..learning.principals.recommending import TrainedPrincipal
@@ -300,7 +300,7 @@ def _in_favour(resolved: Resolved, out: Path) -> float | None:
 
 def _signed(reference: Reference, out: Path) -> Choice:
     """The contract that the agents of a finished run sign."""
-    from ..contracts.formal_contracts import choose
+    from ..contracts.signing import choose
 
     learned = load(out / resolve(reference.source).folder)
     if not hasattr(learned.policy, "values"):

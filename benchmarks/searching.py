@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from ..contracts.reward_transfer import least_transfers, symmetric_level
 from ..core.config import UsageError
 from ..envs.matrix_games import StageGame
+from ..equilibria.transfer_levels import least_transfers, symmetric_level
 from . import folders
 from .empirical import empirical_payoffs
 from .overrides import override, parse_settings

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..contracts.core import Decisions
 from ..contracts.loop import Loop
-from ..contracts.rates_contract import Rates
+from ..contracts.mechanism import Decisions
+from ..contracts.rates import Rates
 from ..core.config import UsageError
 from ..envs.game import Game
 from ..envs.grid.maps import APPLE, WASTE

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.core import Decisions
-from ..contracts.equilibrium import Solution
 from ..contracts.loop import Seen
+from ..contracts.mechanism import Decisions
 from ..contracts.recommendation import RecommendationContract
-from ..contracts.tabulate import tabular
 from ..core.config import UsageError
 from ..envs import make
 from ..envs.game import Game
+from ..equilibria.solve import Solution
+from ..equilibria.table import tabular
 from .folders import claimed, whole_file
 from .replay import Replay, play
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from ..contracts.equilibrium import Told, favouring, solve_all, summarised, summary
-from ..contracts.meta_algorithm import rounds
 from ..core.config import UsageError
 from ..envs import make
 from ..envs.game import Game, hides_actions
+from ..equilibria.meta_algorithm import rounds
+from ..equilibria.solve import Told, favouring, solve_all, summarised, summary
 from . import folders
 from .exact import ALPHA, NAMES, NOT_SETTLED, PRINCIPAL, SAME, solutions
 from .overrides import parse_settings

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_jsonable_python
 
 from ..baselines import make_mechanism, mechanism_class
-from ..contracts.core import Mechanism
-from ..contracts.promise import Promise
+from ..contracts.margins import Promise
+from ..contracts.mechanism import Mechanism
 from ..core.config import UsageError, configure, nearest, plain
 from ..envs import make
 from ..envs.game import Game
 
 if TYPE_CHECKING:
-    from ..contracts.formal_contracts import Rule
+    from ..contracts.signing import Rule
 
 DEFAULT_STEPS = 200_000  # environment steps in which agents learn, where a single run names no budget
 PROMISE = tuple(each.name for each in fields(Promise))

@@ -20,7 +20,8 @@ from ..core.arrays import where
 from ..core.config import UsageError
 from ..core.random import episode_keys, uniform_array
 from ..envs.game import Game, cut_short
-from .core import Decisions, Ledger, Mechanism, Transition
+from .ledger import Ledger
+from .mechanism import Decisions, Mechanism, Transition
 
 LUCK = 1 << 41  # agents' draws stand at steps that no episode reaches, so they never meet the game's
 

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from ..core.config import UsageError, configuration
 from ..envs.game import hides_actions
-from .core import Decisions, Ledger, Mechanism, Transition, nothing
+from .ledger import Ledger, nothing
+from .mechanism import Decisions, Mechanism, Transition
 
 
 class Terms(NamedTuple):

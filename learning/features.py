@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contracts.core import Mechanism
 from ..contracts.loop import Seen
+from ..contracts.mechanism import Mechanism
 from ..envs.game import Game
 
 

@@ -10,18 +10,18 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-from ..contracts.core import Mechanism
-from ..contracts.equilibrium import solve
-from ..contracts.exact_principal import ExactPrincipal
 from ..contracts.following import FollowedContract
 from ..contracts.loop import Act, Episodes, Loop, Principal
-from ..contracts.outcome_contract import OutcomeContract
-from ..contracts.promise import Promise
-from ..contracts.rates_contract import RatesContract
-from ..contracts.stakes import staked_payments
-from ..contracts.tabulate import tabulate
+from ..contracts.margins import Promise
+from ..contracts.mechanism import Mechanism
+from ..contracts.outcomes import OutcomeContract
+from ..contracts.rates import RatesContract
 from ..core.config import UsageError
 from ..envs.game import Game, symmetries
+from ..equilibria.exact_principal import ExactPrincipal
+from ..equilibria.proportional_margins import staked_payments
+from ..equilibria.solve import solve
+from ..equilibria.tabulate import tabulate
 from .networks import shape_of
 from .policies.networks import Policy
 from .policies.scripted import untrained

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..contracts.promise import Promise
+from ..contracts.margins import Promise
 from ..core.config import UsageError, configuration
 
 Encoder = Literal["mlp", "conv"]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..contracts.core import Decisions
+from ..contracts.mechanism import Decisions
 from ..envs.game import Game, hides_actions
 from .page import Panel
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from paymaster.contracts.tabulate import Table
+from paymaster.equilibria.table import Table
 
 Joint = tuple[int, ...]
 

@@ -13,12 +13,12 @@ from paymaster import UsageError, load, make, make_mechanism, parallel_env, run
 from paymaster.benchmarks.record import read_about, read_episodes
 from paymaster.benchmarks.suites import expand, load_suite
 from paymaster.benchmarks.tables import of_run
-from paymaster.contracts import hidden_actions
-from paymaster.contracts.core import Decisions
-from paymaster.contracts.hidden_actions import best_response, contracts_of, played, solve
 from paymaster.contracts.loop import Loop, Seen
-from paymaster.contracts.outcome_contract import ExactOutcomePrincipal
-from paymaster.contracts.tabulate import tabulate
+from paymaster.contracts.mechanism import Decisions
+from paymaster.equilibria import hidden_actions
+from paymaster.equilibria.exact_outcomes import ExactOutcomePrincipal
+from paymaster.equilibria.hidden_actions import best_response, contracts_of, played, solve
+from paymaster.equilibria.tabulate import tabulate
 from paymaster.learning.losses.algorithm_2 import Transitions, Values, acting, inducing, least_payments, losses
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.principals.outcomes import ClassNetwork, OutcomePrincipal, outcome_chance

@@ -22,14 +22,14 @@ from paymaster.benchmarks.present import audited_rows, present
 from paymaster.benchmarks.record import read_episodes
 from paymaster.benchmarks.run import perform
 from paymaster.benchmarks.spec import RunSpec, resolve
-from paymaster.contracts.audited import Contracted, contracted, equilibria, obedience, replies, worth
-from paymaster.contracts.core import Decisions, Mechanism
-from paymaster.contracts.equilibrium import solve
-from paymaster.contracts.exact_principal import ExactPrincipal
 from paymaster.contracts.loop import Loop, Principal
-from paymaster.contracts.tabulate import tabulate
+from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.core.config import UsageError
 from paymaster.envs import make
+from paymaster.equilibria.exact_principal import ExactPrincipal
+from paymaster.equilibria.induced_game import Contracted, contracted, equilibria, obedience, replies, worth
+from paymaster.equilibria.solve import solve
+from paymaster.equilibria.tabulate import tabulate
 
 from . import unlearned
 

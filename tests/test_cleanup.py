@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paymaster.contracts.tabulate import tabulate
 from paymaster.core.config import UsageError
 from paymaster.core.random import episode_keys
 from paymaster.envs import make
 from paymaster.envs.cleanup.game import Cleanup, State
 from paymaster.envs.cleanup.kernels import probabilities
+from paymaster.equilibria.tabulate import tabulate
 
 L, R, U, D, STAY, TURN_RIGHT, TURN_LEFT, CLEAN, FIRE = range(9)  # actions of `ssd`
 AGENTS, FACINGS = "abcdefgh", "^>v<"

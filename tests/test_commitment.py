@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from paymaster import UsageError, make, make_mechanism
-from paymaster.contracts.commitment import LADDER, best_rate, committed
-from paymaster.contracts.core import Transition
-from paymaster.contracts.equilibrium import solve, summary
 from paymaster.contracts.loop import Loop
-from paymaster.contracts.tabulate import tabulate
+from paymaster.contracts.mechanism import Transition
 from paymaster.envs.coin_game.game import Events
+from paymaster.equilibria.committed_rates import LADDER, best_rate, committed
+from paymaster.equilibria.solve import solve, summary
+from paymaster.equilibria.tabulate import tabulate
 
 from .slow_solver import as_table, random_game, solve_slowly
 from .test_equilibrium import matrix_game

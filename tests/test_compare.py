@@ -20,9 +20,9 @@ from paymaster.benchmarks.exact import Exact, exact, solutions
 from paymaster.benchmarks.plaintext import columns, markdown
 from paymaster.benchmarks.present import audited_rows, group_rows, present
 from paymaster.benchmarks.tables import Evaluated
-from paymaster.contracts import equilibrium
 from paymaster.core.config import UsageError, plain
 from paymaster.envs import make
+from paymaster.equilibria import solve as equilibrium
 
 SMALL = "coin_game/ivanov-3x3"
 SOLVED = [

@@ -13,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymaster import UsageError, make
-from paymaster.contracts.core import Decisions
-from paymaster.contracts.equilibrium import RULES, Solution, solve, summary
-from paymaster.contracts.evaluation import audit, deviation_gains, evaluate_policy, principal_table
-from paymaster.contracts.exact_principal import ExactPrincipal
 from paymaster.contracts.loop import Loop
+from paymaster.contracts.mechanism import Decisions
 from paymaster.contracts.recommendation import RecommendationContract
-from paymaster.contracts.stage_games import follow, sweep
-from paymaster.contracts.tabulate import Table, joint_actions, tabulate
+from paymaster.equilibria.evaluation import audit, deviation_gains, evaluate_policy, principal_table
+from paymaster.equilibria.exact_principal import ExactPrincipal
+from paymaster.equilibria.solve import RULES, Solution, solve, summary
+from paymaster.equilibria.stage_games import follow, sweep
+from paymaster.equilibria.table import Table, joint_actions
+from paymaster.equilibria.tabulate import tabulate
 
 from .slow_solver import as_table, mixed_totals, random_game, solve_slowly
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymaster import UsageError, make_mechanism
-from paymaster.contracts.equilibrium import summary
 from paymaster.contracts.loop import Loop
 from paymaster.envs import make
 from paymaster.envs.escape_room import EscapeRoom, State
+from paymaster.equilibria.solve import summary
 from paymaster.render.page import text
 
 LEVER, START, DOOR = range(3)

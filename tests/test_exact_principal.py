@@ -9,9 +9,9 @@ import pytest
 
 from paymaster import make, run
 from paymaster.benchmarks.tables import of_run
-from paymaster.contracts.equilibrium import solve
-from paymaster.contracts.evaluation import evaluate_policy, principal_table
-from paymaster.contracts.tabulate import tabulate
+from paymaster.equilibria.evaluation import evaluate_policy, principal_table
+from paymaster.equilibria.solve import solve
+from paymaster.equilibria.tabulate import tabulate
 from paymaster.learning.phases import train_principal
 from paymaster.learning.settings import ExactSettings
 

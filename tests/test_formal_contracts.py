@@ -18,23 +18,14 @@ from paymaster.benchmarks.run import load, perform
 from paymaster.benchmarks.spec import Reference, RunSpec, resolve
 from paymaster.benchmarks.suites import Suite, expand
 from paymaster.benchmarks.tables import of_run
-from paymaster.contracts.audited import contracted, worth
-from paymaster.contracts.core import Transition
-from paymaster.contracts.equilibrium import solve
-from paymaster.contracts.formal_contracts import (
-    PROPOSALS,
-    STARTS,
-    Choice,
-    Rule,
-    choose,
-    clause,
-    negotiated,
-    shown,
-    solved,
-)
+from paymaster.contracts.formal import clause, shown
 from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.mechanism import Transition
+from paymaster.contracts.signing import PROPOSALS, STARTS, Choice, Rule, choose, negotiated, solved
 from paymaster.envs.cleanup import game as cleanup
 from paymaster.envs.harvest import game as harvest
+from paymaster.equilibria.induced_game import contracted, worth
+from paymaster.equilibria.solve import solve
 
 from . import unlearned
 from .plain_game import PlainGame

@@ -14,9 +14,9 @@ from paymaster import UsageError, make, make_mechanism, parallel_env
 from paymaster.benchmarks.record import read_episodes
 from paymaster.benchmarks.run import load, perform
 from paymaster.benchmarks.spec import RunSpec, resolve
-from paymaster.contracts.core import Transition
 from paymaster.contracts.loop import Loop
-from paymaster.contracts.tabulate import tabulate
+from paymaster.contracts.mechanism import Transition
+from paymaster.equilibria.tabulate import tabulate
 
 from . import unlearned
 

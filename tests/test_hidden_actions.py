@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from paymaster import UsageError, make
-from paymaster.contracts.hidden_actions import (
+from paymaster.envs.tree import Tree
+from paymaster.equilibria.hidden_actions import (
     OutcomeContracts,
     best_response,
     least_payments,
@@ -20,8 +21,7 @@ from paymaster.contracts.hidden_actions import (
     two_outcomes,
     unpaid,
 )
-from paymaster.contracts.tabulate import tabulate
-from paymaster.envs.tree import Tree
+from paymaster.equilibria.tabulate import tabulate
 
 NINE = np.array([[0.9, 0.1], [0.1, 0.9]])
 

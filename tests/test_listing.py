@@ -12,8 +12,8 @@ from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS
 from paymaster.benchmarks.listing import listing, why_not, written
 from paymaster.benchmarks.spec import RunSpec, resolve
-from paymaster.contracts.core import Decisions, Mechanism
 from paymaster.contracts.loop import Loop
+from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.envs import FAMILIES, family, games
 from paymaster.envs.game import Game
 

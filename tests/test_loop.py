@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from paymaster import make_mechanism
-from paymaster.contracts.core import Decisions, Mechanism
 from paymaster.contracts.loop import Episodes, Loop
+from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.core.random import episode_keys
 from paymaster.envs.game import Game
 

@@ -13,9 +13,9 @@ from paymaster import UsageError, make, make_mechanism, parallel_env
 from paymaster.benchmarks.record import read_episodes
 from paymaster.benchmarks.run import load, perform
 from paymaster.benchmarks.spec import RunSpec, resolve
-from paymaster.contracts.audited import contracted
-from paymaster.contracts.core import Transition
 from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.mechanism import Transition
+from paymaster.equilibria.induced_game import contracted
 
 from . import unlearned
 from .plain_game import PlainGame

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from paymaster import UsageError, make_mechanism
-from paymaster.contracts.equilibrium import summary
 from paymaster.contracts.loop import Loop
-from paymaster.contracts.tabulate import joint_actions
 from paymaster.envs import make
 from paymaster.envs.matrix_games import PAIRWISE, MatrixGame, Network, PublicGoods, StageGame
+from paymaster.equilibria.solve import summary
+from paymaster.equilibria.table import joint_actions
 from paymaster.render.page import text
 
 C, D = 0, 1

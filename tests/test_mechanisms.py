@@ -12,8 +12,9 @@ from hypothesis.extra import numpy as hnp
 
 from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS, mechanism_class
-from paymaster.contracts.core import Decisions, Ledger, Mechanism, Transition
+from paymaster.contracts.ledger import Ledger
 from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
 from paymaster.envs.coin_game.game import Events
 
 from .plain_game import PlainGame

@@ -10,8 +10,8 @@ import pettingzoo
 import pytest
 
 from paymaster import UsageError, env, make, make_mechanism, parallel_env
-from paymaster.contracts.core import Decisions
 from paymaster.contracts.loop import Loop
+from paymaster.contracts.mechanism import Decisions
 from paymaster.envs import family, games
 from paymaster.envs.game import Game
 from paymaster.render.page import text

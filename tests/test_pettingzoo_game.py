@@ -12,13 +12,13 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from pettingzoo import ParallelEnv
 
 from paymaster.baselines import make_mechanism
-from paymaster.contracts.core import Mechanism
 from paymaster.contracts.loop import Loop
-from paymaster.contracts.tabulate import tabular
+from paymaster.contracts.mechanism import Mechanism
 from paymaster.core.arrays import where
 from paymaster.core.config import UsageError, configuration
 from paymaster.envs.game import lacking
 from paymaster.envs.pettingzoo_game import PettingZooGame
+from paymaster.equilibria.table import tabular
 
 STAYS, TAKES = 0, 1
 KEYS = np.array([5, 6, 7], np.uint64) << np.uint64(32)

@@ -10,7 +10,7 @@ import torch
 
 from paymaster import make
 from paymaster.contracts.following import FollowedContract
-from paymaster.contracts.promise import Promise
+from paymaster.contracts.margins import Promise
 from paymaster.core.random import episode_keys
 from paymaster.learning.joint_networks import all_follow, joint, joint_rows, none_follows, others, principal_networks
 from paymaster.learning.losses.algorithm_3 import Transitions, Values, as_meant, least_payments, losses

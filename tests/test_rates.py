@@ -16,9 +16,9 @@ from paymaster import UsageError, load, make, make_mechanism, parallel_env, run
 from paymaster.benchmarks import showing
 from paymaster.benchmarks.record import read_episodes
 from paymaster.benchmarks.replay import load_replay
-from paymaster.contracts.core import Decisions, Transition
 from paymaster.contracts.loop import Loop
-from paymaster.contracts.rates_contract import MARKS, Rates, RatesContract
+from paymaster.contracts.mechanism import Decisions, Transition
+from paymaster.contracts.rates import MARKS, Rates, RatesContract
 from paymaster.envs.coin_game import game as coin_game
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.principals.rates import RatesNetwork, RatesPrincipal, offered, world_rows, world_shape

@@ -14,10 +14,11 @@ from hypothesis.extra import numpy as hnp
 from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS
 from paymaster.benchmarks import tables
-from paymaster.contracts.core import Ledger, Mechanism, Transition
+from paymaster.contracts.ledger import Ledger
 from paymaster.contracts.loop import Loop
-from paymaster.contracts.reward_transfer import least_transfers, symmetric_level, symmetric_transfers
+from paymaster.contracts.mechanism import Mechanism, Transition
 from paymaster.envs.matrix_games import PAIRWISE, MatrixGame, PublicGoods
+from paymaster.equilibria.transfer_levels import least_transfers, symmetric_level, symmetric_transfers
 
 from .plain_game import PlainGame
 

@@ -19,10 +19,10 @@ from paymaster.benchmarks.cli import main
 from paymaster.benchmarks.empirical import empirical_payoffs
 from paymaster.benchmarks.searched import PICTURE, RECORD
 from paymaster.benchmarks.self_interest import TOLERANCE, Found, Trial, Welfare, levels, search
-from paymaster.contracts.core import Mechanism
 from paymaster.contracts.loop import Loop, Seen
-from paymaster.contracts.reward_transfer import least_transfers, symmetric_level
+from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
+from paymaster.equilibria.transfer_levels import least_transfers, symmetric_level
 from paymaster.learning.networks import shape_of
 from paymaster.learning.policies.networks import Policy
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from paymaster import make_mechanism
-from paymaster.contracts.core import Transition
+from paymaster.contracts.mechanism import Transition
 
 from .plain_game import PlainGame
 

@@ -12,8 +12,8 @@ from paymaster import UsageError, make
 from paymaster.benchmarks.cli import main
 from paymaster.benchmarks.solution import replay_solution
 from paymaster.benchmarks.solving import Request, solved
-from paymaster.contracts.equilibrium import solve
-from paymaster.contracts.tabulate import tabulate
+from paymaster.equilibria.solve import solve
+from paymaster.equilibria.tabulate import tabulate
 
 GAME = "coin_game/ivanov-3x3"
 

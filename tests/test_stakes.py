@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from paymaster import UsageError, make
-from paymaster.contracts.equilibrium import solve
-from paymaster.contracts.evaluation import action_values, audit, stationary_reply
-from paymaster.contracts.stakes import staked_payments
-from paymaster.contracts.tabulate import tabulate
 from paymaster.core.config import configure
+from paymaster.equilibria.evaluation import action_values, audit, stationary_reply
+from paymaster.equilibria.proportional_margins import staked_payments
+from paymaster.equilibria.solve import solve
+from paymaster.equilibria.tabulate import tabulate
 from paymaster.learning.phases import train_principal
 from paymaster.learning.settings import ExactSettings
 

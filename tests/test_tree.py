@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from paymaster import UsageError, make
-from paymaster.contracts.tabulate import tabulate
 from paymaster.core.random import episode_keys, uniform
 from paymaster.envs.tree import LEFT, RIGHT, State, Tree
+from paymaster.equilibria.tabulate import tabulate
 from paymaster.render.page import text
 
 from .plain_grid import uniform as plain_uniform

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from paymaster.contracts.core import Mechanism
 from paymaster.contracts.loop import Episodes, Loop
-from paymaster.contracts.promise import Promise
+from paymaster.contracts.margins import Promise
+from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
 from paymaster.learning.networks import shape_of
 from paymaster.learning.policies.networks import Policy

@@ -14,12 +14,12 @@ import gymnasium as gym
 import numpy as np
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
-from ...contracts.core import Mechanism
 from ...contracts.loop import Principal
-from ...contracts.parallel import ParallelView
+from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
-from ...views import parallel_env
+from ...views.parallel import ParallelView
+from ...views.registration import parallel_env
 
 
 def rllib_env(

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import huber_loss
 
-from ...contracts.core import welfare_weights
+from ...contracts.mechanism import welfare_weights
 
 
 class Values(NamedTuple):

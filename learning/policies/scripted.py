@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ...contracts.core import Mechanism
-from ...contracts.hidden_actions import best_response, contracts_of, unpaid
 from ...contracts.loop import Principal, Seen
+from ...contracts.mechanism import Mechanism
 from ...contracts.recommendation import RecommendationContract
-from ...contracts.tabulate import tabular, tabulate
 from ...core.config import UsageError
 from ...envs.game import Game
+from ...equilibria.hidden_actions import best_response, contracts_of, unpaid
+from ...equilibria.table import tabular
+from ...equilibria.tabulate import tabulate
 from ..settings import BestResponseSettings, FollowSettings
 
 

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from ...contracts.core import Decisions
-from ...contracts.outcome_contract import OutcomeContract
-from ...contracts.tabulate import tabular, tabulate
+from ...contracts.mechanism import Decisions
+from ...contracts.outcomes import OutcomeContract
 from ...core.config import UsageError
 from ...envs.game import Game
+from ...equilibria.table import tabular
+from ...equilibria.tabulate import tabulate
 from ..losses.algorithm_2 import OUTCOMES, acting, inducing, least_payments
 
 

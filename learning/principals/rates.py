@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ...contracts.core import Decisions
+from ...contracts.mechanism import Decisions
 from ...envs.game import Game
 from ...envs.grid.maps import CLEAN_BEAM, FACINGS
 from ..networks import Encoder, Shape

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from ...contracts.core import Decisions
-from ...contracts.promise import Promise
+from ...contracts.margins import Promise
+from ...contracts.mechanism import Decisions
 from ...core.config import plain
 from ...envs.game import Game, symmetries
 from ..joint_networks import all_follow, joint, joint_rows, none_follows, principal_networks

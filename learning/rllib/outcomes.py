@@ -14,8 +14,8 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
-from ...contracts.core import Decisions
 from ...contracts.loop import Seen, Step
+from ...contracts.mechanism import Decisions
 from ...envs.game import Game
 from ..losses.algorithm_2 import Transitions, Values, losses
 from ..principals.outcomes import decide, outcome_chance, outcome_networks

@@ -34,9 +34,9 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
-from ...contracts.core import Decisions
 from ...contracts.loop import Seen, Step
-from ...contracts.rates_contract import RatesContract
+from ...contracts.mechanism import Decisions
+from ...contracts.rates import RatesContract
 from ...envs.game import Game
 from ..principals.rates import BESIDE, RatesNetwork, offered, world_rows
 from ..returns import interval_advantages

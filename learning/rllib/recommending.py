@@ -18,8 +18,8 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
-from ...contracts.core import Decisions
 from ...contracts.loop import Seen
+from ...contracts.mechanism import Decisions
 from ...envs.game import Game, Symmetry, symmetries
 from ..joint_networks import all_follow, joint, joint_rows, others, principal_networks
 from ..losses.algorithm_3 import Transitions, Values, least_payments, losses

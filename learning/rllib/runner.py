@@ -14,8 +14,8 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
 
-from ...contracts.core import Mechanism
 from ...contracts.loop import Episodes, Loop, Principal, Seen, Step
+from ...contracts.mechanism import Mechanism
 from ...envs.game import Game
 from ..features import rows, width
 

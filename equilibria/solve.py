@@ -24,16 +24,17 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..contracts.mechanism import welfare_weights
 from ..core.config import UsageError, nearest, plain
 from ..envs import FAMILIES, family, make
 from ..envs.game import Game, hides_actions
 from . import hidden_actions
-from .commitment import Committed, best_rate
-from .core import welfare_weights
+from .backward_induction import policy
+from .committed_rates import Committed, best_rate
 from .evaluation import Mixed, deviation_gains, evaluate_policy
-from .policy import policy
 from .stage_games import COOPERATIVE, DOMINANT, HIGHEST, LOWEST, PRINCIPAL
-from .tabulate import Table, tabulate
+from .table import Table
+from .tabulate import tabulate
 from .threads import at_once
 
 RULES = {

@@ -22,12 +22,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .backward_induction import Policy, backward, policy
 from .evaluation import deviation_gains, evaluate_policy
-from .mixed import TIE
-from .policy import Policy, backward, policy
 from .stage_games import HIGHEST
-from .tabulate import Progress, Table, reachable
+from .table import Table
+from .tabulate import Progress, reachable
 from .threads import at_once
+from .vertex_enumeration import TIE
 
 LADDER = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)  # times the largest reward of any agent in one step
 ROUNDS = 2  # times that each rate goes through the ladder

@@ -7,11 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.config import UsageError, configuration
-from ..envs.game import Game
-from .core import Decisions, Ledger, Transition, nothing
-from .hidden_actions import solve
+from .ledger import Ledger, nothing
+from .mechanism import Decisions, Transition
 from .recommendation import RecommendationContract
-from .tabulate import tabular, tabulate
 
 
 @configuration
@@ -51,19 +49,3 @@ class OutcomeContract(RecommendationContract):
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         payments = (transition.terms.promised * self.game.facts(transition.events)).sum(axis=-1)
         return nothing(transition.rewards)._replace(payments=payments.astype(np.float32)), memory
-
-
-class ExactOutcomePrincipal:
-    """Induces what the subgame-perfect principal does, by the least payments on outcomes and a `nudge`.
-
-    Without a nudge an agent is left indifferent; the default only outdoes single precision.
-    """
-
-    def __init__(self, game: Game, nudge: float = 1e-4) -> None:
-        contracts, states = solve(tabulate(game), game.horizon, nudge=nudge), tabular(game).representatives()
-        here = states.t, np.arange(len(states.t))  # a state tells its step
-        self.induced, self.payments = contracts.induced[here], contracts.payments[here].astype(np.float32)
-
-    def __call__(self, game: Game, state: Any) -> Decisions:
-        index = tabular(game).index(state)
-        return Decisions(self.induced[index][:, None], self.payments[index][:, None])

@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.config import UsageError
 from ..envs.game import Game, State
-from .successors import Distinct, gather
+from .table import Table, Tabular, joint_actions, tabular
 from .threads import as_they_come, at_once
+from .transitions import Distinct, gather
 
 PLAYS = 1 << 18  # (state, joint action, draw) triples played at once: some 50 MB
 GIB = 2**30
@@ -25,70 +26,8 @@ GIB = 2**30
 Progress = Callable[[float], None]  # told how much is done, of 1
 
 
-class Tabular(Game[State, Any], Protocol[State]):
-    """A game that can be solved: finitely many states, and draws that can be listed."""
-
-    @property
-    def states(self) -> int:
-        """How many states there are, symmetric ones counted once: S."""
-
-    def representatives(self) -> State:
-        """One state of each class: (S, ...), in the order of `index`."""
-
-    def index(self, state: State) -> np.ndarray:
-        """(B,) int: the class of every state, in [0, S)."""
-
-    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Any]:
-        """One step with its chance given: `actions` (B, N), `draws` (B, slots)."""
-
-    def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The draws that can matter, (B, K, slots), and their probabilities, (B, K), which sum to one."""
-
-    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
-        """New episodes with their chance given: `keys` (B,), `draws` (B, slots)."""
-
-    def starts(self) -> tuple[np.ndarray, np.ndarray]:
-        """The draws that can matter at the start, (M, slots), and their probabilities, (M,)."""
-
-    # A game may also have `alike(state, actions) -> (B,) uint64`: equal codes where the same comes of the actions,
-    # events included, whatever chance does. Such rows are played once.
-
-
-class Table(NamedTuple):
-    """A finite game of S states, N agents with A actions each, and J = A^N joint actions.
-
-    What follows a joint action is one of D distributions over the next states: `following[s, j]`, whose entries are
-    `offsets[d]:offsets[d + 1]`. Where an episode ends naturally its probabilities sum to less than one: nothing is
-    earned after the end.
-    """
-
-    rewards: np.ndarray  # (S, J, N) float64, expected
-    objective: np.ndarray  # (S, J) float64, expected: what the principal values before it pays
-    facts: np.ndarray  # (S, J, N, K) float64, expected: how often each agent does what a contract may pay on
-    following: np.ndarray  # (S, J) int32, in [0, D)
-    offsets: np.ndarray  # (D + 1,) int64
-    successors: np.ndarray  # (entries,) int32
-    probabilities: np.ndarray  # (entries,) float64
-    start: np.ndarray  # (S,) float64, sums to one
-    actions: np.ndarray  # (J, N) int64: joint action j is actions[j]; agent 0 varies slowest
-
-    @property
-    def states(self) -> int:
-        return self.rewards.shape[0]
-
-    @property
-    def action_count(self) -> int:
-        """A: of one agent."""
-        return int(self.actions[-1, 0]) + 1
-
-    @property
-    def nbytes(self) -> int:
-        return sum(array.nbytes for array in self)
-
-    def joint(self, actions: np.ndarray) -> np.ndarray:
-        """(...,) int64: the joint action j of each agent's action (..., N)."""
-        powers = self.action_count ** np.arange(actions.shape[-1])[::-1]
-        return np.asarray(actions.astype(np.int64) @ powers)
+# A game may also have `alike(state, actions) -> (B,) uint64`: equal codes where the same comes of the actions,
+# events included, whatever chance does. Such rows are played once.
 
 
 class Plays(NamedTuple):
@@ -108,16 +47,6 @@ class Plays(NamedTuple):
         columns = values.T.astype(np.float64)
         means = [np.bincount(self.row, self.chance * column, self.rows) for column in columns]
         return np.stack(means, axis=1) if means else np.zeros((self.rows, 0))
-
-
-def tabular(game: Game) -> Tabular:
-    """`game` as one that can be tabulated. Raises UsageError where it cannot."""
-    if not hasattr(game, "outcomes"):
-        raise UsageError(
-            f"{type(game).__name__} cannot be solved exactly, since it does not list the outcomes of a step; "
-            "ask for a game that does, as the Coin Game"
-        )
-    return cast(Tabular, game)
 
 
 def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lambda share: None) -> Table:
@@ -176,11 +105,6 @@ def reachable(table: Table) -> Table:
         state[table.successors[entries]].astype(np.int32), table.probabilities[entries],
         table.start[there], table.actions,
     )  # fmt: skip
-
-
-def joint_actions(A: int, N: int) -> np.ndarray:
-    """(A^N, N) int64: every joint action, in lexicographic order."""
-    return np.ascontiguousarray(np.indices((A,) * N).reshape(N, -1).T, np.int64)
 
 
 def fits(game: Tabular, memory: int, *, distributions: int = 0) -> None:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .mixed import TIE, mixed_equilibrium
-from .tabulate import Table
+from .table import Table
+from .vertex_enumeration import TIE, mixed_equilibrium
 
 COOPERATIVE = 0  # the joint action of highest total value
 HIGHEST = 1  # the pure equilibrium of highest total value; where there is none, a mixed one, by the same rule

@@ -20,10 +20,11 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
+from ..contracts.loop import Principal
 from ..core.config import UsageError
 from ..envs.game import Game
-from .loop import Principal
-from .tabulate import Table, tabular, tabulate
+from .table import Table, tabular
+from .tabulate import tabulate
 
 TIE = 1e-6  # utilities closer than this are equal: payments are kept in single precision
 

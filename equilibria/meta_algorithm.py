@@ -20,7 +20,7 @@ import numpy as np
 
 from .evaluation import evaluate_policy
 from .stage_games import ANSWER, PRINCIPAL, sweep
-from .tabulate import Table
+from .table import Table
 
 
 class Round(NamedTuple):

@@ -15,14 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..contracts.loop import Principal
+from ..contracts.mechanism import Decisions, Mechanism, Transition
 from ..core.config import UsageError
 from ..envs.game import Game
-from .core import Decisions, Mechanism, Transition
-from .equilibrium import solve
 from .evaluation import Evaluation, Mixed, action_values, deviation_gains, evaluate_policy, stationary_reply
-from .loop import Principal
-from .mixed import TIE
-from .tabulate import Table, Tabular, plays, tabular, tabulate, take
+from .solve import solve
+from .table import Table, Tabular, tabular
+from .tabulate import plays, tabulate, take
+from .vertex_enumeration import TIE
 
 RULES = ("highest", "lowest")  # of selection among the pure equilibria of every stage
 ROUNDS = 30  # of best replies in turn, which settle within a few or go round in circles

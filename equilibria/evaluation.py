@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from ..contracts.loop import Principal
 from ..core.config import UsageError
 from ..envs.game import Game
-from .loop import Principal
-from .mixed import TIE
 from .stage_games import chance, expected
-from .tabulate import Table, tabular
+from .table import Table, tabular
+from .vertex_enumeration import TIE
 
 HOLD = 50  # steps that a stationary reply is held between two improvements of it
 CLOSE = 1e-12  # a stationary value has converged when it moves by less, relative to 1 + its size

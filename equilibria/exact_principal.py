@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
-from pydantic import model_validator
 from safetensors.numpy import load_file, save_file
 
-from ..core.config import UsageError, configuration
-from ..envs.game import Game, listed
-from .core import Decisions
-from .equilibrium import Solution
-from .recommendation import RecommendationContract
-from .tabulate import tabular
-
-
-@configuration
-class ExactContract(RecommendationContract):
-    """The recommendation contract of a principal that is computed, not learned: what is then lost, the agents lose.
-
-    Ivanov et al. 2024, section 5, for games whose table of states can be solved.
-    """
-
-    principal: ClassVar[str] = "exact"
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        tabular(self.game)
-        return self
-
-    def check_principal(self) -> None:
-        super().check_principal()
-        listed(tabular(self.game).states, "states", "a smaller board or fewer agents")
+from ..contracts.mechanism import Decisions
+from ..core.config import UsageError
+from ..envs.game import Game
+from .solve import Solution
+from .table import tabular
 
 
 class ExactPrincipal:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from .evaluation import action_values, stationary_reply
-from .mixed import TIE
-from .tabulate import Table
+from .table import Table
+from .vertex_enumeration import TIE
 
 
 def staked_payments(table: Table, recommended: np.ndarray, *, stake: float, discount: float) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 
 from .evaluation import Mixed
 from .stage_games import Stage, chosen, sweep
-from .stationary import stationary
-from .tabulate import Table
+from .table import Table
+from .value_iteration import stationary
 
 
 class Policy(NamedTuple):

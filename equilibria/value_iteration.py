@@ -14,7 +14,7 @@ import numpy as np
 
 from .evaluation import Mixed, leap, stationary_reply
 from .stage_games import DOMINANT, HIGHEST, LOWEST, PRINCIPAL, Stage, chosen, follow, sweep
-from .tabulate import Table
+from .table import Table
 
 CLOSE = 1e-12  # values have converged when a sweep moves them by less, relative to 1 + their size
 STILL = 3  # sweeps with hardly a change of choice after which the choice is followed for a while, which is cheap

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from ..core.config import UsageError, configuration
-from .core import Decisions, Ledger, Mechanism, Transition, nothing
+from .ledger import Ledger, nothing
+from .mechanism import Decisions, Mechanism, Transition
 
 MARKS = 8  # of a rate's thermometer: one number among the hundreds of a map's cells would be long in being noticed
 CENT = 1e-6  # of a cap: so little left is nothing left

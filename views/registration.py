@@ -7,13 +7,14 @@ from typing import Any, Literal, TypeVar
 
 from pettingzoo import AECEnv, aec_registry, parallel_registry, register
 
-from .baselines import make_mechanism
-from .contracts.core import Mechanism
-from .contracts.loop import Principal
-from .contracts.parallel import ParallelView, in_turns, view
-from .core.config import UsageError
-from .envs import FAMILIES, family, make
-from .envs.game import Game
+from ..baselines import make_mechanism
+from ..contracts.loop import Principal
+from ..contracts.mechanism import Mechanism
+from ..core.config import UsageError
+from ..envs import FAMILIES, family, make
+from ..envs.game import Game
+from .making import in_turns, view
+from .parallel import ParallelView
 
 T = TypeVar("T")
 

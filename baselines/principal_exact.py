@@ -1,0 +1,31 @@
+"""`principal-exact`: the contracts of a principal that knows the equilibrium, under which fresh agents learn."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+
+from ..contracts.recommendation import RecommendationContract
+from ..core.config import configuration
+from ..envs.game import listed
+from ..equilibria.table import tabular
+
+
+@configuration
+class ExactContract(RecommendationContract):
+    """The recommendation contract of a principal that is computed, not learned: what is then lost, the agents lose.
+
+    Ivanov et al. 2024, section 5, for games whose table of states can be solved.
+    """
+
+    principal: ClassVar[str] = "exact"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        tabular(self.game)
+        return self
+
+    def check_principal(self) -> None:
+        super().check_principal()
+        listed(tabular(self.game).states, "states", "a smaller board or fewer agents")

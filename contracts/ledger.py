@@ -1,0 +1,33 @@
+"""The money of a step, in three kinds that are kept apart, always.
+
+`payments` come from the principal and are never negative; `transfers` move between agents, from payer to payee, so they
+sum to zero by construction; `shaping` changes what an agent wishes for and moves no money.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Ledger(NamedTuple):
+    """The money of one step."""
+
+    payments: np.ndarray  # (B, N) from the principal, >= 0
+    transfers: np.ndarray  # (B, N, N) from payer (axis 1) to payee (axis 2), >= 0
+    shaping: np.ndarray  # (B, N) moves no money
+
+    def received(self) -> np.ndarray:
+        """(B, N): each agent's net transfer; sums to zero over the agents."""
+        return self.transfers.sum(axis=1) - self.transfers.sum(axis=2)
+
+    def income(self) -> np.ndarray:
+        """(B, N): what the mechanism adds to each agent's reward from the environment."""
+        return self.payments + self.received() + self.shaping
+
+
+def nothing(rewards: np.ndarray) -> Ledger:
+    """The ledger of a step in which no money moves; `rewards` (B, N) gives the shape."""
+    B, N = rewards.shape
+    return Ledger(np.zeros((B, N), np.float32), np.zeros((B, N, N), np.float32), np.zeros((B, N), np.float32))

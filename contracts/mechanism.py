@@ -1,0 +1,112 @@
+"""What every mechanism is: terms offered, terms seen, and the ledger that settles each step.
+
+Three kinds of money are kept apart, always: `payments` come from the principal and are never negative; `transfers`
+move between agents, from payer to payee, so they sum to zero by construction; `shaping` changes what an agent wishes
+for and moves no money.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import numpy as np
+from pydantic import SkipValidation
+
+from ..core.config import configuration
+from ..envs.game import Game
+from .ledger import Ledger, nothing
+
+
+class Transition(NamedTuple):
+    """One step of `B` environments, as a mechanism sees it when it settles."""
+
+    state: Any
+    terms: Any
+    actions: np.ndarray  # (B, N)
+    events: Any
+    rewards: np.ndarray  # (B, N), from the environment alone
+    next_state: Any  # before any reset
+    terminated: np.ndarray  # (B,)
+    truncated: np.ndarray  # (B,)
+    values: np.ndarray | None = None  # (B, N) what each agent expected before, and ...
+    next_values: np.ndarray | None = None  # ... expects after, before any reset; only where a mechanism needs it
+
+
+class Decisions(NamedTuple):
+    """What a principal decides for one step: a recommended action for each agent, and the pay.
+
+    That is for following it, unless the mechanism pays for something else.
+    """
+
+    recommended: np.ndarray  # (B, N) int
+    promised: np.ndarray  # (B, N) float32, >= 0; (B, N, K) where each of K verifiable facts has its price
+
+
+@configuration
+class Mechanism:
+    """A contract (what may be promised, what it pays) with a rule for who chooses the terms.
+
+    This base promises nothing and pays nothing; a mechanism overrides what differs. Its fields are its parameters.
+    `memory` carries what lasts beyond a step: terms held for an episode, smoothed rewards, who follows.
+    """
+
+    game: Annotated[Game, SkipValidation]
+
+    principal: ClassVar[str] = ""  # the learned principal it needs ("dqn"), empty for none
+    needs_values: ClassVar[bool] = False  # whether it settles by what the agents expect
+    terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of the numbers that `record` gives; `held` is whether agents have agreed to anything at all."""
+        return ()
+
+    @property
+    def played(self) -> Game:
+        """The game as it is played: `game`, or one around it that has an action more."""
+        return self.game
+
+    @property
+    def promised_shape(self) -> tuple[int, ...]:
+        """Of what a principal promises in one environment."""
+        return (len(self.game.agents),)
+
+    def check_principal(self) -> None:
+        """Raise UsageError for a game on which there can be no principal such as the mechanism needs."""
+
+    def start(self, keys: np.ndarray) -> Any:
+        """The memory of new episodes, one for each key (B,)."""
+        return ()
+
+    def offer(self, memory: Any, state: Any, decisions: Decisions | None) -> tuple[Any, Any]:
+        """The terms for the coming step, and the memory. `decisions` come from the principal, where there is one."""
+        return (), memory
+
+    def view(self, terms: Any, B: int) -> np.ndarray:
+        """(B, N, K) float32: what each agent is shown of its terms."""
+        return np.zeros((B, len(self.game.agents), 0), np.float32)
+
+    def record(self, terms: Any, B: int) -> np.ndarray:
+        """(B, len(recorded)): what is kept of a step's terms, as a mean over each episode; nan where there is none."""
+        return np.zeros((B, 0))
+
+    def asks(self, memory: Any) -> bool:
+        """Whether any environment needs a principal's decisions for the coming step; where none does, none are made."""
+        return True
+
+    def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
+        """The money of a step, and the memory after it."""
+        return nothing(transition.rewards), memory
+
+    def complied(self, terms: Any, actions: np.ndarray) -> np.ndarray | None:
+        """(B, N) bool: who did as recommended; None where nothing is recommended."""
+        return None
+
+
+def welfare_weights(players: int, favour: float) -> np.ndarray:
+    """(N,) what each agent's reward counts to a principal: 1, and for each next agent less by the share `favour`.
+
+    A principal to whom all count alike is indifferent wherever agents could change places, and pays for it: whoever is
+    to do the work may refuse, since another is then asked. One with favourites asks the same agent again.
+    """
+    return (1.0 - favour) ** np.arange(players)
