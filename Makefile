@@ -48,7 +48,7 @@ check: setup    ## ruff, mypy and the architecture
 	$(BIN)/lint-imports
 
 docs: setup     ## the pages of games and mechanisms in docs/, from their docstrings
-	$(BIN)/python -m paymaster.benchmarks.pages
+	$(BIN)/python -m paymaster.benchmarks.reports.doc_pages
 
 clean:          ## remove what make made; runs/ stays
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,10 +14,10 @@ from .views.registration import env, name_in_pettingzoo, parallel_env, register_
 __version__ = VERSION
 
 LATER = {  # imported when first asked for: they bring RLlib or pandas
-    "run": ".benchmarks.run:run",
-    "load": ".benchmarks.run:load",
-    "run_suite": ".benchmarks.execution:run_suite",
-    "compare": ".benchmarks.compare:compare",
+    "run": ".benchmarks.runs.run:run",
+    "load": ".benchmarks.runs.load:load",
+    "run_suite": ".benchmarks.runs.launch:run_suite",
+    "compare": ".benchmarks.analysis.comparison:compare",
     "solve": ".equilibria.solve:summary",
 }
 

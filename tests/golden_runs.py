@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from paymaster.benchmarks.record import read_episodes
-from paymaster.benchmarks.run import perform
-from paymaster.benchmarks.schedule import jobs
-from paymaster.benchmarks.suites import expand, load_suite
+from paymaster.benchmarks.runs.record import read_episodes
+from paymaster.benchmarks.runs.run import perform
+from paymaster.benchmarks.runs.schedule import jobs
+from paymaster.benchmarks.specs.suites import expand, load_suite
 
 EPISODES = Path(__file__).parent / "golden" / "episodes.json"
 SUITES = {

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from paymaster import UsageError, load, make, make_mechanism, parallel_env, run
-from paymaster.benchmarks.record import read_about, read_episodes
-from paymaster.benchmarks.suites import expand, load_suite
-from paymaster.benchmarks.tables import of_run
+from paymaster.benchmarks.analysis.dataset import of_run
+from paymaster.benchmarks.runs.record import read_about, read_episodes
+from paymaster.benchmarks.specs.suites import expand, load_suite
 from paymaster.contracts.loop import Loop, Seen
 from paymaster.contracts.mechanism import Decisions
 from paymaster.equilibria import hidden_actions

@@ -12,16 +12,17 @@ import pandas as pd
 import pytest
 
 from paymaster.baselines import make_mechanism
-from paymaster.benchmarks import audit as module
-from paymaster.benchmarks import tables
-from paymaster.benchmarks.audit import AUDIT, Audit, examine, read_audit
-from paymaster.benchmarks.cli import main
-from paymaster.benchmarks.compare import compare
-from paymaster.benchmarks.exact import affordable
-from paymaster.benchmarks.present import audited_rows, present
-from paymaster.benchmarks.record import read_episodes
-from paymaster.benchmarks.run import perform
-from paymaster.benchmarks.spec import RunSpec, resolve
+from paymaster.benchmarks.analysis import dataset
+from paymaster.benchmarks.analysis.comparison import compare
+from paymaster.benchmarks.cli.app import main
+from paymaster.benchmarks.measures import audit as module
+from paymaster.benchmarks.measures.audit import AUDIT, Audit, examine, read_audit
+from paymaster.benchmarks.measures.exact_solutions import affordable
+from paymaster.benchmarks.reports.comparison_table import audited_rows, present
+from paymaster.benchmarks.runs.record import read_episodes
+from paymaster.benchmarks.runs.run import perform
+from paymaster.benchmarks.specs.resolve import resolve
+from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.contracts.loop import Loop, Principal
 from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.core.config import UsageError
@@ -257,7 +258,7 @@ def test_what_cannot_be_judged_is_left_empty(tmp_path: Path) -> None:
     folder = run(spec("inequity-aversion"), tmp_path)
     assert read_audit(folder) is None
     assert read_episodes(folder, "evaluate")["deviation_regret"].isna().all()
-    assert tables.of_run(folder).learned_gain is None
+    assert dataset.of_run(folder).learned_gain is None
 
 
 # Beside others
@@ -265,7 +266,7 @@ def test_what_cannot_be_judged_is_left_empty(tmp_path: Path) -> None:
 
 def test_columns_stand_in_every_format_and_old_tables_are_read(tmp_path: Path) -> None:
     folder = run(spec(), tmp_path / "runs")
-    found, row = audit_of(folder), tables.of_run(folder)
+    found, row = audit_of(folder), dataset.of_run(folder)
     assert row.followed_welfare == found.followed.welfare
     assert row.followed_gain == max(found.followed.gain)
     assert row.deviation_regret == pytest.approx(found.deviation_regret)
@@ -281,7 +282,7 @@ def test_columns_stand_in_every_format_and_old_tables_are_read(tmp_path: Path) -
     table = tmp_path / "table.csv"
     table.write_text(present(comparison, "csv"))
     assert compare(table).rows == comparison.rows
-    audited = [name for name, field in tables.Evaluated.__dataclass_fields__.items() if field.default is None]
+    audited = [name for name, field in dataset.Evaluated.__dataclass_fields__.items() if field.default is None]
     pd.read_csv(table).drop(columns=audited).to_csv(table, index=False)  # as it was before there were audits
     (again,) = compare(table).groups[0].lines
     assert again.values("gain") == {}
@@ -337,4 +338,4 @@ def test_a_damaged_audit_is_named(tmp_path: Path) -> None:
     folder = run(spec("selfish"), tmp_path)
     (folder / AUDIT).write_text("{}")
     with pytest.raises(UsageError, match="audit the run again"):
-        tables.of_run(folder)
+        dataset.of_run(folder)

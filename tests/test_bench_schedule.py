@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import ray
 
-from paymaster.benchmarks.execution import run_suite
 from paymaster.benchmarks.provenance import cores
-from paymaster.benchmarks.record import read_episodes
-from paymaster.benchmarks.run import Progress
-from paymaster.benchmarks.schedule import Event, Job, check_workers, connected, jobs, run_all
-from paymaster.benchmarks.spec import RunSpec
+from paymaster.benchmarks.runs.launch import run_suite
+from paymaster.benchmarks.runs.record import read_episodes
+from paymaster.benchmarks.runs.run import Progress
+from paymaster.benchmarks.runs.schedule import Event, Job, check_workers, connected, jobs, run_all
+from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.core.config import UsageError
 
 GAME = "coin_game/ivanov-3x3"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paymaster.benchmarks.statistics import Estimate, estimate, fraction_solved, interquartile_mean, paired_difference
+from paymaster.benchmarks.measures.statistics import (
+    Estimate,
+    estimate,
+    fraction_solved,
+    interquartile_mean,
+    paired_difference,
+)
 
 
 def test_two_seeds() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from paymaster.benchmarks import folders
-from paymaster.benchmarks.cli import main
+from paymaster.benchmarks import files
+from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.provenance import cores
 
 from . import unlearned
@@ -78,7 +78,7 @@ def test_without_a_command_there_is_help(paymaster: Paymaster) -> None:
 @pytest.mark.parametrize("command", ["--help", "list"])
 def test_help_and_list_load_nothing_heavy(command: str) -> None:
     script = (
-        "import sys\nfrom paymaster.benchmarks.cli import main\n"
+        "import sys\nfrom paymaster.benchmarks.cli.app import main\n"
         f"try: main([{command!r}])\n"
         f"except SystemExit: print('HEAVY', *{HEAVY} & sys.modules.keys())"
     )
@@ -182,7 +182,7 @@ def test_a_folder_that_the_system_refuses(paymaster: Paymaster) -> None:
 
 
 def test_a_suite_from_start_to_table(paymaster: Paymaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paymaster.benchmarks.compare.exact", lambda game: [])
+    monkeypatch.setattr("paymaster.benchmarks.analysis.comparison.exact", lambda game: [])
     suite = {
         "game": GAME, "steps": 400, "episodes": 8, "seeds": 2, "rules": {"next_colour": "uniform"},
         "principal": {"steps": 400}, "runs": [{"mechanism": "selfish"}, {"mechanism": "principal-dqn"}],
@@ -196,11 +196,11 @@ def test_a_suite_from_start_to_table(paymaster: Paymaster, tmp_path: Path, monke
     for name in ("curves.png", "replay.gif"):
         assert f"runs/mine/{name}" in out
         assert (tmp_path / "runs/mine" / name).stat().st_size > 1000
-    assert len(folders.runs(tmp_path / "runs")) == 4
+    assert len(files.runs(tmp_path / "runs")) == 4
 
     code, out, _ = paymaster("run", "mine.yaml", "--workers", 1, "--seeds", 3)
     assert "6 runs, 4 of them already made" in out
-    again = next(path for path in folders.runs(tmp_path / "runs") if "principal" in str(path))
+    again = next(path for path in files.runs(tmp_path / "runs") if "principal" in str(path))
     code, out, _ = paymaster("run", again / "run.json", "--workers", 1, "--out", "again")
     assert code == 0
     assert (tmp_path / "again" / again.relative_to(tmp_path / "runs/mine") / "run.json").is_file()
@@ -215,7 +215,7 @@ def test_a_suite_from_start_to_table(paymaster: Paymaster, tmp_path: Path, monke
 
 def _spoil(out: Path) -> None:
     """Damage three of the runs, each in another way."""
-    cut, emptied, missing, *_ = folders.runs(out)
+    cut, emptied, missing, *_ = files.runs(out)
     (cut / "episodes.parquet").write_bytes((cut / "episodes.parquet").read_bytes()[:500])
     (emptied / "run.json").write_text("{}")
     (missing / "episodes.parquet").unlink()
@@ -239,13 +239,13 @@ def test_a_run_that_fails_takes_only_those_that_need_it(
     assert "principal-dqn/dqn s0 failed: FloatingPointError: the loss is not finite" in err
     assert "advice/dqn s0 failed: not made, because it needs" in err
     assert "selfish/dqn s0: welfare" in out
-    assert len(folders.runs(tmp_path / "runs")) == 1
+    assert len(files.runs(tmp_path / "runs")) == 1
 
 
 def test_agents_that_learn_nothing_have_no_curves(
     paymaster: Paymaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paymaster.benchmarks.compare.exact", lambda game: [])
+    monkeypatch.setattr("paymaster.benchmarks.analysis.comparison.exact", lambda game: [])
     monkeypatch.setattr(unlearned.Phase, "__iter__", lambda self: iter(()))
     code, out, err = paymaster("run", GAME, "--out", "runs", "--set", "horizon=3")
     assert (code, err) == (0, "paymaster: no learning curves: these agents learned nothing\n")

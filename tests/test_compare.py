@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from paymaster.benchmarks import compare as module
-from paymaster.benchmarks import frontier, tables
-from paymaster.benchmarks.compare import Comparison, Group, compare
-from paymaster.benchmarks.comparing import compare_and_write
-from paymaster.benchmarks.exact import Exact, exact, solutions
-from paymaster.benchmarks.plaintext import columns, markdown
-from paymaster.benchmarks.present import audited_rows, group_rows, present
-from paymaster.benchmarks.tables import Evaluated
+from paymaster.benchmarks.analysis import comparison as module
+from paymaster.benchmarks.analysis import dataset
+from paymaster.benchmarks.analysis.comparison import Comparison, compare
+from paymaster.benchmarks.analysis.dataset import Evaluated
+from paymaster.benchmarks.analysis.groups import Group
+from paymaster.benchmarks.cli.compare import compare_and_write
+from paymaster.benchmarks.measures.exact_solutions import Exact, exact, solutions
+from paymaster.benchmarks.reports import frontier
+from paymaster.benchmarks.reports.comparison_table import audited_rows, group_rows, present
+from paymaster.benchmarks.reports.text_table import columns, markdown
 from paymaster.core.config import UsageError, plain
 from paymaster.envs import make
 from paymaster.equilibria import solve as equilibrium
@@ -51,7 +53,7 @@ def row(mechanism: str = "selfish", seed: int = 0, welfare: float = 10.0, **chan
 
 
 def table(path: Path, *rows: Evaluated) -> Path:
-    path.write_text(tables.write(rows))
+    path.write_text(dataset.write(rows))
     return path
 
 
@@ -177,7 +179,7 @@ def test_published_numbers_of_the_same_family_stand_by_themselves(tmp_path: Path
     comparison = compared(tmp_path, row())
     assert {each.metric for each in comparison.published} == {"payment share", "compliance"}
     assert all("unknown" in each.rules for each in comparison.published)
-    everything = compare(tables.PUBLISHED)
+    everything = compare(dataset.PUBLISHED)
     assert everything.groups == []
     assert len(everything.published) == 35
     assert {each.known for each in everything.published} == {"read", "relayed"}
@@ -218,7 +220,7 @@ def test_a_game_is_solved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert {each.kind for each in first} == {"discount 0.99", "finite horizon"}
     exact(make(SMALL, tie="both"))
     assert len(solved) == 4
-    monkeypatch.setattr("paymaster.benchmarks.exact._code", lambda game: "the solver has changed")
+    monkeypatch.setattr("paymaster.benchmarks.measures.solution_cache._code", lambda game: "the solver has changed")
     exact(make(SMALL))
     assert len(solved) == 6
 
@@ -263,7 +265,7 @@ def test_what_was_agreed_to_shares_a_column(tmp_path: Path) -> None:
 
 def test_a_table_from_before_a_column_came_can_be_read(tmp_path: Path) -> None:
     old = row()
-    lines = tables.write([old]).splitlines()
+    lines = dataset.write([old]).splitlines()
     assert lines[0].count(",acceptance,") == 1
     place = lines[0].split(",").index("acceptance") - len(lines[0].split(","))  # before it stand cells with commas
     older = [",".join(cells[:place] + cells[place + 1 :]) for cells in (line.split(",") for line in lines)]
@@ -321,7 +323,7 @@ DAMAGED = {
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_table_is_named_and_the_others_are_compared(name: str, tmp_path: Path, capsys: Any) -> None:
     good, bad = table(tmp_path / "good.csv", row()), tmp_path / "bad.csv"
-    bad.write_text(DAMAGED[name](tables.write([row()])))
+    bad.write_text(DAMAGED[name](dataset.write([row()])))
     assert compare_and_write([bad, good], "table", None, None) == 0
     told = capsys.readouterr()
     assert "bad.csv" in told.err

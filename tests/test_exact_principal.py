@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from paymaster import make, run
-from paymaster.benchmarks.tables import of_run
+from paymaster.benchmarks.analysis.dataset import of_run
 from paymaster.equilibria.evaluation import evaluate_policy, principal_table
 from paymaster.equilibria.solve import solve
 from paymaster.equilibria.tabulate import tabulate

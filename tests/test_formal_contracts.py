@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from paymaster import UsageError, make, make_mechanism
-from paymaster.benchmarks.record import read_about, read_episodes
-from paymaster.benchmarks.run import load, perform
-from paymaster.benchmarks.spec import Reference, RunSpec, resolve
-from paymaster.benchmarks.suites import Suite, expand
-from paymaster.benchmarks.tables import of_run
+from paymaster.benchmarks.analysis.dataset import of_run
+from paymaster.benchmarks.runs.load import load
+from paymaster.benchmarks.runs.record import read_about, read_episodes
+from paymaster.benchmarks.runs.run import perform
+from paymaster.benchmarks.specs.resolve import resolve
+from paymaster.benchmarks.specs.spec import Reference, RunSpec
+from paymaster.benchmarks.specs.suites import Suite, expand
 from paymaster.contracts.formal import clause, shown
 from paymaster.contracts.loop import Loop, Seen
 from paymaster.contracts.mechanism import Transition

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from paymaster import UsageError, make, make_mechanism, parallel_env
-from paymaster.benchmarks.record import read_episodes
-from paymaster.benchmarks.run import load, perform
-from paymaster.benchmarks.spec import RunSpec, resolve
+from paymaster.benchmarks.runs.load import load
+from paymaster.benchmarks.runs.record import read_episodes
+from paymaster.benchmarks.runs.run import perform
+from paymaster.benchmarks.specs.resolve import resolve
+from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.contracts.loop import Loop
 from paymaster.contracts.mechanism import Transition
 from paymaster.equilibria.tabulate import tabulate

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from paymaster.benchmarks.provenance import REFERENCE, ROOT
-from paymaster.benchmarks.schedule import jobs
-from paymaster.benchmarks.spec import resolve
-from paymaster.benchmarks.suites import expand, load_suite
+from paymaster.benchmarks.runs.schedule import jobs
+from paymaster.benchmarks.specs.resolve import resolve
+from paymaster.benchmarks.specs.suites import expand, load_suite
 
 from . import golden_runs
 

@@ -31,7 +31,7 @@ def test_arrows_point_down(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"]])
 def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
     code = (
-        "import sys\nfrom paymaster.benchmarks.cli import main\n"
+        "import sys\nfrom paymaster.benchmarks.cli.app import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit as done:\n    assert not done.code, done.code\n"
         f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\nassert not heavy, heavy"
     )
@@ -40,7 +40,7 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
 
 @pytest.mark.skipif(not README.exists(), reason="needs the checkout")
 def test_the_readme_shows_a_suite_that_runs(tmp_path: Path) -> None:
-    from paymaster.benchmarks.suites import expand, load_suite
+    from paymaster.benchmarks.specs.suites import expand, load_suite
 
     (shown,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
     assert yaml.safe_load(shown)["seeds"] == 5

@@ -10,8 +10,10 @@ import pytest
 
 from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS
-from paymaster.benchmarks.listing import listing, why_not, written
-from paymaster.benchmarks.spec import RunSpec, resolve
+from paymaster.benchmarks.cli.list import listing, written
+from paymaster.benchmarks.specs.compatibility import why_not
+from paymaster.benchmarks.specs.resolve import resolve
+from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.contracts.loop import Loop
 from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.envs import FAMILIES, family, games

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paymaster.benchmarks.cli import main
+from paymaster.benchmarks.cli.app import main
 from paymaster.core.config import UsageError
 from paymaster.envs import make
 
@@ -79,7 +79,7 @@ def test_who_forgets_the_quotes_of_a_wall_is_told(
 
 def test_a_map_of_ones_own_is_played_from_a_suite_file_too(tmp_path: Path) -> None:
     """Fewer agents than spawn points, no walls, and rows that are written below each other."""
-    from paymaster.benchmarks.suites import expand, load_suite
+    from paymaster.benchmarks.specs.suites import expand, load_suite
 
     (tmp_path / "mine.yaml").write_text(
         "game: harvest/ssd\nsteps: 100\nrules:\n  players: 2\n  map:\n    - 'P AA'\n    - '@ AP'\n    - 'P  A'\n"

@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 
 from paymaster.baselines import MECHANISMS, mechanism_class
-from paymaster.benchmarks.pages import DOCS, LARGEST, drawable, money_of, pages
+from paymaster.benchmarks.reports.doc_pages import DOCS, LARGEST, drawable, money_of, pages
 from paymaster.envs import FAMILIES, family, games
 
 PAGES = pages()

@@ -9,10 +9,10 @@ import numpy as np
 import pygame
 import pytest
 
-from paymaster.benchmarks import playing
-from paymaster.benchmarks.cli import main
-from paymaster.benchmarks.drawing import draw
-from paymaster.benchmarks.playing import keys_of, play
+from paymaster.benchmarks.cli import play as playing
+from paymaster.benchmarks.cli.app import main
+from paymaster.benchmarks.cli.play import keys_of, play
+from paymaster.benchmarks.reports.episode import draw
 from paymaster.core.config import UsageError
 from paymaster.envs import games, make
 from paymaster.envs.game import Game

@@ -16,7 +16,7 @@ import pytest
 
 from paymaster import benchmarks, register_game, register_mechanism
 from paymaster.baselines import MECHANISMS
-from paymaster.benchmarks.cli import main
+from paymaster.benchmarks.cli.app import main
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.core.config import UsageError, configuration
 from paymaster.envs import FAMILIES

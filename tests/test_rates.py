@@ -13,9 +13,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from paymaster import UsageError, load, make, make_mechanism, parallel_env, run
-from paymaster.benchmarks import showing
-from paymaster.benchmarks.record import read_episodes
-from paymaster.benchmarks.replay import load_replay
+from paymaster.benchmarks.cli.show import show
+from paymaster.benchmarks.reports import rates as showing
+from paymaster.benchmarks.runs.record import read_episodes
+from paymaster.benchmarks.runs.replay import load_replay
 from paymaster.contracts.loop import Loop
 from paymaster.contracts.mechanism import Decisions, Transition
 from paymaster.contracts.rates import MARKS, Rates, RatesContract
@@ -433,7 +434,7 @@ def test_a_run_is_recorded_loaded_and_shown(tmp_path: Path) -> None:
     np.testing.assert_allclose(steps[0].rates, promised, rtol=1e-6)  # starts are fixed, and rates hold for 5 steps
     for what in found.situations:
         assert sum(each.share for each in listed if each.what == what) == pytest.approx(1.0)
-    told = showing.show(made.folder, tmp_path / "rates.png")
+    told = show(made.folder, tmp_path / "rates.png")
     assert "cleaned: rate" in told
     assert "step 8-9" in told
     assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
@@ -443,4 +444,4 @@ def test_what_promises_nothing_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="promises rates; show a run of one that has"):
         showing.names(GAME, ())
     with pytest.raises(UsageError, match=r"drawn to a .png"):
-        showing.show(tmp_path, tmp_path / "rates.txt")
+        show(tmp_path, tmp_path / "rates.txt")

@@ -14,17 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paymaster.benchmarks import folders, metrics
-from paymaster.benchmarks.audit import read_audit
-from paymaster.benchmarks.drawing import draw
-from paymaster.benchmarks.execution import run_suite
-from paymaster.benchmarks.overrides import override
-from paymaster.benchmarks.record import read_about, read_episodes, read_run_spec, read_training
-from paymaster.benchmarks.replay import frames, load_replay
-from paymaster.benchmarks.run import load, perform, run
-from paymaster.benchmarks.schedule import jobs
-from paymaster.benchmarks.spec import Reference, RunSpec, resolve
-from paymaster.benchmarks.tables import of_run
+from paymaster.benchmarks import files
+from paymaster.benchmarks.analysis.dataset import of_run
+from paymaster.benchmarks.measures import metrics
+from paymaster.benchmarks.measures.audit import read_audit
+from paymaster.benchmarks.reports.episode import draw
+from paymaster.benchmarks.runs.launch import run_suite
+from paymaster.benchmarks.runs.load import load
+from paymaster.benchmarks.runs.record import read_about, read_episodes, read_run_spec, read_training
+from paymaster.benchmarks.runs.replay import frames, load_replay
+from paymaster.benchmarks.runs.run import perform, run
+from paymaster.benchmarks.runs.schedule import jobs
+from paymaster.benchmarks.specs.overrides import override
+from paymaster.benchmarks.specs.resolve import resolve
+from paymaster.benchmarks.specs.spec import Reference, RunSpec
 from paymaster.contracts.loop import Loop
 from paymaster.core.config import UsageError
 from paymaster.learning import ALGORITHMS
@@ -266,7 +269,7 @@ def test_seeds_of_one_variant_share_it() -> None:
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paymaster.benchmarks.run.write_about", _fail)
+    monkeypatch.setattr("paymaster.benchmarks.runs.run.write_about", _fail)
     with pytest.raises(RuntimeError, match="power cut"):
         make(PRINCIPAL, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file() or path.name.startswith("s1")] == []
@@ -277,14 +280,14 @@ def _fail(*arguments: object) -> None:
 
 
 def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
-    with folders.claimed(tmp_path, "first"):
-        left = tmp_path / "game" / f"{folders.PARTIAL}abc"
+    with files.claimed(tmp_path, "first"):
+        left = tmp_path / "game" / f"{files.PARTIAL}abc"
         left.mkdir(parents=True)
-        with folders.claimed(tmp_path, "second"):  # while the first is at work
+        with files.claimed(tmp_path, "second"):  # while the first is at work
             assert left.exists()
-    with folders.claimed(tmp_path, "third"):
+    with files.claimed(tmp_path, "third"):
         assert not left.exists()
-    assert [each["command"] for each in folders.commands(tmp_path)] == ["first", "second", "third"]
+    assert [each["command"] for each in files.commands(tmp_path)] == ["first", "second", "third"]
 
 
 KILLED = """
@@ -293,7 +296,7 @@ sys.path.insert(0, {tests!r})
 import unlearned
 unlearned.install()
 unlearned.NAP = 0.01
-from paymaster.benchmarks.execution import run_suite
+from paymaster.benchmarks.runs.launch import run_suite
 run_suite({suite!r}, out={out!r}, workers=1)
 """
 SUITE = """
@@ -312,19 +315,19 @@ def test_killed_at_any_moment_a_suite_goes_on_and_gives_the_same_episodes(tmp_pa
     suite, cut, whole = tmp_path / "suite.yaml", tmp_path / "cut", tmp_path / "whole"
     suite.write_text(SUITE)
     process = _start(suite, cut)
-    while process.poll() is None and not (cut.exists() and folders.runs(cut)):
+    while process.poll() is None and not (cut.exists() and files.runs(cut)):
         time.sleep(0.05)
     time.sleep(0.2)  # into the next run
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    before = {path: (path / "run.json").stat().st_mtime_ns for path in folders.runs(cut)}
+    before = {path: (path / "run.json").stat().st_mtime_ns for path in files.runs(cut)}
     assert 1 <= len(before) < 4
     made = run_suite(suite, out=cut, workers=1)
-    assert before.items() <= {path: (path / "run.json").stat().st_mtime_ns for path in folders.runs(cut)}.items()
+    assert before.items() <= {path: (path / "run.json").stat().st_mtime_ns for path in files.runs(cut)}.items()
     for ours, theirs in zip(made, run_suite(suite, out=whole, workers=1), strict=True):
         assert ours.folder.relative_to(cut) == theirs.folder.relative_to(whole)
         pd.testing.assert_frame_equal(read_episodes(ours.folder), read_episodes(theirs.folder))
-    assert len(folders.runs(cut)) == len(made) == 4
+    assert len(files.runs(cut)) == len(made) == 4
 
 
 def _start(suite: Path, out: Path) -> subprocess.Popen[bytes]:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 import paymaster
-from paymaster.benchmarks import provenance, tables
-from paymaster.benchmarks.compare import compare
-from paymaster.benchmarks.suites import suites
+from paymaster.benchmarks import provenance
+from paymaster.benchmarks.analysis import dataset
+from paymaster.benchmarks.analysis.comparison import compare
+from paymaster.benchmarks.specs.suites import suites
 
 ROOT = Path(paymaster.__file__).resolve().parent
 SUITE = """
@@ -29,10 +30,10 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import unlearned
 unlearned.install()
-from paymaster.benchmarks import suites
+from paymaster.benchmarks.specs import suites
 suites.FOLDER = Path("suites")
 sys.argv[0] = "paymaster"
-from paymaster.benchmarks.cli import main
+from paymaster.benchmarks.cli.app import main
 main()
 """
 
@@ -80,7 +81,7 @@ def test_suites_can_be_made_in_parts_and_all_but_the_quick_one_are_made_without_
 
 def test_the_tables_that_come_with_paymaster_can_be_read() -> None:
     for table in (ROOT / provenance.REFERENCE).glob("*.csv"):
-        rows, _, damaged = tables.read(table)
+        rows, _, damaged = dataset.read(table)
         assert rows
         assert not damaged
         about = json.loads(table.with_suffix(".json").read_text())

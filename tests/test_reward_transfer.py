@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS
-from paymaster.benchmarks import tables
+from paymaster.benchmarks.analysis import dataset
 from paymaster.contracts.ledger import Ledger
 from paymaster.contracts.loop import Loop
 from paymaster.contracts.mechanism import Mechanism, Transition
@@ -239,7 +239,7 @@ def test_a_matrix_that_is_none_is_told(matrix: list[list[float]], told: str) -> 
 
 
 def published() -> list[Any]:
-    return [row for row in tables.read(tables.PUBLISHED)[1] if row.game.startswith("matrix/")]
+    return [row for row in dataset.read(dataset.PUBLISHED)[1] if row.game.startswith("matrix/")]
 
 
 def test_the_published_table_has_the_levels_of_matrix_games() -> None:

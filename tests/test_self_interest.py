@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paymaster import make
-from paymaster.benchmarks.cli import main
-from paymaster.benchmarks.empirical import empirical_payoffs
-from paymaster.benchmarks.searched import PICTURE, RECORD
-from paymaster.benchmarks.self_interest import TOLERANCE, Found, Trial, Welfare, levels, search
+from paymaster.benchmarks.analysis.empirical_game import empirical_payoffs
+from paymaster.benchmarks.analysis.self_interest import TOLERANCE, Found, Trial, Welfare, levels, search
+from paymaster.benchmarks.cli.app import main
+from paymaster.benchmarks.reports.self_interest import PICTURE, RECORD
 from paymaster.contracts.loop import Loop, Seen
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
@@ -249,8 +249,9 @@ def test_a_matrix_that_was_found_can_be_run(paymaster: Paymaster) -> None:
     out = paymaster("self-interest", PD, *QUICK, "--seeds", 2)[1]
     told = next(line for line in out.splitlines() if "transfer-matrix" in line)
     setting = told.partition("--set '")[2].removesuffix("'")
-    from paymaster.benchmarks.overrides import parse_settings
-    from paymaster.benchmarks.spec import RunSpec, resolve
+    from paymaster.benchmarks.specs.overrides import parse_settings
+    from paymaster.benchmarks.specs.resolve import resolve
+    from paymaster.benchmarks.specs.spec import RunSpec
 
     resolve(RunSpec(game=PD, mechanism="transfer-matrix", parameters=parse_settings([setting]), steps=1))
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from paymaster import UsageError, make
-from paymaster.benchmarks.cli import main
-from paymaster.benchmarks.solution import replay_solution
-from paymaster.benchmarks.solving import Request, solved
+from paymaster.benchmarks.cli.app import main
+from paymaster.benchmarks.cli.solve import Request, solved
+from paymaster.benchmarks.runs.solution import replay_solution
 from paymaster.equilibria.solve import solve
 from paymaster.equilibria.tabulate import tabulate
 

@@ -12,7 +12,7 @@ import torch
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 
 from paymaster import make
-from paymaster.benchmarks.cli import main
+from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.speed import training
 from paymaster.benchmarks.speed.training import Contender, Turn, algorithms, training_rates
 from paymaster.learning.settings import PPOSettings

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from paymaster.benchmarks.overrides import override, parse_settings
-from paymaster.benchmarks.schedule import jobs
-from paymaster.benchmarks.spec import RunSpec, explicit, resolve
-from paymaster.benchmarks.strictyaml import parse, read
-from paymaster.benchmarks.suites import Suite, expand, load_suite, suites
+from paymaster.benchmarks.runs.schedule import jobs
+from paymaster.benchmarks.specs.overrides import override, parse_settings
+from paymaster.benchmarks.specs.resolve import explicit, resolve
+from paymaster.benchmarks.specs.spec import RunSpec
+from paymaster.benchmarks.specs.strict_yaml import parse, read
+from paymaster.benchmarks.specs.suites import Suite, expand, load_suite, suites
 from paymaster.core.config import UsageError
 
 GAME = "coin_game/ivanov-3x3"

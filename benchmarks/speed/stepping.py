@@ -12,9 +12,9 @@ from ...core.arrays import where
 from ...core.random import episode_keys
 from ...envs import make
 from ...envs.game import Game
-from ..counting import counted
-from ..overrides import parse_settings
-from ..plaintext import columns
+from ..reports.text_table import columns
+from ..runs.counting import counted
+from ..specs.overrides import parse_settings
 
 STEPPED = (1, 64, 1024)  # environments side by side
 ROUNDS, SECONDS = 3, 1.0  # the sizes take turns, so a change of the machine's speed meets them all alike

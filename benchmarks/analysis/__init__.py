@@ -1,0 +1,1 @@
+"""Runs beside each other: their table, lines, groups and differences."""

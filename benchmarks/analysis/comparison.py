@@ -1,0 +1,200 @@
+"""Runs beside each other: only what was played under the same rules is put together, and what differs is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...core.config import UsageError, nearest
+from ...envs import make
+from ..measures.audit import Money, regret
+from ..measures.exact_solutions import BEST_RATE, PRINCIPAL, Exact, exact
+from ..measures.statistics import interquartile_mean, paired_difference
+from . import dataset
+from .dataset import Evaluated, Published
+from .groups import Difference, Group, Interquartile, Line
+
+BASE = "selfish"  # what differences are taken to unless told otherwise
+
+Sourced = tuple[str, Evaluated]  # and the folder or table that it was read from
+
+BENCHMARKS = {"spe": PRINCIPAL, "best_rate": BEST_RATE}  # the exact solutions that regrets are told to
+
+
+class Comparison(NamedTuple):
+    """What `paymaster compare` shows."""
+
+    groups: list[Group]
+    against: str | None
+    across: dict[str, Interquartile]  # by label
+    published: list[Published]
+    notes: list[str]  # which rules and settings differ
+    damaged: list[str]
+    rows: list[Evaluated]
+
+
+def compare(*paths: str | Path, against: str | None = None, solve: bool = True) -> Comparison:
+    """Compare the evaluated runs in folders and dataset.
+
+    `against` names the mechanism, or the mechanism/learner, to which differences are taken, seed by seed: selfish
+    unless told. With `solve` the exact solutions of games that have a table are computed. Raises UsageError where
+    there is nothing to compare, or nothing of that name.
+    """
+    rows, published, damaged = _read([Path(path) for path in paths])
+    if not rows and not published:
+        raise UsageError("; ".join(["nothing is left to compare", *damaged]))
+    groups = [_group(each, against or BASE, solve) for each in _by_rules(rows)]
+    if against is not None:
+        _check_against(against, groups)
+    families = {group.game.partition("/")[0] for group in groups}
+    known = dataset.read(dataset.PUBLISHED)[1]
+    published += [row for row in known if row.game.partition("/")[0] in families and row not in published]
+    notes = [*_different_rules(groups), *(note for group in groups for note in _different_settings(group))]
+    return Comparison(groups, against, _across(groups), published, notes, damaged, [row for _, row in rows])
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[Sourced], list[Published], list[str]]:
+    rows: list[Sourced] = []
+    published: list[Published] = []
+    damaged: list[str] = []
+    for path in paths:
+        more, others, faults = dataset.read(path)
+        rows += [row for row in more if row not in rows]
+        published += others
+        damaged += faults
+    return rows, published, damaged
+
+
+def _by_rules(rows: Iterable[Sourced]) -> list[list[Sourced]]:
+    """The rows, put together where game, version and every rule are the same, in order of appearance."""
+    groups: dict[str, list[Sourced]] = {}
+    for source, row in rows:
+        key = repr((row.game, row.game_version, sorted(row.rules.items()), row.horizon, row.agents))
+        groups.setdefault(key, []).append((source, row))
+    return list(groups.values())
+
+
+def _group(rows: list[Sourced], against: str, solve: bool) -> Group:
+    first = rows[0][1]
+    solutions = exact(make(first.game, **first.rules)) if solve and _current(first) else []
+    lines = _lines([(source, _with_regrets(row, solutions)) for source, row in rows])
+    found = {line.label: _difference(line, _bases(lines, against)) for line in lines}
+    differences = {label: difference for label, difference in found.items() if difference}
+    return Group(
+        first.game, first.game_version, first.rules, first.horizon, first.agents, solutions, lines, differences
+    )
+
+
+def _lines(rows: list[Sourced]) -> list[Line]:
+    """The seeds of each variant, by source where two sources hold the same seed; the highest welfare first."""
+    variants: dict[str, list[Sourced]] = {}
+    for source, row in rows:
+        variants.setdefault(row.variant, []).append((source, row))
+    lines = []
+    for each in variants.values():
+        seeds = [row.seed for _, row in each]
+        sources = sorted({source for source, _ in each}) if len(set(seeds)) < len(seeds) else [""]
+        for source in sources:
+            own = {row.seed: row for where, row in each if source in ("", where)}
+            first = next(iter(own.values()))
+            lines.append(Line(first.name, first.algorithm, source, own))
+    return sorted(lines, key=lambda line: -line.estimate("welfare").mean)
+
+
+def _with_regrets(row: Evaluated, solutions: list[Exact]) -> Evaluated:
+    """The row with its distances to the benchmarks among the `solutions`, which its audit may have told of other ones.
+
+    The first solution of a name counts: that of the game which learners are given.
+    """
+    evaluated = Money(welfare=row.welfare, payment=row.principal_payment)
+    distances: dict[str, Any] = {}
+    for benchmark, name in BENCHMARKS.items():
+        known = next((each for each in solutions if each.name == name), None)
+        if known and known.payment is not None and known.principal_return is None:
+            apart = regret(evaluated, Money(welfare=known.welfare, payment=known.payment))
+            distances |= {f"{kind}_regret_{benchmark}": value for kind, value in apart}
+    return replace(row, **distances)
+
+
+def _current(row: Evaluated) -> bool:
+    """Whether the game still behaves as when the row was made."""
+    try:
+        return type(make(row.game, **row.rules)).version == row.game_version
+    except UsageError:
+        return False
+
+
+def _bases(lines: list[Line], against: str) -> list[Line]:
+    """The lines that `against` names: a name with its learner, else a name, else a mechanism."""
+    for of in (lambda line: f"{line.name}/{line.algorithm}", lambda line: line.name, lambda line: line.first.mechanism):
+        found = [line for line in lines if of(line) == against]
+        if found:
+            return found
+    return []
+
+
+def _difference(line: Line, bases: list[Line]) -> Difference | None:
+    """To the base of the same learner and source, where there is one; None for a base itself."""
+    if line in bases or not bases:
+        return None
+    base = max(bases, key=lambda base: (base.algorithm == line.algorithm, base.source == line.source))
+    return Difference(base.label, paired_difference(line.values("welfare"), base.values("welfare")))
+
+
+def _check_against(against: str, groups: list[Group]) -> None:
+    names = {name for group in groups for line in group.lines for name in (line.name, f"{line.name}/{line.algorithm}")}
+    if not any(_bases(group.lines, against) for group in groups):
+        raise UsageError(nearest("mechanism to compare to", against, names))
+
+
+def _across(groups: list[Group]) -> dict[str, Interquartile]:
+    """The interquartile mean of the scores of whatever was played on several games whose solutions are known."""
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for group in groups:
+        for line in group.lines:
+            if len(found := group.scores(line)):
+                scores.setdefault(line.label, {})[group.title] = found
+    return {
+        label: Interquartile(interquartile_mean(games), len(games)) for label, games in scores.items() if len(games) > 1
+    }
+
+
+def _different_rules(groups: list[Group]) -> list[str]:
+    """For each two tables of a family of games, what keeps them apart."""
+    notes = []
+    for index, one in enumerate(groups):
+        for other in groups[index + 1 :]:
+            if one.game.partition("/")[0] == other.game.partition("/")[0]:
+                ours, theirs = ({"version": each.version, **each.rules} for each in (one, other))
+                notes.append(f"not put together: {one.game} and {other.game} differ in {_differing(ours, theirs)}")
+    return notes
+
+
+def _different_settings(group: Group) -> list[str]:
+    """Lines of one name that are not the same: what they differ in."""
+    notes = []
+    for index, one in enumerate(group.lines):
+        for other in group.lines[index + 1 :]:
+            same = (one.name, one.algorithm) == (other.name, other.algorithm)
+            if same and one.first.variant != other.first.variant:
+                ours, theirs = ({"steps": each.first.steps, **_flat(each.first.settings)} for each in (one, other))
+                notes.append(
+                    f"not put together: two lines of {one.name}/{one.algorithm} differ in {_differing(ours, theirs)}"
+                )
+    return notes
+
+
+def _differing(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    keys = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    return ", ".join(f"{key} ({ours.get(key)} and {theirs.get(key)})" for key in keys) or "nothing that was recorded"
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,189 @@
+"""`paymaster play`: a person steers one agent of a game; the others act at random, or as a run's policies do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...contracts.loop import Loop, Principal, Seen
+from ...contracts.mechanism import Decisions, Mechanism
+from ...contracts.recommendation import RecommendationContract
+from ...core.config import UsageError, nearest
+from ...envs import games, make
+from ...envs.game import Game
+from ...render.frame import advised
+from ...render.page import Panel, picture, steered
+from ...render.panel import TERMS, Columns, Offer, Step, Tally, panel, worded
+from ...render.sprites import import_pygame
+from ...render.window import Window
+from ..files import RUN
+from ..runs.replay import undecided
+from ..runs.solution import RANDOM
+from ..specs.overrides import parse_settings
+
+KEYS = {  # the key of an action, as pygame and as people call it
+    "left": ("K_LEFT", "\u2190"),
+    "right": ("K_RIGHT", "\u2192"),
+    "up": ("K_UP", "\u2191"),
+    "down": ("K_DOWN", "\u2193"),
+    "stay": ("K_s", "s"),
+    "turn_counterclockwise": ("K_q", "q"),
+    "turn_clockwise": ("K_e", "e"),
+    "clean": ("K_SPACE", "space"),
+    "fire": ("K_f", "f"),
+}
+NUMBERS = 9  # keys for actions that have none of their own
+CONTROLS = "r: again    n: next episode    Esc: leave"
+NO_DISPLAY = "play on a machine with a screen; `paymaster render` draws to a file without one"
+
+
+class Table(NamedTuple):
+    """Who sits at the game."""
+
+    game: Game
+    mechanism: Mechanism
+    principal: Principal | None
+    others: Callable[[Seen], np.ndarray]  # (1, N) the actions of all; the person's is replaced
+    seat: int  # the agent that the person steers
+    columns: Columns
+
+
+def play(
+    what: str, agent: str | None = None, run: Path | None = None, *, seed: int = 0, settings: Sequence[str] = ()
+) -> str:
+    """Let a person play until they leave; say what they and all earned in the episodes they finished.
+
+    Raises UsageError for a game, an agent or a run that does not exist or fit, and where there is no display.
+    """
+    table = _of_run(what, run, agent, settings) if run else _at_random(what, agent, seed, settings)
+    window = Window(f"Paymaster: {what}, as {table.game.agents[table.seat]}", NO_DISPLAY)
+    window.open()
+    try:
+        finished = _episodes(table, window, seed)
+    finally:
+        window.close()
+    return _told(table, finished)
+
+
+def keys_of(actions: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The key of every action, as pygame and as people call it: its own, or the next number.
+
+    Raises UsageError where there are not enough.
+    """
+    unnamed = [action for action in actions if action not in KEYS]
+    if len(unnamed) > NUMBERS:
+        raise UsageError(f"{len(unnamed)} actions have no key of their own; {NUMBERS} number keys are there for them")
+    numbers = {action: (f"K_{number}", str(number)) for number, action in enumerate(unnamed, 1)}
+    return {action: KEYS.get(action) or numbers[action] for action in actions}
+
+
+def _episodes(table: Table, window: Window, seed: int) -> list[Tally]:
+    """Play until the person leaves; the episodes that were finished."""
+    pygame, finished, episode = import_pygame(), list[Tally](), 0
+    while True:
+        tally, key = _episode(table, window, seed, episode)
+        if tally is not None:
+            finished.append(tally)
+        if key is None or key == pygame.K_ESCAPE:
+            return finished
+        episode += key == pygame.K_n
+
+
+def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tally | None, int | None]:
+    """Play an episode; what it came to, if it ended, and the key that leaves it: again, next, away.
+
+    An episode is the first of a stream of its own, so that playing it again is the same episode.
+    """
+    pygame = import_pygame()
+    game, N = table.game, len(table.game.agents)
+    value = getattr(table.others, "values", None)
+    loop = Loop(game, table.mechanism, 1, seed=seed, stream=RANDOM + episode, principal=table.principal, value=value)
+    named = keys_of(game.action_names)
+    numbers = {getattr(pygame, key): action for action, (key, _) in enumerate(named.values())}
+    named_keys = "    ".join(f"{key}: {action.replace('_', ' ')}" for action, (_, key) in named.items())
+    leaving = (pygame.K_ESCAPE, pygame.K_r, pygame.K_n)
+    tally, state, events, ended = Tally.start(N), loop.state, None, False
+    while True:
+        scene = game.scene(state, events, 0)
+        offer = None if ended else _offer(loop.terms, N)
+        if offer is not None:
+            scene = advised(game, scene, offer)
+        lines = ["the episode is over" if ended else named_keys, CONTROLS]
+        shown = panel(game, table.columns, tally, offer)
+        window.show(picture(steered(scene, table.seat), panel=_marked(shown, table.seat), lines=lines))
+        key = window.pressed()
+        if key is None or key in leaving:
+            return (tally if ended else None), key
+        if key in numbers and not ended:
+            actions = np.array(table.others(loop.seen))
+            actions[0, table.seat] = numbers[key]
+            step = loop.step(actions)
+            moved, ledger = step.transition, step.ledger
+            complied = np.zeros(N, bool) if step.complied is None else step.complied[0]
+            money = moved.rewards[0], ledger.payments[0], ledger.received()[0], ledger.shaping[0]
+            valued = float(game.principal_reward(moved.events)[0])
+            tally = tally.after(Step(moved.actions[0], *money, complied, valued))
+            state, events, ended = moved.next_state, moved.events, bool(step.ended[0])
+
+
+def _offer(terms: Any, agents: int) -> Offer:
+    decided = terms if isinstance(terms, Decisions) else undecided(np.zeros((1, agents), int))
+    return Offer(decided.recommended[0], decided.promised[0], worded(terms, agents))
+
+
+def _marked(shown: Panel, seat: int) -> Panel:
+    """The panel in which the person's agent is called so."""
+    rows = [(f"{row[0]} (you)", *row[1:]) if i == seat else row for i, row in enumerate(shown.rows)]
+    return shown._replace(rows=tuple(rows), holds=((*shown.holds[0], rows[seat][0]), *shown.holds[1:]))
+
+
+def _at_random(id: str, agent: str | None, seed: int, settings: Sequence[str]) -> Table:
+    if id not in games():
+        raise UsageError(nearest("game", id, games()))
+    game = make(id, **parse_settings(list(settings)))
+    random = np.random.default_rng(seed)
+
+    def others(seen: Seen) -> np.ndarray:
+        return random.integers(len(game.action_names), size=(1, len(game.agents)))
+
+    return Table(game, Mechanism(game=game), None, others, _seat(game, agent), Columns())
+
+
+def _of_run(id: str, folder: Path, agent: str | None, settings: Sequence[str]) -> Table:
+    from ..runs.load import load
+
+    if settings:
+        raise UsageError("--set changes the rules of a GAME; a run's policies learned under its own: leave out one")
+    if not (folder / RUN).is_file():
+        raise UsageError(f"{folder} is not a run's folder: it holds no {RUN}")
+    loaded = load(folder)
+    if loaded.spec.game != id:
+        raise UsageError(f"the run in {folder} played {loaded.spec.game}, not {id}; play that, or name another --run")
+    mechanism, advice = loaded.mechanism, isinstance(loaded.mechanism, RecommendationContract)
+    settles = type(mechanism).settle is not Mechanism.settle and not advice
+    columns = Columns(advice, advice or settles, settles, settles, TERMS * (bool(mechanism.terms_size) and not advice))
+    return Table(loaded.game, mechanism, loaded.principal, loaded.policy, _seat(loaded.game, agent), columns)
+
+
+def _seat(game: Game, agent: str | None) -> int:
+    """The agent of a name or a number; the first unless one is given."""
+    if agent is None:
+        return 0
+    if agent in game.agents:
+        return game.agents.index(agent)
+    if agent.isdecimal() and int(agent) < len(game.agents):
+        return int(agent)
+    raise UsageError(nearest("agent", agent, game.agents) + f" Or a number from 0 to {len(game.agents) - 1}.")
+
+
+def _told(table: Table, finished: Sequence[Tally]) -> str:
+    if not finished:
+        return "no episode was finished"
+    you, welfare = (
+        f"{np.mean(parts):.2f}" for parts in ([t.earned[table.seat] for t in finished], [t.welfare for t in finished])
+    )
+    count = f"{len(finished)} episode{'s' * (len(finished) > 1)}"
+    return f"{count} as {table.game.agents[table.seat]}: you earned {you}, welfare {welfare} (means)"

@@ -1,0 +1,1 @@
+"""What a run, or a table of states, is measured by."""

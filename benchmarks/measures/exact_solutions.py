@@ -1,0 +1,92 @@
+"""What is known exactly of a game, as rows to stand above what was learned."""
+
+from __future__ import annotations
+
+from math import isclose
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...core.config import UsageError
+from ...envs.game import Game
+from .metrics import utility
+from .solution_cache import remembered
+
+if TYPE_CHECKING:
+    from ...equilibria.table import Table
+
+ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
+DISCOUNT = 0.99  # the learners'
+SAME = 1e-6  # up to which two welfares are one
+NEAR = 0.01  # what no single deviation may gain in what counts as an equilibrium
+NOT_SETTLED = " (did not settle)"
+FINITE = "finite horizon"
+ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is solved unasked: ten seconds at the most
+OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
+BEST_RATE = "principal, best committed rates"
+NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
+
+
+class Exact(NamedTuple):
+    """One exact solution of a game: its welfare, and what a principal pays for it."""
+
+    name: str
+    kind: str  # FINITE, or the stationary game at a discount
+    welfare: float
+    payment: float | None  # None where there is no principal
+    settled: bool = True  # whether its rule came to rest, or what it came to is an equilibrium all the same
+    principal_return: float | None = None  # before it pays; None where the principal values welfare
+
+    def utility(self, alpha: float) -> float | None:
+        """The principal's; None where it has rewards of its own and it is not said what it pays."""
+        if self.principal_return is not None and self.payment is None:
+            return None
+        return utility(self.welfare, self.payment or 0.0, alpha, self.principal_return)
+
+
+def exact(game: Game) -> list[Exact]:
+    """The exact solutions of a game, none where it has no table of states.
+
+    Where the horizon cuts the episode and the game is `affordable`, first those of the stationary game at the
+    learners' discount, evaluated over the horizon, since that is what learners are given; then those of the finite
+    horizon, undiscounted.
+    """
+    discounts = [DISCOUNT, None] if game.truncates and affordable(game) else [None]
+    tables: list[Table] = []  # both rest on one table, which may take longer to make than to solve
+    try:
+        return [each for discount in discounts for each in solutions(remembered(game, ALPHA, discount, tables))]
+    except UsageError:
+        return []
+
+
+def affordable(game: Game) -> bool:
+    """Whether the stationary game, which takes minutes where it is large, is solved unasked."""
+    from ...equilibria.table import tabular
+
+    try:
+        return tabular(game).states * len(game.action_names) ** len(game.agents) <= ROWS
+    except UsageError:
+        return False
+
+
+def solutions(summary: dict[str, Any]) -> list[Exact]:
+    """The solutions that a summary of the solver holds; one selfish equilibrium where the two are the same."""
+    if "hidden_actions" in summary:
+        return [
+            Exact(NAMES[name], FINITE, row["agent_return"], row["payment"], principal_return=row["principal_return"])
+            for name, row in summary["hidden_actions"].items()
+        ]
+    kind = FINITE if summary["discount"] is None else f"discount {summary['discount']:g}"
+    rows = {
+        OPTIMUM: summary["cooperative"],
+        HIGHEST: summary["selfish"]["highest"],
+        "selfish equilibrium, lowest": summary["selfish"]["lowest"],
+        PRINCIPAL: summary["principal"],
+        "principal, dominant strategies": summary["principal_dominant"],
+        BEST_RATE: summary["best_rate"],
+    }
+    if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=SAME):
+        del rows["selfish equilibrium, lowest"]
+    return [Exact(name, kind, row["welfare"], row.get("payment"), _settled(row)) for name, row in rows.items()]
+
+
+def _settled(row: dict[str, Any]) -> bool:
+    return bool(row.get("settled", True) or row.get("gain", NEAR) < NEAR)

@@ -1,0 +1,72 @@
+"""What the solver found, kept until a rule or the code that it rests on changes."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import os
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.config import UsageError, plain
+from ...envs.game import Game, hides_actions
+from ..files import whole_file
+from ..specs.resolve import digest
+
+if TYPE_CHECKING:
+    from ...equilibria.table import Table
+
+
+_SOLVER = Path(__file__).resolve().parents[2] / "equilibria" / "solve.py"
+
+
+def remembered(game: Game, alpha: float, discount: float | None, tables: list[Table] | None = None) -> dict[str, Any]:
+    """The solver's summary, kept in the user's cache folder until a rule or the code that it rests on changes.
+
+    `tables` keeps the game's table for the next call with the same list. Raises UsageError for a game that has none.
+    """
+    from ...equilibria.solve import summary
+    from ...equilibria.tabulate import tabulate
+
+    about = [type(game).__name__, plain(game), alpha, discount, _code(game)]
+    path = _cache() / f"exact-{digest(about)}.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        if tables is not None and not tables and not hides_actions(game):
+            tables.append(tabulate(game))
+        found = summary(game, alpha=alpha, discount=discount, table=tables[0] if tables else None)
+    with suppress(OSError, UsageError):  # it will be solved again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(found))
+    return found
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paymaster"
+
+
+def _code(game: Game) -> str:
+    """A hash of the solver, of the game's own rules, and of all that either imports from this package."""
+    files = _sources(_SOLVER) | _sources(Path(inspect.getfile(type(game))).resolve())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
+
+
+@cache
+def _sources(file: Path) -> frozenset[Path]:
+    """The file, and what it imports relative to itself, and what that imports."""
+    found, waiting = set[Path](), [file]
+    while waiting:
+        path = waiting.pop()
+        if path not in found and path.is_file():
+            found.add(path)
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if isinstance(node, ast.ImportFrom) and node.level:
+                    module = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+                    waiting += [module.with_suffix(".py"), *(module / f"{name.name}.py" for name in node.names)]
+    return frozenset(found)

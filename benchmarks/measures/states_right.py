@@ -1,0 +1,28 @@
+"""What is told of games with hidden actions: in how many states the agent does as the exact principal would have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...contracts.loop import Principal
+from ...contracts.mechanism import Mechanism
+from ...envs.game import Game, hides_actions
+from ...equilibria.hidden_actions import solve
+from ...equilibria.table import tabular
+from ...equilibria.tabulate import tabulate
+from .audit import greedy
+
+
+def states_right(game: Game, mechanism: Mechanism, principal: Principal | None, policy: Any) -> float | None:
+    """The share of all states, each counted once, in which `policy` does what the exact principal induces.
+
+    None for a game without hidden actions, of which that is not told.
+    """
+    if not hides_actions(game):
+        return None
+    states = tabular(game).representatives()
+    actions = greedy(game, mechanism, principal(game, states) if principal else None, policy)
+    wanted = solve(tabulate(game), game.horizon).induced[states.t, np.arange(len(actions))]
+    return float((actions[:, 0] == wanted).mean())

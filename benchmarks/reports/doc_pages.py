@@ -1,0 +1,265 @@
+"""`make docs`: a page for every game and mechanism, made from what their docstrings say, with a picture of an episode.
+
+The text is a function of the registries alone, so a test can tell whether the pages in docs/ are still true.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, fields
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...baselines import MECHANISMS, make_mechanism, mechanism_class
+from ...contracts.loop import Seen
+from ...contracts.mechanism import Mechanism
+from ...envs import FAMILIES, family, games, make
+from ...render.page import picture
+from ..runs.replay import Replay, frames, play
+from ..specs.compatibility import why_not
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+HEIGHT = 300  # pixels of a board, about
+LARGEST = 40_000  # bytes of a picture
+WIDE = 60  # letters of a value that has a place in a table
+EPISODES = 8  # that are tried, until money moves in one
+STREAM = 0  # of the keys of the episodes that are pictured
+MONEY = {  # by what a mechanism's docstring says first
+    "No money": "none",
+    "Shaping": "shaping",
+    "Transfers": "transfers",
+    "Payments": "payments",
+}
+
+
+def pages() -> dict[str, str]:
+    """The text of every page, by its path below docs/."""
+    found = {"README.md": _index()}
+    found.update({f"games/{name}.md": _game_page(name) for name in FAMILIES})
+    found.update({f"mechanisms/{id}.md": _mechanism_page(id) for id in MECHANISMS})
+    return found
+
+
+def pictures() -> Iterator[tuple[str, np.ndarray]]:
+    """Every picture (H, W, 3) and its path below docs/: a moment of an episode in which all act at random."""
+    for name in FAMILIES:
+        yield f"games/{name}.png", _frame(Mechanism(game=make(_first(name))))
+    for id in MECHANISMS:
+        if drawable(id):
+            yield f"mechanisms/{id}.png", _frame(make_mechanism(id, make(_fitting(id))))
+
+
+def drawable(id: str) -> bool:
+    """Whether a mechanism can be played without anything learned: neither a principal nor what agents expect."""
+    cls = mechanism_class(id)
+    return not cls.principal and not cls.needs_values
+
+
+def money_of(id: str) -> str:
+    """Which kind of money a mechanism moves: as its docstring says, or payments where it has a principal."""
+    cls = mechanism_class(id)
+    summary = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]
+    said = re.search("|".join(MONEY), summary)
+    return MONEY[said.group()] if said else "payments" if cls.principal else "none"
+
+
+def write(docs: Path) -> None:
+    """Write all pages and pictures below `docs`, and remove those of what is no more."""
+    made: set[Path] = set()
+    for name, text in pages().items():
+        made.add(_written(docs / name, text.encode()))
+    for name, frame in pictures():
+        made.add(_written(docs / name, _png(frame)))
+    for folder in ("games", "mechanisms"):
+        for path in sorted((docs / folder).iterdir()):
+            if path not in made and path.suffix in (".md", ".png"):
+                path.unlink()
+
+
+# Text
+
+
+def _index() -> str:
+    rows = [
+        (f"[`{name}`](games/{name}.md)", _summary(family(name)), ", ".join(f"`{preset}`" for preset in _presets(name)))
+        for name in FAMILIES
+    ]
+    offered = [(f"[`{id}`](mechanisms/{id}.md)", _summary(mechanism_class(id)), money_of(id)) for id in MECHANISMS]
+    return _page(
+        "# Games and mechanisms",
+        "Made from the docstrings by `make docs`; change those, not these pages. What the suite is for stands in the "
+        "[README](../README.md), how it is built in [ARCHITECTURE.md](../ARCHITECTURE.md).",
+        "## Games",
+        _table(("family", "what it is", "presets"), rows),
+        "## Mechanisms",
+        "Payments come from a principal, transfers move between agents, shaping changes wishes and moves no money.",
+        _table(("id", "what it does", "money"), offered),
+    )
+
+
+def _game_page(name: str) -> str:
+    cls = family(name)
+    dilemma = inspect.cleandoc(inspect.getmodule(cls).__doc__ or "")
+    presets = [(f"`{name}/{preset}`", _changes(rules)) for preset, rules in _presets(name).items()]
+    blocks = [
+        _block(f"{name}/{preset}", rule, value)
+        for preset, rules in _presets(name).items()
+        for rule, value in rules.items()
+        if _is_map(value)
+    ]
+    return _page(
+        f"# {name}",
+        dilemma,
+        f"![`{_first(name)}`, played at random]({name}.png)",
+        "## What happens",
+        _doc(cls),
+        "## Presets",
+        _table(("id", "rules that differ from the defaults"), presets),
+        *blocks,
+        "## Rules",
+        "To set one: `paymaster.make(id, rule=value)`, `rules:` in a suite, `--set rule=value` on the command line.",
+        *_parameters(cls),
+    )
+
+
+def _mechanism_page(id: str) -> str:
+    cls = mechanism_class(id)
+    shown = f"![on `{_fitting(id)}`, where all act at random]({id}.png)" if drawable(id) else ""
+    parameters = _parameters(cls)
+    return _page(
+        f"# {id}",
+        f"Money: {money_of(id)}." + (f" Needs a principal (`{cls.principal}`)." if cls.principal else ""),
+        _doc(cls),
+        shown,
+        "## Parameters",
+        *(parameters or ["None."]),
+    )
+
+
+def _parameters(cls: type[Any]) -> list[str]:
+    """A table of the fields of a configuration with their defaults, and what is too wide for it below."""
+    rows, blocks = [], []
+    for field in fields(cls):
+        if field.name == "game":
+            continue
+        about = cls.__pydantic_fields__[field.name]
+        told = [base.__pydantic_fields__[field.name].description for base in _having(cls, field.name)]
+        value = about.get_default(call_default_factory=True, validated_data={})
+        required = about.is_required() or value is MISSING
+        if not required and _is_map(value):
+            blocks.append(_block("default", field.name, value))
+        rows.append((f"`{field.name}`", "required" if required else _value(value), next(filter(None, told), "")))
+    return [_table(("name", "default", "what it is"), rows), *blocks] if rows else []
+
+
+def _having(cls: type[Any], name: str) -> list[type[Any]]:
+    """The class and those that it inherits from, as far as they are configurations with such a field."""
+    return [base for base in cls.__mro__ if name in base.__dict__.get("__pydantic_fields__", ())]
+
+
+def _summary(cls: type[Any]) -> str:
+    """The first sentence of a docstring."""
+    first = " ".join(_doc(cls).partition("\n\n")[0].split())
+    return re.split(r"(?<=[^ .])\. ", first)[0].rstrip(".") + "."
+
+
+def _doc(cls: type[Any]) -> str:
+    return inspect.cleandoc(cls.__doc__ or "")
+
+
+def _presets(name: str) -> dict[str, dict[str, Any]]:
+    return family(name).presets
+
+
+def _changes(rules: dict[str, Any]) -> str:
+    return ", ".join(f"`{rule}` {_value(value)}" for rule, value in rules.items()) or "none"
+
+
+def _value(value: Any) -> str:
+    """A value as code; of what is too wide, where it stands or how much it is."""
+    if _is_map(value):
+        return "below"
+    text = repr(value)
+    return f"`{text}`" if len(text) <= WIDE else f"`{text[: WIDE - 1]}\u2026`"
+
+
+def _is_map(value: Any) -> bool:
+    """Whether a value is rows of text, too many for a table."""
+    return isinstance(value, tuple) and all(isinstance(row, str) for row in value) and len(repr(value)) > WIDE
+
+
+def _block(whose: str, name: str, rows: Iterable[str]) -> str:
+    return "\n".join([f"`{name}`, {whose}:", "", "```", *rows, "```"])
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) + " |" for row in lines
+    )
+
+
+def _page(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+# Pictures
+
+
+def _first(name: str) -> str:
+    return f"{name}/{next(iter(_presets(name)))}"
+
+
+def _fitting(id: str) -> str:
+    """The first game that the mechanism is for."""
+    return next(game for game in games() if not why_not(id, make(game)))
+
+
+def _frame(mechanism: Mechanism) -> np.ndarray:
+    """The picture of a moment at which most money moves; of the middle of an episode where none ever does."""
+    for seed in range(1 if type(mechanism).settle is Mechanism.settle else EPISODES):
+        replay = _at_random(mechanism, seed)
+        moved = np.abs([replay.payments, replay.transfers, replay.shaping]).sum(axis=(0, 2))
+        if moved.any():
+            break
+    moment = int(moved.argmax()) + 1 if moved.any() else (len(moved) + 1) // 2
+    frame = next(islice(frames(mechanism.played, replay), moment, None))
+    return picture(frame.scene, panel=frame.panel, height=HEIGHT)
+
+
+def _at_random(mechanism: Mechanism, seed: int) -> Replay:
+    game, dice = mechanism.played, np.random.default_rng(seed)
+
+    def policy(seen: Seen) -> np.ndarray:
+        return dice.integers(len(game.action_names), size=(1, len(game.agents)))
+
+    return play(game, mechanism, None, policy, seed=seed, stream=STREAM)
+
+
+def _png(frame: np.ndarray) -> bytes:
+    """A picture as a file of at most `LARGEST` bytes, in fewer colours if it must be."""
+    from PIL import Image
+
+    for colours in (None, 256, 64, 16):
+        file, image = BytesIO(), Image.fromarray(frame)
+        (image.quantize(colours) if colours else image).save(file, format="PNG", optimize=True)
+        if file.tell() <= LARGEST:
+            break
+    return file.getvalue()
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS)

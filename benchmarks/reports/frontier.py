@@ -1,0 +1,182 @@
+"""The frontier: what fresh agents' welfare costs the principal, a point for every mechanism."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...core.config import UsageError
+from ..analysis.comparison import Comparison
+from ..analysis.groups import Group, Line
+from ..files import whole_file
+from ..measures.exact_solutions import OPTIMUM, Exact
+from ..measures.statistics import Estimate
+from .curves import COLOURS
+
+FRONTIER = "frontier.png"
+MARKS = "osD^vPX"
+FAR = 3.0  # times what any mechanism pays: an exact solution beyond that is named at the edge, and not shown to scale
+PLACES = (  # of a point's name, the better first: how far right and up of it, in points, and on which side it stands
+    (7, 5, "left"), (-7, -12, "right"), (7, -12, "left"), (-7, 5, "right"), (0, 12, "center"), (0, -19, "center"),
+    (7, 16, "left"), (-7, -23, "right"), (7, -23, "left"), (-7, 16, "right"), (0, 24, "center"), (0, -31, "center"),
+)  # fmt: skip
+MARK = 6  # half the size of a mark, in pixels
+
+
+class Ends(NamedTuple):
+    """A mean and how far its interval goes: nowhere for a single seed, or what is exact."""
+
+    low: float
+    mean: float
+    high: float
+
+    @staticmethod
+    def of(estimate: Estimate) -> Ends:
+        return Ends(estimate.low, estimate.mean, estimate.high) if estimate.seeds > 1 else Ends.at(estimate.mean)
+
+    @staticmethod
+    def at(value: float) -> Ends:
+        return Ends(value, value, value)
+
+
+class Point(NamedTuple):
+    """A mark, where its intervals end, and its name."""
+
+    name: str
+    payment: Ends
+    welfare: Ends
+    colour: str
+
+
+def draw_frontier(comparison: Comparison, out: Path) -> Path:
+    """Draw welfare against payment, means over seeds with their intervals: a panel for each game in which anybody pays.
+
+    A mechanism under several parameters is one series. Stars are exact solutions, followed to the letter. Raises
+    UsageError where no principal pays, or where nothing can be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    groups = [group for group in comparison.groups if pays(group)]
+    if not groups:
+        raise UsageError("there is no principal that pays")
+    labels = list(dict.fromkeys(_label(line) for group in groups for line in group.lines if _pays(line)))
+    looks = {label: (COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]) for i, label in enumerate(labels)}
+    figure = Figure(figsize=(10, 5.6 * len(groups)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(groups), squeeze=False)[:, 0]
+    points = [_panel(axis, group, looks) for axis, group in zip(axes, groups, strict=True)]
+    figure.draw_without_rendering()  # names are written when everything else stands where it will
+    for axis, each in zip(axes, points, strict=True):
+        _write_names(axis, each)
+    with whole_file(out) as partial:
+        figure.savefig(partial, format="png", dpi=120)
+    return out
+
+
+def pays(group: Group) -> bool:
+    """Whether any mechanism's principal pays."""
+    return any(map(_pays, group.lines))
+
+
+def _pays(line: Line) -> bool:
+    return line.estimate("payment").mean > 0.0
+
+
+def _label(line: Line) -> str:
+    return f"{line.first.mechanism}/{line.algorithm}"
+
+
+def _panel(axis: Any, group: Group, looks: dict[str, tuple[str, str]]) -> list[Point]:
+    """Draw all but the names of the points, which are returned."""
+    points = _solutions(axis, group)
+    for label, look in looks.items():
+        lines = [line for line in group.lines if _label(line) == label and _pays(line)]
+        if lines:
+            points += _series(axis, label, lines, *look)
+    axis.set_title(f"{group.short}: welfare of fresh agents, and what it costs", loc="left", fontsize=11)
+    axis.set_xlabel("principal's payment in an episode")
+    axis.set_ylabel("welfare of an episode")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.margins(x=0.08, y=0.1)
+    axis.legend(loc="lower right", fontsize=9, frameon=False)
+    return points
+
+
+def _series(axis: Any, label: str, lines: list[Line], colour: str, mark: str) -> list[Point]:
+    points = []
+    for line in lines:
+        told = line.name.removeprefix(line.first.mechanism).strip()
+        points.append(Point(told, Ends.of(line.estimate("payment")), Ends.of(line.estimate("welfare")), colour))
+    paid, welfare = [point.payment for point in points], [point.welfare for point in points]
+    axis.errorbar(
+        [each.mean for each in paid], [each.mean for each in welfare], xerr=_bars(paid), yerr=_bars(welfare),
+        fmt=mark, color=colour, markersize=6, linewidth=0.8, label=label,
+    )  # fmt: skip
+    return points
+
+
+def _bars(ends: list[Ends]) -> list[list[float]]:
+    return [[each.mean - each.low for each in ends], [each.high - each.mean for each in ends]]
+
+
+def _write_names(axis: Any, points: list[Point]) -> None:
+    """Write each name beside its point, where it covers least of what is drawn or written already."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.transforms import Bbox
+
+    written = [axis.get_legend().get_window_extent(), *(text.get_window_extent() for text in axis.texts)]
+    marks, bars = [], []
+    for point in points:
+        low, (x, y), high = axis.transData.transform(list(zip(point.payment, point.welfare, strict=True)))
+        marks.append(Bbox.from_extents(x - MARK, y - MARK, x + MARK, y + MARK))
+        bars += [Bbox.from_extents(low[0], y - 1, high[0], y + 1), Bbox.from_extents(x - 1, low[1], x + 1, high[1])]
+
+    def covered(text: Any) -> float:
+        box = text.get_window_extent()
+        outside = box.x0 < axis.bbox.x0 or box.x1 > axis.figure.bbox.x1
+        names, hidden, crossed = (box.count_overlaps(boxes) for boxes in (written, marks, bars))
+        return 10.0 * (outside + names) + 5.0 * hidden + crossed
+
+    for point in sorted(points, key=lambda point: -len(point.name)):  # long names have fewer places
+        texts = [
+            axis.annotate(
+                point.name, (point.payment.mean, point.welfare.mean), place, textcoords="offset points",
+                fontsize=8, color=point.colour, ha=side, path_effects=[withStroke(linewidth=2, foreground="white")],
+            )
+            for *place, side in PLACES
+        ]  # fmt: skip
+        best = min(texts, key=covered)
+        for text in texts:
+            if text is not best:
+                text.remove()
+        written.append(best.get_window_extent())
+
+
+def _solutions(axis: Any, group: Group) -> list[Point]:
+    """Draw the exact solutions that pay, of the game that learners are given, and the optimum as a line."""
+    kind = next((each.kind for each in group.exact), None)
+    far = FAR * max(line.estimate("payment").mean for line in group.lines)
+    points = []
+    for each in group.exact:
+        if each.kind != kind:
+            continue
+        if each.name == OPTIMUM:
+            axis.axhline(each.welfare, color="0.5", linewidth=0.8, zorder=0)
+            axis.annotate(
+                OPTIMUM, (0.0, each.welfare), (4, -11), xycoords=("axes fraction", "data"), textcoords="offset points",
+                fontsize=8, color="0.35",
+            )  # fmt: skip
+        elif each.payment is not None and each.payment > far:
+            axis.annotate(
+                f"{_told(each)}, at {each.payment:.0f} \N{RIGHTWARDS ARROW}", (1.0, each.welfare), (0, -28),
+                xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color="0.35", ha="right",
+            )  # fmt: skip
+        elif each.payment is not None:
+            axis.plot(each.payment, each.welfare, "*", color="0.35", markersize=11, zorder=1)
+            points.append(Point(_told(each), Ends.at(each.payment), Ends.at(each.welfare), "0.35"))
+    return points
+
+
+def _told(solution: Exact) -> str:
+    return f"exact: {solution.name.removeprefix('principal, ')}"

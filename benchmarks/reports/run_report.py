@@ -1,0 +1,47 @@
+"""What is said when runs have been made: the table, and where the folders, the curves and a replay are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ...core.config import UsageError
+from ..analysis.comparison import compare
+from ..files import RUN
+from ..runs.record import read_about
+from .comparison_table import present
+from .curves import CURVES, draw_curves
+from .episode import draw
+from .frontier import FRONTIER, draw_frontier, pays
+
+EPISODE = "replay.gif"
+
+
+def report(folders: Sequence[Path], out: Path, console: Console) -> None:
+    """Compare the runs in `folders`, draw curves, frontier and one replay to `out`, and say where all is."""
+    comparison = compare(*folders)
+    for damaged in comparison.damaged:
+        print(f"paymaster: left out: {damaged}", file=sys.stderr)
+    console.print(f"\n{present(comparison, 'table')}\n", markup=False, soft_wrap=True)
+    drawn = {
+        "runs": lambda: out,
+        "learning curves": lambda: draw_curves(comparison, folders, out / CURVES),
+        "the frontier": lambda: draw_frontier(comparison, out / FRONTIER),
+        "a replay": lambda: draw(str(_worth_seeing(folders)), out / EPISODE, settings=[]),
+    }
+    if not any(map(pays, comparison.groups)):
+        del drawn["the frontier"]
+    for what, make in drawn.items():
+        try:
+            console.print(f"{what + ':':17}{make()}", markup=False, soft_wrap=True)
+        except UsageError as error:
+            print(f"paymaster: no {what}: {error}", file=sys.stderr)
+
+
+def _worth_seeing(folders: Sequence[Path]) -> Path:
+    """The first run with a principal, else the first."""
+    paid = [folder for folder in folders if read_about(folder / RUN)["resolved"]["principal"] is not None]
+    return (paid or list(folders))[0]

@@ -1,0 +1,167 @@
+"""The record of a run: a row for every episode of every phase, the curves, and what made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...contracts.loop import Episodes
+from ...core.config import UsageError
+from ...envs.game import hides_actions
+from ..files import RUN
+from ..measures.metrics import equality, payment_share
+from ..specs.plugins import check_plugins
+from ..specs.resolve import Resolved
+from ..specs.spec import RunSpec, read_spec
+
+EPISODES, TRAINING = "episodes.parquet", "training.parquet"
+PHASES = ("train", "validate", "evaluate")
+
+
+class Record:
+    """Collects what a run's phases report; `save` keeps it.
+
+    `terms` names what the run's mechanism records of its terms. `in_favour` is the share of the agents that prefer the
+    contract that was signed to none, where agents signed one.
+    """
+
+    def __init__(self, resolved: Resolved, terms: tuple[str, ...], in_favour: float | None) -> None:
+        self.resolved, self.terms, self.in_favour = resolved, terms, in_favour
+        self.episodes: dict[str, list[Episodes]] = {}
+        self.training: list[dict[str, Any]] = []
+        self.steps: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+        self.deviation_regret: dict[str, np.ndarray] = {}  # (E,) of a phase's finished episodes, where it is known
+
+    def add(self, phase: str, steps: int, episodes: Episodes | None, training: Mapping[str, float]) -> None:
+        """What happened in `phase` up to its environment step `steps`."""
+        self.steps[phase] = steps
+        if episodes is not None and len(episodes.steps):
+            self.episodes.setdefault(phase, []).append(episodes)
+        self.training += [
+            {"phase": phase, "steps": steps, "name": name, "value": float(value)} for name, value in training.items()
+        ]
+
+    def finished(self, phase: str) -> Episodes:
+        """Every finished episode of a phase."""
+        parts = self.episodes[phase]
+        return Episodes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def save(self, folder: Path) -> None:
+        """Write episodes.parquet and training.parquet."""
+        tables = [self._table(phase) for phase in PHASES if phase in self.episodes]
+        pq.write_table(pa.concat_tables(tables), folder / EPISODES, compression="zstd")
+        schema = pa.schema({"phase": pa.string(), "steps": pa.int64(), "name": pa.string(), "value": pa.float64()})
+        pq.write_table(pa.Table.from_pylist(self.training, schema=schema), folder / TRAINING, compression="zstd")
+
+    def _table(self, phase: str) -> pa.Table:
+        episodes = self.finished(phase)
+        table = episode_table(self.resolved, phase, episodes, self.deviation_regret.get(phase))
+        terms = episodes.terms
+        if terms.shape[1] != len(self.terms):  # a principal may learn under another mechanism
+            terms = np.full((len(table), len(self.terms)), np.nan)
+        for name, column in zip(self.terms, terms.T, strict=True):
+            table = table.append_column(f"terms_{name}", _nullable(column))
+        if self.in_favour is not None:
+            table = table.append_column("in_favour", _nullable(np.full(len(table), self.in_favour)))
+        return table
+
+
+def episode_table(
+    resolved: Resolved, phase: str, episodes: Episodes, deviation_regret: np.ndarray | None = None
+) -> pa.Table:
+    """A row for each episode: which run's and phase's it is, and who earned, paid and received what.
+
+    Payment share, equality, compliance and deviation regret are empty where they are undefined or not known,
+    `principal_return`, what the principal earns before it pays, where it has no rewards of its own but values welfare.
+    """
+    values, count = resolved.values, len(episodes.steps)
+    welfare, payment = episodes.returns.sum(axis=1), episodes.payments.sum(axis=1)
+    same = {
+        "run": resolved.folder, "game": values["game"], "game_version": values["game_version"],
+        "mechanism": values["mechanism"], "algorithm": values["algorithm"], "seed": values["seed"], "phase": phase,
+    }  # fmt: skip
+    columns: dict[str, Any] = {name: [value] * count for name, value in same.items()} | {
+        "episode": np.arange(count),
+        "steps": episodes.steps,
+        "key": episodes.key,
+        "length": episodes.length,
+        "welfare": welfare,
+        "principal_payment": payment,
+        "payment_share": _nullable(payment_share(welfare, payment)),
+        "transfer_volume": episodes.transfer_volume,
+        "compliance": _nullable(episodes.compliance),
+        "deviation_regret": pa.nulls(count, pa.float64()) if deviation_regret is None else pa.array(deviation_regret),
+        "equality": _nullable(equality(episodes.returns)),
+        "principal_return": _nullable(_own(resolved, episodes)),
+    }
+    for name, per_agent in (
+        ("return", episodes.returns), ("payment", episodes.payments),
+        ("transfer", episodes.transfers), ("shaping", episodes.shaping),
+    ):  # fmt: skip
+        columns |= {f"{name}_{i}": per_agent[:, i].astype(np.float64) for i in range(per_agent.shape[1])}
+    return pa.table(columns)
+
+
+def write_about(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write run.json."""
+    (folder / RUN).write_text(json.dumps(about, indent=1) + "\n")
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What a run.json says. Raises UsageError where it is missing or damaged."""
+    try:
+        about = json.loads(path.read_text())
+        if not isinstance(about, dict) or not {"run", "spec", "resolved", "variant"} <= about.keys():
+            raise ValueError("it is no record of a run")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    return about
+
+
+def read_run_spec(path: Path) -> RunSpec:
+    """The spec in a run.json, to make the run again.
+
+    Raises UsageError where it is missing or damaged, or needs a game or a mechanism that is not known here.
+    """
+    about = read_about(path)
+    check_plugins(about.get("plugins", []), str(path))
+    return read_spec(about["spec"], what=str(path))
+
+
+def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | None = None) -> Any:
+    """A run's episodes, of one phase or of all, as a pandas DataFrame; columns that it does not have are empty.
+
+    Raises UsageError for a damaged file.
+    """
+    return _read(folder / EPISODES, phase, columns)
+
+
+def read_training(folder: Path) -> Any:
+    """A run's losses as a pandas DataFrame of phase, steps, name, value. Raises UsageError for a damaged file."""
+    return _read(folder / TRAINING, None, None)
+
+
+def _read(path: Path, phase: str | None, columns: list[str] | None) -> Any:
+    filters = [("phase", "==", phase)] if phase else None
+    try:
+        there = set(pq.read_schema(path).names)
+        known = None if columns is None else [column for column in columns if column in there]
+        found = pq.read_table(path, columns=known, filters=filters).to_pandas()
+        return found if columns is None else found.reindex(columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _own(resolved: Resolved, episodes: Episodes) -> np.ndarray:
+    return episodes.principal_returns if hides_actions(resolved.game) else np.full(len(episodes.steps), np.nan)
+
+
+def _nullable(values: np.ndarray) -> pa.Array:
+    return pa.array(values.astype(np.float64), mask=np.isnan(values))

@@ -1,0 +1,108 @@
+"""One evaluated episode, kept so that it can be drawn again exactly."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...contracts.loop import Loop, Principal
+from ...contracts.mechanism import Decisions, Mechanism
+from ...core.config import UsageError
+from ...envs.game import Game, Scene
+from ...render.frame import Frame, advised
+from ...render.panel import Columns, Offer, Step, Tally, panel, worded
+
+REPLAY = "replay.npz"
+
+
+class Replay(NamedTuple):
+    """An episode of `T` steps: with the game's rules, the key and the actions give it again."""
+
+    key: np.ndarray  # (1,) uint64
+    actions: np.ndarray  # (T, N) int
+    recommended: np.ndarray  # (T, N) int, -1 where nothing is recommended
+    promised: np.ndarray  # (T, N) what following pays, 0 where nothing is; (T, N, K) where each verifiable fact pays
+    rewards: np.ndarray  # (T, N) from the environment alone
+    payments: np.ndarray  # (T, N) from the principal
+    transfers: np.ndarray  # (T, N) net
+    shaping: np.ndarray  # (T, N)
+    terms: np.ndarray  # (T, N) str: the terms of other mechanisms in words, empty where there are none
+
+
+def play(
+    game: Game, mechanism: Mechanism, principal: Principal | None, policy: Any, *, seed: int, stream: int
+) -> Replay:
+    """The first episode of environment 0 of a stream of keys, played by `policy(seen)`.
+
+    With the stream of the phase evaluate it is one of the evaluated episodes.
+    """
+    value = getattr(policy, "values", None)
+    loop = Loop(game, mechanism, 1, seed=seed, stream=stream, principal=principal, value=value)
+    key, rows, ended = loop.keys.copy(), [], False
+    while not ended:
+        step = loop.step(policy(loop.seen))
+        terms, ledger, actions = step.transition.terms, step.ledger, step.transition.actions
+        words = np.array([worded(terms, len(game.agents))])
+        decided = terms if isinstance(terms, Decisions) else undecided(actions)
+        rewards = step.transition.rewards
+        rows.append((actions, *decided, rewards, ledger.payments, ledger.received(), ledger.shaping, words))
+        ended = bool(step.ended[0])
+    return Replay(key, *(np.concatenate(column) for column in zip(*rows, strict=True)))
+
+
+def undecided(actions: np.ndarray) -> Decisions:
+    """The decisions where nothing is recommended, in the shape of `actions`."""
+    return Decisions(np.full_like(actions, -1), np.zeros(actions.shape, np.float32))
+
+
+def save_replay(folder: Path, replay: Replay) -> None:
+    """Write replay.npz."""
+    np.savez_compressed(folder / REPLAY, **replay._asdict())
+
+
+def load_replay(folder: Path) -> Replay:
+    """The replay of a run. Raises UsageError where it is missing or damaged."""
+    try:
+        with np.load(folder / REPLAY, allow_pickle=False) as arrays:
+            return Replay(**{name: arrays[name] for name in Replay._fields})
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{folder / REPLAY} cannot be read: {error}") from None
+
+
+def frames(game: Game, replay: Replay) -> Iterator[Frame]:
+    """The episode again, from its start to its end: `T + 1` frames, with marks for what is recommended next.
+
+    Raises UsageError where the game's rules no longer give the rewards that were recorded.
+    """
+    columns = Columns(
+        advice=bool((replay.recommended >= 0).any()),
+        payments=bool(replay.payments.any() or (replay.recommended >= 0).any()),
+        transfers=bool(replay.transfers.any()),
+        shaping=bool(replay.shaping.any()),
+        terms=max(map(len, replay.terms.ravel().tolist())),
+    )
+    state, tally = game.reset(replay.key), Tally.start(len(game.agents))
+    yield _frame(game, replay, columns, game.scene(state, None, 0), tally)
+    for t, actions in enumerate(replay.actions):
+        state, events = game.step(state, actions[None])
+        if not np.allclose(game.rewards(events)[0], replay.rewards[t]):
+            raise UsageError(
+                f"step {t + 1} of the replay earns other rewards than were recorded: the game's rules have changed"
+            )
+        money = replay.rewards[t], replay.payments[t], replay.transfers[t], replay.shaping[t]
+        complied, valued = actions == replay.recommended[t], float(game.principal_reward(events)[0])
+        tally = tally.after(Step(actions, *money, complied, valued))
+        yield _frame(game, replay, columns, game.scene(state, events, 0), tally)
+
+
+def _frame(game: Game, replay: Replay, columns: Columns, scene: Scene, tally: Tally) -> Frame:
+    """The moment after `tally.steps` steps, with what is on offer then."""
+    t = tally.steps
+    if t == len(replay.actions):
+        return Frame(scene, panel(game, columns, tally, None))
+    offer = Offer(replay.recommended[t], replay.promised[t], replay.terms[t].tolist())
+    return Frame(advised(game, scene, offer), panel(game, columns, tally, offer))

@@ -1,0 +1,210 @@
+"""Many runs: each when those it depends on have finished, in this process or as Ray tasks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...core.config import UsageError
+from ..provenance import cores
+from ..specs.plugins import Registered, register, registered
+from ..specs.resolve import resolve
+from ..specs.spec import RunSpec
+from .run import Progress
+
+Execute = Callable[[RunSpec, Path], Iterator[Progress]]  # makes one run; a second call finds it made
+ANSWER = 10  # seconds in which a cluster must answer
+TRIES = 2  # of a run whose worker was lost
+
+
+class Job(NamedTuple):
+    """A run to be made, and those that must have finished before."""
+
+    id: str  # the run's folder, relative
+    name: str  # for people: mechanism/algorithm and seed
+    spec: RunSpec
+    needs: tuple[str, ...]
+
+
+class Event(NamedTuple):
+    """What happened to a job; one that was lost with its worker is tried again."""
+
+    kind: str  # "started", "progressed", "finished", "lost", "failed"
+    job: Job
+    progress: Progress | None = None
+    error: str = ""
+
+
+def jobs(specs: Iterable[RunSpec]) -> list[Job]:
+    """The jobs of the specs and of all that they depend on, each once, none before those it needs.
+
+    Raises UsageError for a spec that does not hold; nothing has been written by then.
+    """
+    found: dict[str, Job] = {}
+
+    def add(spec: RunSpec) -> str:
+        needs = tuple(add(source) for source in spec.needs())
+        resolved = resolve(spec)
+        name = f"{resolved.name}/{spec.algorithm} s{spec.seed}"
+        found.setdefault(resolved.folder, Job(resolved.folder, name, spec, needs))
+        return resolved.folder
+
+    for spec in specs:
+        add(spec)
+    return list(found.values())
+
+
+def check_workers(workers: int, cores: int, each: int = 1) -> int:
+    """`workers`, where there are cores for so many runs of `each` cores. Raises UsageError otherwise."""
+    most = max(1, cores // each)
+    if not 1 <= workers <= most:
+        there = f"{cores}, the cores there are" if each == 1 else f"{most}, since there are {cores} cores, {each} a run"
+        raise UsageError(f"the number of workers must be from 1 to {there} (got {workers})")
+    return workers
+
+
+def run_all(jobs: list[Job], out: Path, execute: Execute, *, workers: int) -> Iterator[Event]:
+    """Make every run, at most `workers` at a time: in this process where it is one, else as tasks of Ray.
+
+    What a run needs and is not among the `jobs` has been made before. A run that fails takes those that need it along,
+    and no others. With more workers Ray must run (`connected`).
+    """
+    if workers == 1:
+        yield from _in_order(jobs, out, execute)
+    else:
+        yield from _as_tasks(jobs, out, execute, workers)
+
+
+@contextmanager
+def connected(workers: int | None, address: str | None, *, count: int, each: int = 1) -> Iterator[int]:
+    """Ray's cluster at `address`, or one of our own where more than one worker is wanted; gives the number of workers.
+
+    Without a number there are as many as the cores allow, of which a run takes up to `each`, and no more than the
+    `count` of runs. Raises UsageError for more workers than that, and where no cluster answers.
+    """
+    if address is None:
+        most = max(1, cores() // each)
+        wanted = min(check_workers(most if workers is None else workers, cores(), each), max(count, 1))
+        if wanted == 1:
+            yield 1
+            return
+    import ray
+
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ours = not ray.is_initialized()
+    if ours:
+        _connect(address, None if address else wanted * each)
+    try:
+        available = int(ray.cluster_resources().get("CPU", 0))
+        most = max(1, available // each)
+        yield check_workers(min(most, max(count, 1)) if workers is None else workers, available, each)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _connect(address: str | None, num_cpus: int | None) -> None:
+    import ray
+
+    if address is None:
+        ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level="error")
+        return
+    try:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(f"no Ray cluster answers at {address!r}: {error}; start one with `ray start --head`") from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at host:port, for which Ray would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=ANSWER).close()
+
+
+def _in_order(jobs: list[Job], out: Path, execute: Execute) -> Iterator[Event]:
+    failed: set[str] = set()
+    for job in jobs:
+        if failed & set(job.needs):
+            failed.add(job.id)
+            yield _left_out(job, failed)
+            continue
+        yield Event("started", job)
+        try:
+            for progress in execute(job.spec, out):
+                yield Event("progressed", job, progress)
+        except Exception as error:
+            failed.add(job.id)
+            yield Event("failed", job, error=_told(error))
+        else:
+            yield Event("finished", job)
+
+
+def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Iterator[Event]:
+    import ray
+
+    task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_task)
+    waiting = deque(jobs)
+    running: dict[Any, Job] = {}
+    finished = {need for job in jobs for need in job.needs} - {job.id for job in jobs}
+    failed, tries = set[str](), dict[str, int]()
+    while waiting or running:
+        for job in list(waiting):
+            if failed & set(job.needs):
+                waiting.remove(job)
+                failed.add(job.id)
+                yield _left_out(job, failed)
+        for job in [job for job in waiting if finished.issuperset(job.needs)][: workers - len(running)]:
+            waiting.remove(job)
+            running[task.remote(execute, job.spec, out.absolute(), registered())] = job
+            tries[job.id] = tries.get(job.id, 0) + 1
+            yield Event("started", job)
+        ready = ray.wait(list(running), timeout=1.0)[0] if running else []
+        for stream in ready:
+            event = _next(stream, running[stream])
+            if event.kind == "lost" and tries[event.job.id] < TRIES:
+                waiting.appendleft(event.job)
+            elif event.kind in ("lost", "failed"):
+                event = event._replace(kind="failed")
+                failed.add(event.job.id)
+            elif event.kind == "finished":
+                finished.add(event.job.id)
+            if event.kind != "progressed":
+                del running[stream]
+            yield event
+
+
+def _next(stream: Any, job: Job) -> Event:
+    """What a running task tells next."""
+    import ray
+
+    try:
+        return Event("progressed", job, ray.get(next(stream)))
+    except StopIteration:
+        return Event("finished", job)
+    except ray.exceptions.RayTaskError as error:
+        return Event("failed", job, error=str(error.cause if isinstance(error.cause, UsageError) else error))
+    except ray.exceptions.RayError as error:
+        return Event("lost", job, error=f"its worker was lost ({type(error).__name__})")
+
+
+def _task(execute: Execute, spec: RunSpec, out: Path, classes: Registered) -> Iterator[Progress]:
+    """A frame of its own, since Ray leaves a task's first one out of the traceback that tells where a run broke."""
+    register(classes)
+    yield from execute(spec, out)
+
+
+def _left_out(job: Job, failed: set[str]) -> Event:
+    return Event("failed", job, error=f"not made, because it needs {', '.join(sorted(failed & set(job.needs)))}")
+
+
+def _told(error: BaseException) -> str:
+    """One sentence for a user's mistake, everything there is for any other."""
+    return str(error) if isinstance(error, UsageError) else "".join(traceback.format_exception(error)).rstrip()

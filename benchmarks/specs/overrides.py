@@ -1,0 +1,131 @@
+"""`--set key=value`: where a key belongs, and a spec with it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...baselines import mechanism_class
+from ...core.config import UsageError, nearest
+from ...envs import family
+from ...learning import Resources
+from .resolve import algorithm_class, principal_class
+from .spec import Reference, RunSpec, read_spec, short
+from .strict_yaml import parse
+
+SECTIONS = {
+    "game": "rules", "mechanism": "parameters", "algorithm": "settings", "principal": "principal",
+    "resources": "resources", "run": "",
+}  # fmt: skip
+BUDGETS = ("steps", "episodes")
+
+
+class Place(NamedTuple):
+    """Where a key belongs in a spec."""
+
+    section: str  # of SECTIONS
+    key: str  # `lr`, or `network.hidden` where settings hold settings
+
+
+def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["lr=3e-4", ...]` as values. Raises UsageError for a pair that is none."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set takes key=value (got {short(pair)}), for instance --set lr=3e-4")
+        value = parse(text, what=f"the value of --set {key}")
+        if isinstance(value, dict):
+            raise UsageError(f"--set {key} takes a number, a word or a list (got {short(text)})")
+        settings[key.strip()] = value
+    return settings
+
+
+def override(specs: Iterable[RunSpec], settings: Mapping[str, Any]) -> list[RunSpec]:
+    """The specs, and those they depend on, with each setting put wherever its key belongs.
+
+    A key is looked up among the game's rules, the mechanism's parameters, the algorithm's settings, the principal's,
+    the resources and the budgets; `algorithm.lr` names the section itself. Raises UsageError for a key that belongs
+    nowhere, or to two sections of one run.
+    """
+    specs = list(specs)
+    known = {key for spec in specs for each in _family(spec) for places in [_places(each)] for key in _keys(places)}
+    for key in settings:
+        if key not in known:
+            raise UsageError(nearest("key of --set", key, known))
+    return [_changed(spec, settings) for spec in specs]
+
+
+def _changed(spec: RunSpec, settings: Mapping[str, Any]) -> RunSpec:
+    values = {name: getattr(spec, name) for name in RunSpec.model_fields}
+    for name in ("rules", "parameters", "settings", "principal", "resources"):
+        values[name] = _copied(values[name])
+    if spec.principal_from is not None:
+        values["principal_from"] = _changed(spec.principal_from, settings)
+    if spec.agents_from is not None:
+        values["agents_from"] = _changed(spec.agents_from, settings)
+    for name, value in values["parameters"].items():
+        if isinstance(value, Reference):
+            values["parameters"][name] = value.model_copy(update={"source": _changed(value.source, settings)})
+    places = _places(spec)
+    for key, value in settings.items():
+        place = _place(key, places)
+        if place is not None:
+            _put(values, place, value)
+    return read_spec(values, what="--set")
+
+
+def _place(key: str, places: list[Place]) -> Place | None:
+    section, _, rest = key.partition(".")
+    found = [place for place in places if place.key == key or (place.section == section and place.key == rest)]
+    if len(found) > 1:
+        choices = " or ".join(f"{place.section}.{place.key}" for place in found)
+        raise UsageError(f"--set {key} is ambiguous: write {choices}")
+    return found[0] if found else None
+
+
+def _places(spec: RunSpec) -> list[Place]:
+    """Every key that a spec has a place for."""
+    game = family(spec.game.partition("/")[0])
+    places = [Place("game", key) for key in _leaves(game)]
+    places += [Place("mechanism", key) for key in _leaves(mechanism_class(spec.mechanism)) if key != "game"]
+    places += [Place("algorithm", key) for key in _leaves(algorithm_class(spec.algorithm))]
+    principal = principal_class(spec.mechanism)
+    taken = spec.principal_from is not None
+    if principal is not None:
+        places += [Place("principal", key) for key in _leaves(principal) if not taken or key in spec.principal]
+    places += [Place("resources", key) for key in _leaves(Resources)]
+    return places + [Place("run", key) for key in BUDGETS]
+
+
+def _keys(places: list[Place]) -> Iterator[str]:
+    for place in places:
+        yield place.key
+        yield f"{place.section}.{place.key}"
+
+
+def _leaves(cls: Any) -> Iterator[str]:
+    """The fields of a configuration, those of configurations within it as `outer.inner`."""
+    for name, field in cls.__pydantic_fields__.items():
+        if hasattr(field.annotation, "__pydantic_fields__"):
+            yield from (f"{name}.{leaf}" for leaf in _leaves(field.annotation))
+        else:
+            yield name
+
+
+def _family(spec: RunSpec) -> Iterator[RunSpec]:
+    yield spec
+    for source in spec.needs():
+        yield from _family(source)
+
+
+def _put(values: dict[str, Any], place: Place, value: Any) -> None:
+    target = values[SECTIONS[place.section]] if SECTIONS[place.section] else values
+    *outer, last = place.key.split(".")
+    for name in outer:
+        target = target.setdefault(name, {})
+    target[last] = value
+
+
+def _copied(value: Any) -> Any:
+    return {key: _copied(each) for key, each in value.items()} if isinstance(value, dict) else value
