@@ -27,6 +27,7 @@ from .table import Table, tabular
 from .tabulate import tabulate
 
 TIE = 1e-6  # utilities closer than this are equal: payments are kept in single precision
+TOLERANCE = 1e-9  # by which constraints may contradict each other and still be met: they are rounded sums
 
 
 class OutcomeContracts(NamedTuple):
@@ -81,7 +82,7 @@ def two_outcomes(q: np.ndarray, chance: np.ndarray, nudge: float = 0.0) -> np.nd
     bound = due / np.where(apart == 0.0, 1.0, apart)
     least = np.where(other & (apart > 0.0), bound, -np.inf).max(axis=-1)
     most = np.where(other & (apart < 0.0), bound, np.inf).min(axis=-1)
-    hopeless = (other & (apart == 0.0) & (due > 0.0)).any(axis=-1) | (least > most)
+    hopeless = (other & (apart == 0.0) & (due > TOLERANCE)).any(axis=-1) | (least > most + TOLERANCE)
     x = np.where(hopeless, np.inf, np.clip(0.0, least, most))
     return np.stack([np.where(hopeless, np.inf, np.maximum(-x, 0.0)), np.maximum(x, 0.0)], axis=-1)
 

@@ -72,6 +72,12 @@ def test_the_closed_form_is_the_linear_programme(data: st.DataObject, A: int, nu
             assert (gain[action] >= np.delete(gain, action) + nudge - 1e-9).all()
 
 
+def test_rounding_does_not_forbid_what_just_meets_its_constraints() -> None:
+    """-0.3 + 0.25 + 0.05 is 0, and 2.8e-17 in floating point: the last action is as much better as it must be."""
+    q, chance = np.array([-0.3, 0.0, -0.25]), np.array([[1.0, 0.0], [0.95, 0.05], [1.0, 0.0]])
+    np.testing.assert_allclose(two_outcomes(q, chance, 0.05)[2], linear_programme(q, chance, 2, 0.05), atol=1e-9)
+
+
 def test_three_outcomes_take_the_programme() -> None:
     """The outcome that only the wanted action brings is the cheapest to pay on."""
     chance = np.array([[0.5, 0.5, 0.0], [0.25, 0.25, 0.5]])
