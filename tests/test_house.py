@@ -94,3 +94,10 @@ def test_every_folder_of_code_is_in_the_wheel() -> None:
 
 def _left_out(room: Path) -> bool:
     return room.parts[0] in ("tests", "docs", "build", "dist", "runs") or any(part[0] == "." for part in room.parts)
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_tests_mirror_the_house() -> None:
+    rooms = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("test_*.py"))}
+    assert rooms <= {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()}
+    assert [path.name for path in sorted((ROOT / "tests").glob("test_*.py"))] == ["test_golden.py", "test_house.py"]

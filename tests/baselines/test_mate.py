@@ -19,8 +19,8 @@ from paymaster.contracts.loop import Loop, Seen
 from paymaster.contracts.mechanism import Transition
 from paymaster.equilibria.induced_game import contracted
 
-from . import unlearned
-from .plain_game import PlainGame
+from .. import unlearned
+from ..envs.plain_game import PlainGame
 
 
 def shaping(improved: list[float], token: float = 1.0, ended: bool = False) -> list[float]:

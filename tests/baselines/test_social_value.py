@@ -10,7 +10,7 @@ import pytest
 from paymaster import make_mechanism
 from paymaster.contracts.mechanism import Transition
 
-from .plain_game import PlainGame
+from ..envs.plain_game import PlainGame
 
 DEGREE = np.pi / 180
 

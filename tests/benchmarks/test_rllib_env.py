@@ -10,7 +10,7 @@ import pytest
 from paymaster import UsageError, parallel_env
 from paymaster.benchmarks.speed.rllib_env import StockEnv, rllib_env
 
-from .plain_game import PlainGame
+from ..envs.plain_game import PlainGame
 
 ID = "coin_game/ivanov-3x3"
 

@@ -20,7 +20,7 @@ from paymaster.contracts.mechanism import Mechanism, Transition
 from paymaster.envs.matrix_games import PAIRWISE, MatrixGame, PublicGoods
 from paymaster.equilibria.transfer_levels import least_transfers, symmetric_level, symmetric_transfers
 
-from .plain_game import PlainGame
+from ..envs.plain_game import PlainGame
 
 GAME, THREE = PlainGame(), PlainGame(N=3)
 PD, CHICKEN, STAG_HUNT = PAIRWISE["prisoners-dilemma"], PAIRWISE["chicken"], PAIRWISE["stag-hunt"]

@@ -29,8 +29,8 @@ from paymaster.envs.harvest import game as harvest
 from paymaster.equilibria.induced_game import contracted, worth
 from paymaster.equilibria.solve import solve
 
-from . import unlearned
-from .plain_game import PlainGame
+from .. import unlearned
+from ..envs.plain_game import PlainGame
 
 COINS = "coin_game/ivanov-3x3"
 CLEANUP, HARVEST = make("cleanup/ssd", players=3), make("harvest/ssd", players=3)

@@ -26,7 +26,7 @@ from paymaster.equilibria.transfer_levels import least_transfers, symmetric_leve
 from paymaster.learning.networks import shape_of
 from paymaster.learning.policies.networks import Policy
 
-from . import unlearned
+from .. import unlearned
 
 PD = "matrix/prisoners-dilemma"
 

@@ -21,7 +21,7 @@ from paymaster.contracts.mechanism import Mechanism
 from paymaster.core.config import UsageError, configuration
 from paymaster.envs import FAMILIES
 
-from . import unlearned
+from .. import unlearned
 
 Paymaster = Callable[..., str]
 README = Path(benchmarks.__file__).resolve().parent.parent / "README.md"

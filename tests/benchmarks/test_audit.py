@@ -32,7 +32,7 @@ from paymaster.equilibria.induced_game import Contracted, contracted, equilibria
 from paymaster.equilibria.solve import solve
 from paymaster.equilibria.tabulate import tabulate
 
-from . import unlearned
+from .. import unlearned
 
 PD = "matrix/prisoners-dilemma"  # mutual cooperation 3, 3; defecting on a cooperator 4, 0; mutual defection 1, 1
 COIN = "coin_game/ivanov-3x3"

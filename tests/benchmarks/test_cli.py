@@ -17,7 +17,7 @@ from paymaster.benchmarks import files
 from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.provenance import cores
 
-from . import unlearned
+from .. import unlearned
 
 GAME = "coin_game/ivanov-3x3"
 HEAVY = {"ray", "torch", "pandas", "pygame", "pyarrow", "matplotlib"}

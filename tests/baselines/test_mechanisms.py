@@ -17,7 +17,7 @@ from paymaster.contracts.loop import Loop, Seen
 from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
 from paymaster.envs.coin_game.game import Events
 
-from .plain_game import PlainGame
+from ..envs.plain_game import PlainGame
 
 GAME = PlainGame()
 THREE = PlainGame(N=3)

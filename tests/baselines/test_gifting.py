@@ -20,7 +20,7 @@ from paymaster.contracts.loop import Loop
 from paymaster.contracts.mechanism import Transition
 from paymaster.equilibria.tabulate import tabulate
 
-from . import unlearned
+from .. import unlearned
 
 COINS: dict[str, Any] = {"game": "coin_game/ivanov-3x3", "rules": {"stay": True}}
 GAME = make("coin_game/ivanov-3x3", stay=True)

@@ -17,7 +17,7 @@ from paymaster.envs.game import Game
 from paymaster.render.page import text
 from paymaster.render.window import Window
 
-from .plain_game import PlainGame
+from ..envs.plain_game import PlainGame
 
 with warnings.catch_warnings():  # PettingZoo's own tests import one of its environments in a way it deprecates
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -32,7 +32,7 @@ from paymaster.contracts.loop import Loop
 from paymaster.core.config import UsageError
 from paymaster.learning import ALGORITHMS
 
-from . import unlearned
+from .. import unlearned
 
 GAME = "coin_game/ivanov-3x3"
 PRINCIPAL = RunSpec(game=GAME, mechanism="principal-dqn", principal={"steps": 400}, steps=400, episodes=32, seed=1)
@@ -331,7 +331,7 @@ def test_killed_at_any_moment_a_suite_goes_on_and_gives_the_same_episodes(tmp_pa
 
 
 def _start(suite: Path, out: Path) -> subprocess.Popen[bytes]:
-    script = KILLED.format(tests=str(Path(__file__).parent), suite=str(suite), out=str(out))
+    script = KILLED.format(tests=str(Path(__file__).parents[1]), suite=str(suite), out=str(out))
     return subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 

@@ -28,7 +28,7 @@ from paymaster.learning.rllib.rates import CHOSEN, CLOCK, DUE, LOGP, REWARD, WOR
 from paymaster.learning.rllib.recommending import MODULE
 from paymaster.learning.settings import BestResponseSettings, PPOSettings, RatesSettings
 
-from .plain_game import PlainGame
+from ..envs.plain_game import PlainGame
 
 GAME = make("matrix/prisoners-dilemma", horizon=7)
 SMALL = RatesSettings(

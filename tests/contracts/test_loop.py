@@ -12,7 +12,7 @@ from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.core.random import episode_keys
 from paymaster.envs.game import Game
 
-from .plain_game import PlainGame
+from ..envs.plain_game import PlainGame
 
 MUCH, LITTLE, LOSE, LEAVE = range(4)
 GAME = PlainGame(horizon=3)
