@@ -1,12 +1,15 @@
 """The loop on which everything hangs: a game under a mechanism, `B` environments at a time.
 
+    decisions      = principal(state)                                # where any are due
     terms, memory  = mechanism.offer(memory, state, decisions)       # what every agent is promised
     seen           = game.observe(state), mechanism.view(terms)      # what it may know
     actions        = agents(seen)                                    # learned elsewhere
     state', events = game.step(state, actions)                       # what happened: named facts
     ledger, memory = mechanism.settle(memory, transition)            # who is paid what
 
-Learning, evaluation, the PettingZoo views and the recorded replay all play this loop; none has one of its own.
+`Loop` is the state of that play: whoever runs it decides, and passes decisions and actions in. It calls nobody back.
+`Simulation` runs it with a frozen principal. Learning, evaluation, the PettingZoo views and the recorded replay all
+play this loop; none has one of its own.
 """
 
 from __future__ import annotations
@@ -16,51 +19,45 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.arrays import where
+from ..core.arrays import take, where
 from ..core.config import UsageError
 from ..core.random import episode_keys, uniform_array
 from ..envs.game import Game, cut_short
+from .episodes import Episodes, Played, Tally
 from .ledger import Ledger
 from .mechanism import Decisions, Mechanism, Transition
 
-LUCK = 1 << 41  # agents' draws stand at steps that no episode reaches, so they never meet the game's
+# Draws of agents and of decisions stand at steps that no episode reaches, so they never meet the game's.
+AGENTS, DECISIONS = 1 << 41, 1 << 42
 
 Principal = Callable[[Game, Any], Decisions]  # (game, state) -> decisions, with no memory of its own
 
 
-class Seen(NamedTuple):
+class AgentView(NamedTuple):
     """What the agents know when they act."""
 
     observations: np.ndarray  # (B, N, *observation)
     terms: np.ndarray  # (B, N, K) float32
-    luck: np.ndarray | None = None  # (B, N) in [0, 1): the episode's own draws, for agents that act by chance
+    noise: np.ndarray | None = None  # (B, N) in [0, 1): the episode's own draws, for agents that act by chance
 
 
-Act = Callable[[Seen], np.ndarray]  # (B, N): what each agent does
-Value = Callable[[Seen], np.ndarray]  # (B, N): what each agent expects to earn from here on, discounted
+Act = Callable[[AgentView], np.ndarray]  # (B, N): what each agent does
+Value = Callable[[AgentView], np.ndarray]  # (B, N): what each agent expects to earn from here on, discounted
 
 
-class Episodes(NamedTuple):
-    """Finished episodes, in the order in which they ended; `E` of them."""
+class Situation(NamedTuple):
+    """Where a principal decides: before a step of `B` environments."""
 
-    steps: np.ndarray  # (E,) int64 environment steps of the phase when the episode ended, itself included
-    key: np.ndarray  # (E,) uint64: with the policies, it gives the episode again
-    length: np.ndarray  # (E,) int32
-    returns: np.ndarray  # (E, N) from the environment alone
-    payments: np.ndarray  # (E, N) from the principal
-    transfers: np.ndarray  # (E, N) net, received minus given
-    transfer_volume: np.ndarray  # (E,) gross
-    shaping: np.ndarray  # (E, N)
-    compliance: np.ndarray  # (E,) share of actions that followed the recommendation; nan where there is none
-    principal_returns: np.ndarray  # (E,) what the principal values, before it pays: welfare unless the game says else
-    terms: np.ndarray  # (E, K) means over its steps of what the mechanism records of its terms
+    state: Any
+    memory: Any
+    keys: np.ndarray  # (B,) uint64 of the episodes
+    t: np.ndarray  # (B,) int32 steps played
 
-    def __add__(self, other: Episodes) -> Episodes:  # type: ignore[override]
-        return Episodes(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
-
-    def select(self, chosen: np.ndarray) -> Episodes:
-        """Those where `chosen` (E,)."""
-        return Episodes(*(column[chosen] for column in self))
+    def noise(self, count: int, first: int = 0) -> np.ndarray:
+        """(B, count) in [0, 1): the episode's own draws for this decision, from the draw `first` on."""
+        return uniform_array(
+            self.keys[:, None], DECISIONS + self.t[:, None].astype(np.uint64), first + np.arange(count)
+        )
 
 
 class Step(NamedTuple):
@@ -70,7 +67,7 @@ class Step(NamedTuple):
     ledger: Ledger
     earned: np.ndarray  # (B, N) what each agent learns from: the environment's reward and the mechanism's income
     complied: np.ndarray | None  # (B, N) bool
-    seen: Seen  # what the agents would see at next_state
+    after: Situation  # at next_state
     ended: np.ndarray  # (B,) terminated or truncated: the loop has put a new episode in its place
     episodes: Episodes | None  # those that ended
 
@@ -79,26 +76,20 @@ class Loop:
     """`B` environments of a game under a mechanism, each replaced by a new episode when it ends.
 
     Episode `n` of environment `b` has the key `episode_keys(seed, stream, b, n)`, so what happens in it depends on
-    the seed, the stream and the actions alone. `first` numbers the environments from there, for parallel runners.
+    the seed, the stream, the decisions and the actions alone. `first` numbers the environments from there, for parallel
+    runners.
 
-    A mechanism that needs the agents' values asks `value`. Raises UsageError at the first step where there is none.
+    Under a mechanism that needs a principal each step begins with `offer(decisions)`; before it `terms` is None and the
+    agents see zeros in their place. Other mechanisms' terms are offered by the loop. Raises UsageError for a mechanism
+    whose memory is not arrays in tuples.
     """
 
-    def __init__(
-        self,
-        game: Game,
-        mechanism: Mechanism,
-        B: int,
-        *,
-        seed: int,
-        stream: int = 0,
-        principal: Principal | None = None,
-        first: int = 0,
-        value: Value | None = None,
-    ) -> None:
+    terms: Any  # of the coming step; None before they are offered
+    seen: AgentView
+
+    def __init__(self, game: Game, mechanism: Mechanism, B: int, *, seed: int, stream: int = 0, first: int = 0) -> None:
         self.game, self.mechanism, self.B = game, mechanism, B
         self.N = len(game.agents)
-        self.principal, self.value = principal, value
         self.seed, self.stream = seed, stream
         self.environment = first + np.arange(B)
         self.restart()
@@ -111,14 +102,23 @@ class Loop:
         self.t = np.zeros(self.B, np.int32)
         self.state = self.game.reset(self.keys)
         self.memory = self.mechanism.start(self.keys)
-        self._tally = _Tally.zeros(self.B, self.N, len(self.mechanism.recorded))
-        self.terms, self.memory, self.seen = self._offer(self.state, self.memory)
+        _check_memory(self.mechanism, self.memory, self.B)
+        self._tally = Tally(self.B, self.N, len(self.mechanism.recorded))
+        self._begin_step()
 
-    def step(self, actions: np.ndarray) -> Step:
-        """Play `actions` (B, N) in every environment."""
-        state, terms = self.state, self.terms
-        next_state, events = self.game.step(state, actions)
-        rewards = self.game.rewards(events)
+    @property
+    def situation(self) -> Situation:
+        """Where the principal decides now."""
+        return Situation(self.state, self.memory, self.keys, self.t)
+
+    def offer(self, decisions: Decisions | None = None) -> None:
+        """Offer the terms of the coming step; `decisions` come from the principal, where any are due."""
+        self.terms, self.memory = self.mechanism.offer(self.memory, self.state, decisions)
+        self.seen = self.seen._replace(terms=self.mechanism.view(self.terms, self.B))
+
+    def play(self, actions: np.ndarray) -> Transition:
+        """Move the game by `actions` (B, N); `settle` must follow."""
+        next_state, events = self.game.step(self.state, actions)
         self.t = self.t + 1
         self.steps += self.B
         terminated = self.game.terminated(next_state)
@@ -126,91 +126,124 @@ class Loop:
         if not self.game.truncates:
             terminated = terminated | at_horizon
         truncated = (at_horizon | cut_short(self.game, next_state)) & ~terminated
-        transition = Transition(state, terms, actions, events, rewards, next_state, terminated, truncated)
-        if self.mechanism.needs_values:
-            transition = self._valued(transition)
-        ledger, memory = self.mechanism.settle(self.memory, transition)
-        complied = self.mechanism.complied(terms, actions)
-        valued, recorded = self.game.principal_reward(events), self.mechanism.record(terms, self.B)
-        self._tally.add(rewards, valued, ledger, complied, recorded)
-        ended = terminated | truncated
-        self.state, self.memory = next_state, memory
-        self.terms, self.memory, self.seen = self._offer(self.state, self.memory)
-        seen, episodes = self.seen, None
-        if ended.any():
-            episodes = self._tally.close(ended, self.steps, self.keys, self.t)
-            self._renew(ended)
-        return Step(transition, ledger, rewards + ledger.income(), complied, seen, ended, episodes)
+        rewards = self.game.rewards(events)
+        return Transition(self.state, self.terms, actions, events, rewards, next_state, terminated, truncated)
 
-    def _valued(self, transition: Transition) -> Transition:
-        """The transition with what the agents expect before and after it; the terms are those that they know."""
-        if self.value is None:
+    def settle(self, transition: Transition) -> Step:
+        """Pay for what was played, and begin a new episode where one ended.
+
+        Raises UsageError where the mechanism needs the agents' values and the transition has none.
+        """
+        if self.mechanism.needs_values and transition.values is None:
             raise UsageError(
                 f"{type(self.mechanism).__name__} settles by what the agents expect, and nobody here expects anything; "
                 "play it with agents learned by dqn or ppo"
             )
-        following = Seen(self.game.observe(transition.next_state), self.seen.terms)
-        return transition._replace(values=self.value(self.seen), next_values=self.value(following))
+        ledger, self.memory = self.mechanism.settle(self.memory, transition)
+        complied = self.mechanism.complied(transition.terms, transition.actions)
+        self._tally.add(Played(self.mechanism, transition, ledger, complied))
+        self.state = transition.next_state
+        after, ended, episodes = self.situation, transition.terminated | transition.truncated, None
+        if ended.any():
+            episodes = self._tally.close(ended, self.steps, self.keys, self.t)
+            self._renew(ended)
+        self._begin_step()
+        return Step(transition, ledger, transition.rewards + ledger.income(), complied, after, ended, episodes)
+
+    def step(self, actions: np.ndarray) -> Step:
+        """`play` and `settle`."""
+        return self.settle(self.play(actions))
+
+    def valued(self, transition: Transition, value: Value) -> Transition:
+        """The transition with what the agents expect before and after it; the terms are those that they know."""
+        following = AgentView(self.game.observe(transition.next_state), self.seen.terms)
+        return transition._replace(values=value(self.seen), next_values=value(following))
+
+    def following(self, step: Step, offered: np.ndarray, decisions: Decisions | None = None) -> AgentView:
+        """What the agents see after `step`, before any reset: `seen`, but for the last states of episodes that ended.
+
+        There they see the terms of one more step where `offered` (B,), by the principal's `decisions` on just those
+        rows of `step.after`, and zeros elsewhere. The terms of the coming step must have been offered.
+        """
+        if not step.ended.any():
+            return self.seen
+        observations, terms = self.seen.observations.copy(), np.where(step.ended[:, None, None], 0.0, self.seen.terms)
+        observations[step.ended] = self.game.observe(take(step.after.state, step.ended))
+        if offered.any() and terms.shape[2]:
+            last = take(step.after, offered)
+            promised, _ = self.mechanism.offer(last.memory, last.state, decisions)
+            terms[offered] = self.mechanism.view(promised, len(last.t))
+        return AgentView(observations, terms.astype(np.float32))
+
+    def _begin_step(self) -> None:
+        noise = uniform_array(self.keys[:, None], AGENTS + self.t[:, None].astype(np.uint64), np.arange(self.N))
+        unknown = np.zeros((self.B, self.N, self.mechanism.terms_size), np.float32)
+        self.terms, self.seen = None, AgentView(self.game.observe(self.state), unknown, noise)
+        if not self.mechanism.principal:
+            self.offer()
 
     def _renew(self, ended: np.ndarray) -> None:
-        """Put new episodes where one `ended`; their terms are offered anew, the others' stand."""
+        """Put new episodes where one `ended`."""
         self.episode = self.episode + ended
         self.keys = np.where(ended, self._keys(), self.keys)
         self.t = np.where(ended, 0, self.t).astype(np.int32)
         self.state = where(ended, self.game.reset(self.keys), self.state)
-        memory = where(ended, self.mechanism.start(self.keys), self.memory)
-        terms, memory, seen = self._offer(self.state, memory)
-        self.terms = where(ended, terms, self.terms)
-        self.memory = where(ended, memory, self.memory)
-        self.seen = where(ended, seen, self.seen)
-
-    def _offer(self, state: Any, memory: Any) -> tuple[Any, Any, Seen]:
-        decisions = self.principal(self.game, state) if self.principal and self.mechanism.asks(memory) else None
-        terms, memory = self.mechanism.offer(memory, state, decisions)
-        luck = uniform_array(self.keys[:, None], LUCK + self.t[:, None].astype(np.uint64), np.arange(self.N))
-        return terms, memory, Seen(self.game.observe(state), self.mechanism.view(terms, self.B), luck)
+        self.memory = where(ended, self.mechanism.start(self.keys), self.memory)
 
     def _keys(self) -> np.ndarray:
         return episode_keys(self.seed, self.stream, self.environment, self.episode)
 
 
-class _Tally(NamedTuple):
-    """Sums over the running episodes."""
+class Simulation(Loop):
+    """A loop that runs with a frozen `principal` and agents that expect `value`; both may be left out.
 
-    returns: np.ndarray
-    payments: np.ndarray
-    transfers: np.ndarray
-    volume: np.ndarray
-    shaping: np.ndarray
-    followed: np.ndarray  # nan where nothing is recommended
-    principal_returns: np.ndarray
-    terms: np.ndarray
+    A mechanism that needs the agents' values raises UsageError at the first step where there is no `value`.
+    """
 
-    @classmethod
-    def zeros(cls, B: int, N: int, K: int) -> _Tally:
-        each, whole = (B, N), (B,)
-        return cls(*(np.zeros(shape) for shape in (each, each, each, whole, each, whole, whole, (B, K))))
-
-    def add(
-        self, rewards: np.ndarray, valued: np.ndarray, ledger: Ledger, complied: np.ndarray | None, recorded: np.ndarray
+    def __init__(
+        self,
+        game: Game,
+        mechanism: Mechanism,
+        B: int,
+        *,
+        seed: int,
+        stream: int = 0,
+        first: int = 0,
+        principal: Principal | None = None,
+        value: Value | None = None,
     ) -> None:
-        self.returns[:] += rewards
-        self.payments[:] += ledger.payments
-        self.transfers[:] += ledger.received()
-        self.volume[:] += ledger.transfers.sum(axis=(1, 2))
-        self.shaping[:] += ledger.shaping
-        self.followed[:] += np.nan if complied is None else complied.mean(axis=1)
-        self.principal_returns[:] += valued
-        self.terms[:] += recorded
+        self.principal, self.value = principal, value
+        super().__init__(game, mechanism, B, seed=seed, stream=stream, first=first)
 
-    def close(self, ended: np.ndarray, steps: int, keys: np.ndarray, length: np.ndarray) -> Episodes:
-        count = int(ended.sum())
-        episodes = Episodes(
-            np.full(count, steps, np.int64), keys[ended], length[ended],
-            self.returns[ended], self.payments[ended], self.transfers[ended], self.volume[ended],
-            self.shaping[ended], self.followed[ended] / length[ended], self.principal_returns[ended],
-            self.terms[ended] / length[ended, None],
-        )  # fmt: skip
-        for total in self:
-            total[ended] = 0.0
-        return episodes
+    def step(self, actions: np.ndarray) -> Step:
+        transition = self.play(actions)
+        if self.mechanism.needs_values and self.value is not None:
+            transition = self.valued(transition, self.value)
+        return self.settle(transition)
+
+    def seen_after(self, step: Step) -> AgentView:
+        """`following`, with the terms that the principal would offer in the last states."""
+        last = self._decisions(take(step.after, step.ended)) if step.ended.any() else None
+        return self.following(step, step.ended, last)
+
+    def _begin_step(self) -> None:
+        super()._begin_step()
+        if self.mechanism.principal:
+            self.offer(self._decisions(self.situation))
+
+    def _decisions(self, situation: Situation) -> Decisions | None:
+        due = self.mechanism.due(situation.memory, len(situation.t)).any()
+        return self.principal(self.game, situation.state) if self.principal and due else None
+
+
+def _check_memory(mechanism: Mechanism, memory: Any, B: int) -> None:
+    """Raise UsageError unless `memory` is arrays (B, ...) in tuples, which a new episode can begin anew."""
+    if isinstance(memory, tuple):
+        for part in memory:
+            _check_memory(mechanism, part, B)
+    elif not (isinstance(memory, np.ndarray) and memory.shape[:1] == (B,)):
+        shape = f" of shape {memory.shape}" if isinstance(memory, np.ndarray) else ""
+        raise UsageError(
+            f"the memory of {type(mechanism).__name__} holds a {type(memory).__name__}{shape}; allowed: arrays whose "
+            f"first axis is the {B} environments, in tuples or NamedTuples, so that new episodes begin with a new one"
+        )

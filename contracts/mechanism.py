@@ -42,6 +42,14 @@ class Decisions(NamedTuple):
     promised: np.ndarray  # (B, N) float32, >= 0; (B, N, K) where each of K verifiable facts has its price
 
 
+class Summary(NamedTuple):
+    """A step's terms for people: in a replay, a window, the text of a view."""
+
+    recommended: np.ndarray  # (B, N) int, -1 where nothing is recommended
+    promised: np.ndarray  # (B, N) float32 for following, 0 where nothing is; (B, N, K) for each of K verifiable facts
+    words: np.ndarray  # (B, N) str: what else holds for the agent, empty for nothing
+
+
 @configuration
 class Mechanism:
     """A contract (what may be promised, what it pays) with a rule for who chooses the terms.
@@ -90,9 +98,15 @@ class Mechanism:
         """(B, len(recorded)): what is kept of a step's terms, as a mean over each episode; nan where there is none."""
         return np.zeros((B, 0))
 
-    def asks(self, memory: Any) -> bool:
-        """Whether any environment needs a principal's decisions for the coming step; where none does, none are made."""
-        return True
+    def due(self, memory: Any, B: int) -> np.ndarray:
+        """(B,) bool: where the coming step needs a principal's decisions; where none does, none are made."""
+        return np.full(B, bool(self.principal))
+
+    def summary(self, terms: Any, B: int) -> Summary:
+        """What people are told of a step's terms, and what a replay keeps of them."""
+        N = len(self.game.agents)
+        words = [in_words(terms, b, N) for b in range(B)]
+        return Summary(np.full((B, N), -1), np.zeros((B, N), np.float32), np.array(words).reshape(B, N))
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         """The money of a step, and the memory after it."""
@@ -110,3 +124,21 @@ def welfare_weights(players: int, favour: float) -> np.ndarray:
     to do the work may refuse, since another is then asked. One with favourites asks the same agent again.
     """
     return (1.0 - favour) ** np.arange(players)
+
+
+def in_words(terms: Any, b: int, agents: int) -> list[str]:
+    """The terms of environment `b` for each agent, field by field; empty where they are no NamedTuple."""
+    if not hasattr(terms, "_fields"):
+        return [""] * agents
+    return [
+        ", ".join(_field(name, part[b], i, agents) for name, part in terms._asdict().items()) for i in range(agents)
+    ]
+
+
+def _field(name: str, part: Any, agent: int, agents: int) -> str:
+    value = np.asarray(part)
+    if value.ndim and len(value) == agents:
+        value = value[agent]
+    if value.dtype == np.bool_ and not value.ndim:
+        return f"{'' if value else 'not '}{name}"
+    return f"{name} {' '.join(f'{number:.3g}' for number in np.atleast_1d(value).ravel())}"

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..core.config import UsageError, configuration
 from .ledger import Ledger, nothing
-from .mechanism import Decisions, Mechanism, Transition
+from .mechanism import Decisions, Mechanism, Summary, Transition
 
 MARKS = 8  # of a rate's thermometer: one number among the hundreds of a map's cells would be long in being noticed
 CENT = 1e-6  # of a cap: so little left is nothing left
@@ -72,10 +72,7 @@ class RatesContract(Mechanism):
         B = len(keys)
         return Held(np.zeros((B, *self.promised_shape), np.float32), np.zeros(B, np.int32), np.zeros(B))
 
-    def asks(self, memory: Held) -> bool:
-        return bool(self.due(memory).any())
-
-    def due(self, memory: Held) -> np.ndarray:
+    def due(self, memory: Held, B: int) -> np.ndarray:
         """(B,) bool: where the coming step has new rates."""
         return memory.age % self.every == 0
 
@@ -87,9 +84,9 @@ class RatesContract(Mechanism):
 
     def offer(self, memory: Held, state: Any, decisions: Decisions | None) -> tuple[Rates, Held]:
         if decisions is not None:
-            due = self.due(memory)[:, None, None]
+            due = self.due(memory, len(memory.age))[:, None, None]
             memory = memory._replace(rates=np.where(due, decisions.promised, memory.rates).astype(np.float32))
-        elif self.asks(memory):
+        elif self.due(memory, len(memory.age)).any():
             raise ValueError("a contract of rates needs a principal's decisions wherever rates are due")
         left = (self.left(memory) > CENT)[:, None, None]
         return Rates(np.where(left, memory.rates, np.float32(0.0))), memory
@@ -98,6 +95,10 @@ class RatesContract(Mechanism):
         """Each rate as a thermometer of `MARKS` columns, which fill from 0 to 1 one after the other."""
         height = terms.rates[..., None] * np.float32(MARKS / self.highest) - np.arange(MARKS, dtype=np.float32)
         return np.clip(height, 0.0, 1.0).reshape(*terms.rates.shape[:2], -1)
+
+    def summary(self, terms: Rates, B: int) -> Summary:
+        """The rates, as what each fact pays."""
+        return super().summary(terms, B)._replace(promised=terms.rates)
 
     @property
     def recorded(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from ..core.config import UsageError, configuration
 from ..envs.game import hides_actions
 from .ledger import Ledger, nothing
-from .mechanism import Decisions, Mechanism, Transition
+from .mechanism import Decisions, Mechanism, Summary, Transition
 
 
 class Terms(NamedTuple):
@@ -67,6 +67,14 @@ class RecommendationContract(Mechanism):
         shown += [terms.promised[..., None]] if self.shows_pay else []
         shown += [terms.probation[..., None]] if self.probation else []
         return np.concatenate(shown, axis=-1)
+
+    def summary(self, terms: Any, B: int) -> Summary:
+        """What is recommended and promised, and in words who is on probation."""
+        words = np.full(terms.recommended.shape, "", dtype="U16")
+        if self.probation:
+            left = np.rint(terms.probation * self.probation).astype(int)
+            words = np.where(left > 0, np.char.add("probation ", left.astype(str)), words)
+        return Summary(terms.recommended, terms.promised, words)
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         followed = self.complied(transition.terms, transition.actions)

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.random import episode_keys, uniform_array
 from ..envs.game import Game
 from .formal import CONTRACT, shown
-from .loop import Seen, Value
+from .loop import AgentView, Value
 
 PROPOSALS = 50  # prices among which the terms are chosen
 STARTS = 256  # starts over which values are averaged
@@ -48,7 +48,7 @@ def choose(game: Game, value: Value, highest: float, *, rule: Rule, seed: int) -
 
     def expected(theta: float, held: bool) -> np.ndarray:
         terms = shown(np.full(STARTS, theta), np.full(STARTS, held), len(game.agents))
-        return value(Seen(observations, terms)).mean(axis=0, dtype=np.float64)
+        return value(AgentView(observations, terms)).mean(axis=0, dtype=np.float64)
 
     values, null = np.array([expected(theta, True) for theta in prices]), expected(0.0, False)
     if rule == "negotiated":

@@ -15,3 +15,13 @@ def where(condition: np.ndarray, new: Any, old: Any) -> Any:
         parts = [where(condition, n, o) for n, o in zip(new, old, strict=True)]
         return type(old)(*parts) if hasattr(old, "_fields") else type(old)(parts)
     return old
+
+
+def take(state: Any, chosen: np.ndarray) -> Any:
+    """The environments `chosen` of a state or a memory: those rows of every array, nested tuples included."""
+    if isinstance(state, np.ndarray):
+        return state[chosen]
+    if isinstance(state, tuple):
+        parts = [take(part, chosen) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+    return state

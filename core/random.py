@@ -48,3 +48,27 @@ def episode_keys(seed: int, stream: int, environments: np.ndarray, episodes: np.
         key = mix.py_func(np.full(environments.shape, seed, np.uint64) * GOLDEN + np.uint64(stream + 1))
         key = mix.py_func(key + environments.astype(np.uint64) * STEP)
         return mix.py_func(key + episodes.astype(np.uint64) * GOLDEN)
+
+
+class Stream:
+    """Draws of one purpose of a run: the t-th call gives `uniform(key, t, 0)`, `uniform(key, t, 1)`, ...
+
+    `t` is its whole state. Purposes are numbered as the streams of episodes are, and none is one of them.
+    """
+
+    def __init__(self, seed: int, purpose: int, index: int = 0) -> None:
+        self.key = episode_keys(seed, purpose, np.array([index]), np.zeros(1, np.int64))
+        self.t = 0
+
+    def uniform(self, count: int) -> np.ndarray:
+        """(count,) float64 in [0, 1)."""
+        self.t += 1
+        return uniform_array(self.key, self.t, np.arange(count))
+
+    def integers(self, below: int, count: int) -> np.ndarray:
+        """(count,) int64 in [0, below)."""
+        return (self.uniform(count) * below).astype(np.int64)
+
+    def permutation(self, count: int) -> np.ndarray:
+        """(count,) int64: an order of `count` things."""
+        return np.argsort(self.uniform(count), kind="stable")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contracts.loop import Seen
+from ..contracts.loop import AgentView
 from ..contracts.mechanism import Mechanism
 from ..envs.game import Game
 
 
-def rows(seen: Seen) -> np.ndarray:
+def rows(seen: AgentView) -> np.ndarray:
     """Flat rows (B, N, D) float32: the observation, then the terms. More axes may lead, as in a rollout."""
     flat = seen.observations.reshape(*seen.terms.shape[:-1], -1)
     return np.concatenate([flat, seen.terms], axis=-1, dtype=np.float32)

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
+from ..contracts.episodes import Episodes
 from ..contracts.following import FollowedContract
-from ..contracts.loop import Act, Episodes, Loop, Principal
+from ..contracts.loop import Act, Principal, Simulation
 from ..contracts.margins import Promise
 from ..contracts.mechanism import Mechanism
 from ..contracts.outcomes import OutcomeContract
@@ -241,7 +242,7 @@ def evaluate(
 ) -> Episodes:
     """Play of `episodes` episodes on keys that no training saw."""
     value = getattr(policy, "values", None)
-    loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
+    loop = Simulation(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
     finished: Episodes | None = None
     while not (loop.episode > 0).all():
         step = loop.step(policy(loop.seen))

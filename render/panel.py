@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..contracts.mechanism import Decisions
 from ..envs.game import Game, hides_actions
 from .page import Panel
 
@@ -92,22 +91,6 @@ def _curves(game: Game, columns: Columns, tally: Tally) -> tuple[tuple[str, tupl
     welfare, paid, valued = zip(*tally.history, strict=True) if tally.history else ((), (), ())
     worth = ("principal earned", valued) if hides_actions(game) else ("welfare", welfare)
     return (worth, ("paid", paid)) if columns.payments else (worth,)
-
-
-def worded(terms: Any, agents: int) -> list[str]:
-    """The terms of environment 0 for each agent, in words; empty where there are none, or only `Decisions`."""
-    if isinstance(terms, Decisions) or not hasattr(terms, "_fields"):
-        return [""] * agents
-    return [", ".join(_told(name, part, i, agents) for name, part in terms._asdict().items()) for i in range(agents)]
-
-
-def _told(name: str, part: np.ndarray, agent: int, agents: int) -> str:
-    value = np.asarray(part)[0]
-    if value.ndim and len(value) == agents:
-        value = value[agent]
-    if value.dtype == np.bool_ and not value.ndim:
-        return f"{'' if value else 'not '}{name}"
-    return f"{name} {' '.join(f'{number:.3g}' for number in np.atleast_1d(value).ravel())}"
 
 
 Column = tuple[str, Sequence[str], list[str]]  # its name, texts that it may hold, its cells

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from paymaster.contracts.loop import Episodes, Loop
+from paymaster.contracts.episodes import Episodes
+from paymaster.contracts.loop import Simulation
 from paymaster.contracts.margins import Promise
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
@@ -36,7 +37,7 @@ class Update(NamedTuple):
 class Phase:
     """Plays `loop` with `policy` until the budget is spent."""
 
-    def __init__(self, loop: Loop, policy: Policy, total: int, result: Any) -> None:
+    def __init__(self, loop: Simulation, policy: Policy, total: int, result: Any) -> None:
         self.loop, self.policy, self.total, self._result = loop, policy, total, result
 
     def __iter__(self) -> Iterator[Update]:
@@ -61,7 +62,7 @@ def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = No
     principal = TrainedPrincipal(shape, Promise(nudge=settings.nudge, due=settings.due))
     selfish = Mechanism(game=game)
     return Phase(
-        Loop(game, selfish, B, seed=seed, stream=TRAIN), policy(game, selfish, seed), settings.steps, principal
+        Simulation(game, selfish, B, seed=seed, stream=TRAIN), policy(game, selfish, seed), settings.steps, principal
     )
 
 
@@ -71,14 +72,14 @@ def train_agents(
 ) -> Phase:  # fmt: skip
     calls.append("validate" if begin is None else "go on")
     own = begin or policy(game, mechanism, seed)
-    loop = Loop(game, mechanism, B, seed=seed, stream=VALIDATE, principal=principal, value=own.values)
+    loop = Simulation(game, mechanism, B, seed=seed, stream=VALIDATE, principal=principal, value=own.values)
     return Phase(loop, own, steps, own)
 
 
 def evaluate(game: Game, mechanism: Mechanism, principal: Any, policy: Policy, *, seed: int, episodes: int) -> Episodes:
     calls.append("evaluate")
     value = getattr(policy, "values", None)
-    loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
+    loop = Simulation(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
     while True:
         step = loop.step(policy(loop.seen))
         if step.episodes is not None:

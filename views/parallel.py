@@ -10,8 +10,8 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from pettingzoo import ParallelEnv
 
-from ..contracts.loop import Loop, Principal, Seen, Step
-from ..contracts.mechanism import Decisions, Mechanism
+from ..contracts.loop import AgentView, Loop, Principal, Simulation, Step
+from ..contracts.mechanism import Mechanism, Summary
 from ..contracts.outcomes import OutcomeContract
 from ..contracts.recommendation import RecommendationContract
 from ..core.config import UsageError
@@ -125,7 +125,7 @@ class ParallelView(ParallelEnv):
     # What a view changes whose principal is an agent
 
     def _begin(self, seed: int, episode: int) -> Loop:
-        return Loop(self.game, self.mechanism, 1, seed=seed, stream=episode, principal=self.principal)
+        return Simulation(self.game, self.mechanism, 1, seed=seed, stream=episode, principal=self.principal)
 
     def _due(self) -> list[str]:
         """Those whose action the coming step reads."""
@@ -139,9 +139,20 @@ class ParallelView(ParallelEnv):
         truncations = dict.fromkeys(self.agents, bool(moved.truncated[0]))
         if step.ended[0]:
             self.agents = []
-        return self._observations(step.seen), self._rewards(step), terminations, truncations, self._infos(step)
+        return (
+            self._observations(self._following(loop, step)),
+            self._rewards(step),
+            terminations,
+            truncations,
+            self._infos(step),
+        )
 
-    def _observations(self, seen: Seen) -> Observations:
+    def _following(self, loop: Loop, step: Step) -> AgentView:
+        """What the agents see after a step: in a last state, with the terms that would be offered there."""
+        assert isinstance(loop, Simulation)
+        return loop.seen_after(step)
+
+    def _observations(self, seen: AgentView) -> Observations:
         each = dict(zip(self.game.agents, seen.observations[0], strict=True))
         if not self.mechanism.terms_size:
             return each
@@ -184,25 +195,28 @@ class ParallelView(ParallelEnv):
 
     def _scene(self) -> Scene:
         """What there is to see now; while the episode runs, with the action that is recommended to each agent."""
-        scene = self.game.scene(self._state, self._events, 0)
-        terms = self._running().terms
-        if self.agents and isinstance(terms, Decisions):
-            return render.recommended(scene, [self.game.action_names[action] for action in terms.recommended[0]])
-        return scene
+        scene, summary = self.game.scene(self._state, self._events, 0), self._summary()
+        if summary is None or (summary.recommended < 0).any():
+            return scene
+        return render.recommended(scene, [self.game.action_names[action] for action in summary.recommended[0]])
 
     def _panel(self) -> Panel | None:
         """What is recommended to each agent and what following is said to pay, if the mechanism recommends."""
         if not isinstance(self.mechanism, RecommendationContract):
             return None
-        terms = self._running().terms
-        known = bool(self.agents) and isinstance(terms, Decisions)
+        summary = self._summary()
         names = [name.replace("_", " ") for name in self.game.action_names]
         rows = [
-            (agent, names[terms.recommended[0, i]], _amount(terms.promised[0, i])) if known else (agent, "", "")
+            (agent, names[summary.recommended[0, i]], _amount(summary.promised[0, i])) if summary else (agent, "", "")
             for i, agent in enumerate(self.game.agents)
         ]
         holds = self.game.agents, tuple(names), (_amount(np.zeros(self._promises)),)
         return Panel(("agent", "advised", "for"), holds, tuple(rows))
+
+    def _summary(self) -> Summary | None:
+        """The terms of the coming step for people; None where the episode is over or nothing is offered yet."""
+        loop = self._running()
+        return self.mechanism.summary(loop.terms, 1) if self.agents and loop.terms is not None else None
 
     @property
     def _promises(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
-from ..contracts.loop import Loop, Seen, Step
+from ..contracts.loop import AgentView, Loop, Step
 from ..contracts.mechanism import Decisions, Mechanism
 from ..core.config import UsageError
 from ..envs.game import Game
@@ -53,7 +53,7 @@ class PrincipalView(ParallelView):
 
     def _begin(self, seed: int, episode: int) -> Loop:
         self._promised = False
-        return _AskedLoop(self.game, self.mechanism, 1, seed=seed, stream=episode)
+        return Loop(self.game, self.mechanism, 1, seed=seed, stream=episode)
 
     def _due(self) -> list[str]:
         return list(self.game.agents) if self._promised else [PRINCIPAL]
@@ -62,16 +62,19 @@ class PrincipalView(ParallelView):
         if self._promised:
             self._promised = False
             return super()._advance(loop, actions)
-        assert isinstance(loop, _AskedLoop)
-        loop.promise(actions[PRINCIPAL])
+        loop.offer(actions[PRINCIPAL])
         self._promised = True
         still = dict.fromkeys(self.agents, False)
         return self._observations(loop.seen), dict.fromkeys(self.agents, 0.0), still, dict(still), self._infos(None)
 
+    def _following(self, loop: Loop, step: Step) -> AgentView:
+        """What the agents see after a step: the principal has yet to say its terms."""
+        return loop.following(step, np.zeros(1, bool))
+
     def _legal(self, agent: str, action: Any) -> Any:
         return _decided(self.mechanism, action) if agent == PRINCIPAL else super()._legal(agent, action)
 
-    def _observations(self, seen: Seen) -> Observations:
+    def _observations(self, seen: AgentView) -> Observations:
         return {PRINCIPAL: self.game.world(self._state)[0], **super()._observations(seen)}
 
     def _rewards(self, step: Step) -> dict[str, float]:
@@ -85,19 +88,6 @@ class PrincipalView(ParallelView):
             own = {"reward": float(value), "paid": float(step.ledger.payments.sum())}
         infos = {PRINCIPAL: own, **super()._infos(step)}
         return {agent: {**parts, "due": agent in self._due()} for agent, parts in infos.items()}
-
-
-class _AskedLoop(Loop):
-    """A loop whose principal stands outside: no terms are offered until it says so by `promise`."""
-
-    def promise(self, decisions: Decisions) -> None:
-        """Offer the terms of the coming step; must come before each `step`."""
-        self.terms, self.memory = self.mechanism.offer(self.memory, self.state, decisions)
-        self.seen = self.seen._replace(terms=self.mechanism.view(self.terms, self.B))
-
-    def _offer(self, state: Any, memory: Any) -> tuple[Any, Any, Seen]:
-        unknown = np.zeros((self.B, self.N, self.mechanism.terms_size), np.float32)
-        return None, memory, Seen(self.game.observe(state), unknown)
 
 
 class PrincipalFirst(parallel_to_aec_wrapper):

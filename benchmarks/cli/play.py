@@ -8,19 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...contracts.loop import Loop, Principal, Seen
-from ...contracts.mechanism import Decisions, Mechanism
+from ...contracts.loop import AgentView, Principal, Simulation
+from ...contracts.mechanism import Mechanism
 from ...contracts.recommendation import RecommendationContract
 from ...core.config import UsageError, nearest
 from ...envs import games, make
 from ...envs.game import Game
 from ...render.frame import advised
 from ...render.page import Panel, picture, steered
-from ...render.panel import TERMS, Columns, Offer, Step, Tally, panel, worded
+from ...render.panel import TERMS, Columns, Offer, Step, Tally, panel
 from ...render.sprites import import_pygame
 from ...render.window import Window
 from ..files import RUN
-from ..runs.replay import undecided
 from ..runs.solution import RANDOM
 from ..specs.overrides import parse_settings
 
@@ -46,7 +45,7 @@ class Table(NamedTuple):
     game: Game
     mechanism: Mechanism
     principal: Principal | None
-    others: Callable[[Seen], np.ndarray]  # (1, N) the actions of all; the person's is replaced
+    others: Callable[[AgentView], np.ndarray]  # (1, N) the actions of all; the person's is replaced
     seat: int  # the agent that the person steers
     columns: Columns
 
@@ -100,7 +99,9 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
     pygame = import_pygame()
     game, N = table.game, len(table.game.agents)
     value = getattr(table.others, "values", None)
-    loop = Loop(game, table.mechanism, 1, seed=seed, stream=RANDOM + episode, principal=table.principal, value=value)
+    loop = Simulation(
+        game, table.mechanism, 1, seed=seed, stream=RANDOM + episode, principal=table.principal, value=value
+    )
     named = keys_of(game.action_names)
     numbers = {getattr(pygame, key): action for action, (key, _) in enumerate(named.values())}
     named_keys = "    ".join(f"{key}: {action.replace('_', ' ')}" for action, (_, key) in named.items())
@@ -108,7 +109,7 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
     tally, state, events, ended = Tally.start(N), loop.state, None, False
     while True:
         scene = game.scene(state, events, 0)
-        offer = None if ended else _offer(loop.terms, N)
+        offer = None if ended else _offer(table.mechanism, loop.terms)
         if offer is not None:
             scene = advised(game, scene, offer)
         lines = ["the episode is over" if ended else named_keys, CONTROLS]
@@ -129,9 +130,9 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
             state, events, ended = moved.next_state, moved.events, bool(step.ended[0])
 
 
-def _offer(terms: Any, agents: int) -> Offer:
-    decided = terms if isinstance(terms, Decisions) else undecided(np.zeros((1, agents), int))
-    return Offer(decided.recommended[0], decided.promised[0], worded(terms, agents))
+def _offer(mechanism: Mechanism, terms: Any) -> Offer:
+    summary = mechanism.summary(terms, 1)
+    return Offer(summary.recommended[0], summary.promised[0], summary.words[0].tolist())
 
 
 def _marked(shown: Panel, seat: int) -> Panel:
@@ -146,7 +147,7 @@ def _at_random(id: str, agent: str | None, seed: int, settings: Sequence[str]) -
     game = make(id, **parse_settings(list(settings)))
     random = np.random.default_rng(seed)
 
-    def others(seen: Seen) -> np.ndarray:
+    def others(seen: AgentView) -> np.ndarray:
         return random.integers(len(game.action_names), size=(1, len(game.agents)))
 
     return Table(game, Mechanism(game=game), None, others, _seat(game, agent), Columns())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from pydantic import FiniteFloat, ValidationError
 
-from ...contracts.loop import Loop, Principal, Seen
+from ...contracts.loop import AgentView, Principal, Simulation
 from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
@@ -171,7 +171,7 @@ def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy
     states = tabular(game).representatives()
     keys = np.zeros(tabular(game).states, np.uint64)
     terms, _ = mechanism.offer(mechanism.start(keys), states, decisions)
-    return np.asarray(policy(Seen(game.observe(states), mechanism.view(terms, len(keys)))), np.int64)
+    return np.asarray(policy(AgentView(game.observe(states), mechanism.view(terms, len(keys)))), np.int64)
 
 
 def _replayed(
@@ -187,7 +187,7 @@ def _replayed(
     from ...learning.phases import EVALUATE
 
     game, count = resolved.game, len(keys)
-    loop = Loop(game, mechanism, count, seed=resolved.spec.seed, stream=EVALUATE, principal=principal)
+    loop = Simulation(game, mechanism, count, seed=resolved.spec.seed, stream=EVALUATE, principal=principal)
     order = {int(key): place for place, key in enumerate(loop.keys)}
     if order.keys() != {int(key) for key in keys}:
         raise UsageError("its episodes cannot be played again: another version of Paymaster made the run")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...baselines import MECHANISMS, make_mechanism, mechanism_class
-from ...contracts.loop import Seen
+from ...contracts.loop import AgentView
 from ...contracts.mechanism import Mechanism
 from ...envs import FAMILIES, family, games, make
 from ...render.page import picture
@@ -237,7 +237,7 @@ def _frame(mechanism: Mechanism) -> np.ndarray:
 def _at_random(mechanism: Mechanism, seed: int) -> Replay:
     game, dice = mechanism.played, np.random.default_rng(seed)
 
-    def policy(seen: Seen) -> np.ndarray:
+    def policy(seen: AgentView) -> np.ndarray:
         return dice.integers(len(game.action_names), size=(1, len(game.agents)))
 
     return play(game, mechanism, None, policy, seed=seed, stream=STREAM)

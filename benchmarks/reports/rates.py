@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ...contracts.loop import Loop
-from ...contracts.mechanism import Decisions
-from ...contracts.rates import Rates
+from ...contracts.loop import Simulation
+from ...contracts.mechanism import Summary
 from ...core.config import UsageError
 from ...envs.game import Game
 from ...envs.grid.maps import APPLE, WASTE
@@ -51,11 +50,11 @@ def played(loaded: Loaded, episodes: int = EPISODES) -> Played:
 
     game, mechanism, seed = loaded.game, loaded.mechanism, loaded.spec.seed
     value = getattr(loaded.policy, "values", None)
-    loop = Loop(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=loaded.principal, value=value)
-    facts = names(game, loop.terms)
+    loop = Simulation(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=loaded.principal, value=value)
+    facts = names(game, mechanism.summary(loop.terms, episodes))
     kept: tuple[list[np.ndarray], ...] = ([], [], [], [])
     while (first := loop.episode == 0).any():
-        promised, world, t = _promised(loop.terms), game.world(loop.state), loop.t
+        promised, world, t = _promised(mechanism.summary(loop.terms, episodes)), game.world(loop.state), loop.t
         step = loop.step(loaded.policy(loop.seen))
         happened = step.complied[..., None] if facts == (FOLLOWING,) else game.facts(step.transition.events)  # type: ignore[index]
         for parts, part in zip(kept, (promised, happened, world, t), strict=True):
@@ -90,19 +89,18 @@ def table(found: Played, listed: Sequence[Situation], agents: Sequence[str]) -> 
     return columns(rows)
 
 
-def names(game: Game, terms: Any) -> tuple[str, ...]:
+def names(game: Game, summary: Summary) -> tuple[str, ...]:
     """What terms pay for: K names. Raises UsageError where they are no rates."""
-    if isinstance(terms, Rates) or (isinstance(terms, Decisions) and terms.promised.ndim == 3):
+    if summary.promised.ndim == 3:
         return tuple(game.verifiable)
-    if isinstance(terms, Decisions):
+    if (summary.recommended >= 0).all():
         return (FOLLOWING,)
     raise UsageError("its mechanism has no principal that promises rates; show a run of one that has, as principal-ppo")
 
 
-def _promised(terms: Any) -> np.ndarray:
+def _promised(summary: Summary) -> np.ndarray:
     """(B, N, K)."""
-    rates = terms.rates if isinstance(terms, Rates) else terms.promised
-    return rates if rates.ndim == 3 else rates[..., None]
+    return summary.promised if summary.promised.ndim == 3 else summary.promised[..., None]
 
 
 def _counts(game: Game, worlds: np.ndarray) -> dict[str, np.ndarray]:

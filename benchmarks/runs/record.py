@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...contracts.loop import Episodes
+from ...contracts.episodes import MEASURES, Episodes
 from ...core.config import UsageError
 from ...envs.game import hides_actions
 from ..files import RUN
@@ -20,6 +20,12 @@ from ..specs.plugins import check_plugins
 from ..specs.resolve import Resolved
 from ..specs.spec import RunSpec, read_spec
 
+DERIVED: dict[str, Callable[[Episodes], np.ndarray]] = {  # columns that follow from what was measured
+    "welfare": lambda episodes: episodes.returns.sum(axis=1),
+    "principal_payment": lambda episodes: episodes.payments.sum(axis=1),
+    "payment_share": lambda episodes: payment_share(episodes.returns.sum(axis=1), episodes.payments.sum(axis=1)),
+    "equality": lambda episodes: equality(episodes.returns),
+}
 EPISODES, TRAINING = "episodes.parquet", "training.parquet"
 PHASES = ("train", "validate", "evaluate")
 
@@ -51,7 +57,7 @@ class Record:
     def finished(self, phase: str) -> Episodes:
         """Every finished episode of a phase."""
         parts = self.episodes[phase]
-        return Episodes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return Episodes.joined(parts)
 
     def save(self, folder: Path) -> None:
         """Write episodes.parquet and training.parquet."""
@@ -81,8 +87,7 @@ def episode_table(
     Payment share, equality, compliance and deviation regret are empty where they are undefined or not known,
     `principal_return`, what the principal earns before it pays, where it has no rewards of its own but values welfare.
     """
-    values, count = resolved.values, len(episodes.steps)
-    welfare, payment = episodes.returns.sum(axis=1), episodes.payments.sum(axis=1)
+    values, count = resolved.values, len(episodes)
     same = {
         "run": resolved.folder, "game": values["game"], "game_version": values["game_version"],
         "mechanism": values["mechanism"], "algorithm": values["algorithm"], "seed": values["seed"], "phase": phase,
@@ -92,20 +97,17 @@ def episode_table(
         "steps": episodes.steps,
         "key": episodes.key,
         "length": episodes.length,
-        "welfare": welfare,
-        "principal_payment": payment,
-        "payment_share": _nullable(payment_share(welfare, payment)),
-        "transfer_volume": episodes.transfer_volume,
-        "compliance": _nullable(episodes.compliance),
+        **{name: _nullable(of(episodes)) for name, of in DERIVED.items()},
         "deviation_regret": pa.nulls(count, pa.float64()) if deviation_regret is None else pa.array(deviation_regret),
-        "equality": _nullable(equality(episodes.returns)),
-        "principal_return": _nullable(_own(resolved, episodes)),
     }
-    for name, per_agent in (
-        ("return", episodes.returns), ("payment", episodes.payments),
-        ("transfer", episodes.transfers), ("shaping", episodes.shaping),
-    ):  # fmt: skip
-        columns |= {f"{name}_{i}": per_agent[:, i].astype(np.float64) for i in range(per_agent.shape[1])}
+    for name, measure in MEASURES.items():
+        found = episodes.columns[name]
+        if measure.axis == "episode":
+            columns[measure.column] = _nullable(found)
+        elif measure.axis == "agent":
+            columns |= {f"{measure.column}_{i}": found[:, i] for i in range(found.shape[1])}
+    if not hides_actions(resolved.game):
+        columns["principal_return"] = pa.nulls(count, pa.float64())
     return pa.table(columns)
 
 
@@ -157,10 +159,6 @@ def _read(path: Path, phase: str | None, columns: list[str] | None) -> Any:
         return found if columns is None else found.reindex(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-
-
-def _own(resolved: Resolved, episodes: Episodes) -> np.ndarray:
-    return episodes.principal_returns if hides_actions(resolved.game) else np.full(len(episodes.steps), np.nan)
 
 
 def _nullable(values: np.ndarray) -> pa.Array:

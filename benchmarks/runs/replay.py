@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...contracts.loop import Loop, Principal
-from ...contracts.mechanism import Decisions, Mechanism
+from ...contracts.loop import Principal, Simulation
+from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game, Scene
 from ...render.frame import Frame, advised
-from ...render.panel import Columns, Offer, Step, Tally, panel, worded
+from ...render.panel import Columns, Offer, Step, Tally, panel
 
 REPLAY = "replay.npz"
 
@@ -41,22 +41,27 @@ def play(
     With the stream of the phase evaluate it is one of the evaluated episodes.
     """
     value = getattr(policy, "values", None)
-    loop = Loop(game, mechanism, 1, seed=seed, stream=stream, principal=principal, value=value)
-    key, rows, ended = loop.keys.copy(), [], False
+    loop = Simulation(game, mechanism, 1, seed=seed, stream=stream, principal=principal, value=value)
+    key, ended = loop.keys.copy(), False
+    rows: list[dict[str, np.ndarray]] = []
     while not ended:
         step = loop.step(policy(loop.seen))
-        terms, ledger, actions = step.transition.terms, step.ledger, step.transition.actions
-        words = np.array([worded(terms, len(game.agents))])
-        decided = terms if isinstance(terms, Decisions) else undecided(actions)
-        rewards = step.transition.rewards
-        rows.append((actions, *decided, rewards, ledger.payments, ledger.received(), ledger.shaping, words))
+        moved, ledger = step.transition, step.ledger
+        summary = mechanism.summary(moved.terms, 1)
+        rows.append(
+            {
+                "actions": moved.actions,
+                "recommended": summary.recommended,
+                "promised": summary.promised,
+                "rewards": moved.rewards,
+                "payments": ledger.payments,
+                "transfers": ledger.received(),
+                "shaping": ledger.shaping,
+                "terms": summary.words,
+            }
+        )
         ended = bool(step.ended[0])
-    return Replay(key, *(np.concatenate(column) for column in zip(*rows, strict=True)))
-
-
-def undecided(actions: np.ndarray) -> Decisions:
-    """The decisions where nothing is recommended, in the shape of `actions`."""
-    return Decisions(np.full_like(actions, -1), np.zeros(actions.shape, np.float32))
+    return Replay(key=key, **{name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
 
 
 def save_replay(folder: Path, replay: Replay) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...contracts.loop import Episodes
+from ...contracts.episodes import Episodes
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from .. import files
@@ -218,9 +218,9 @@ def _about(
 
 def _recent(recent: Episodes | None, new: Episodes | None) -> Episodes | None:
     """The last episodes, those of the newest update at least."""
-    if new is None or recent is None or len(new.steps) >= RECENT:
+    if new is None or recent is None or len(new) >= RECENT:
         return recent if new is None else new
-    return Episodes(*(column[-RECENT:] for column in recent + new))
+    return (recent + new).select(slice(-RECENT, None))
 
 
 def _means(episodes: Episodes | None) -> tuple[float, float]:

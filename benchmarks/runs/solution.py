@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...contracts.loop import Seen
+from ...contracts.loop import AgentView
 from ...contracts.mechanism import Decisions
 from ...contracts.recommendation import RecommendationContract
 from ...core.config import UsageError
@@ -57,7 +57,7 @@ def replay_solution(folder: Path, seed: int) -> tuple[Game, Replay]:
     game, principal = _load(folder)
     contract = RecommendationContract(game=game)
 
-    def follow(seen: Seen) -> np.ndarray:
+    def follow(seen: AgentView) -> np.ndarray:
         return seen.terms[..., : len(game.action_names)].argmax(axis=-1)
 
     return game, play(game, contract, principal, follow, seed=seed, stream=RANDOM)

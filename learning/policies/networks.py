@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from ...contracts.loop import Seen
+from ...contracts.loop import AgentView
+from ..exploration import sampled
 from ..features import rows
 from ..networks import ActorCritic, QNetwork
 from ..settings import Play
@@ -29,21 +30,21 @@ class Policy:
         self.kind, self.players, self.network, self.play = kind, players, network, play
         self.networks = torch.nn.ModuleDict({name: NETWORKS[kind](**network) for name in players})
 
-    def __call__(self, seen: Seen) -> np.ndarray:
+    def __call__(self, seen: AgentView) -> np.ndarray:
         """The agents' actions (B, N)."""
         if self.play == "greedy":
             return self._each(seen, lambda network, part: network(part).argmax(dim=-1), np.int64)
-        assert seen.luck is not None, "agents that draw their actions need the episode's draws"
-        below = self._each(seen, lambda network, part: network(part).softmax(dim=-1).cumsum(dim=-1), np.float32)
-        return np.minimum((below <= seen.luck[..., None]).sum(axis=-1), below.shape[-1] - 1)
+        assert seen.noise is not None, "agents that draw their actions need the episode's draws"
+        logits = self._each(seen, lambda network, part: network(part), np.float32)
+        return sampled(torch.from_numpy(logits), torch.from_numpy(seen.noise)).numpy()
 
-    def values(self, seen: Seen) -> np.ndarray:
+    def values(self, seen: AgentView) -> np.ndarray:
         """What each agent expects to earn from here on (B, N) float32, discounted: its critic's word, or its best Q."""
         if self.kind == "q":
             return self._each(seen, lambda network, part: network(part).amax(dim=-1), np.float32)
         return self._each(seen, lambda network, part: network.values(part), np.float32)
 
-    def _each(self, seen: Seen, told: Callable[[Any, torch.Tensor], torch.Tensor], dtype: type) -> np.ndarray:
+    def _each(self, seen: AgentView, told: Callable[[Any, torch.Tensor], torch.Tensor], dtype: type) -> np.ndarray:
         """(B, N, ...): what the network of each agent tells of its rows."""
         flat = rows(seen)
         found: dict[int, np.ndarray] = {}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ...contracts.loop import Principal, Seen
+from ...contracts.loop import AgentView, Principal
 from ...contracts.mechanism import Mechanism
 from ...contracts.recommendation import RecommendationContract
 from ...core.config import UsageError
@@ -30,7 +30,7 @@ class FollowPolicy:
     def __init__(self, actions: int) -> None:
         self.actions = actions
 
-    def __call__(self, seen: Seen) -> np.ndarray:
+    def __call__(self, seen: AgentView) -> np.ndarray:
         """The agents' actions (B, N)."""
         return seen.terms[..., : self.actions].argmax(axis=-1)
 
@@ -49,7 +49,7 @@ class TablePolicy:
     def __init__(self, actions: np.ndarray) -> None:
         self.actions = actions
 
-    def __call__(self, seen: Seen) -> np.ndarray:
+    def __call__(self, seen: AgentView) -> np.ndarray:
         """The agent's actions (B, 1)."""
         return self.actions[seen.observations[:, 0, 0].astype(np.int64)]
 

@@ -14,14 +14,15 @@ from ray.rllib.core.learner.utils import make_target_network
 from ray.rllib.core.rl_module.apis import QNetAPI, TargetNetworkAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 
-from ...contracts.loop import Seen
+from ...contracts.loop import AgentView
+from ..exploration import epsilon_greedy
 from ..features import rows
 from ..networks import QNetwork
 from ..returns import n_step
 from ..settings import DQNSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
-from .replay_algorithm import ReplayAlgorithm, explore, td_errors
+from .replay_algorithm import ReplayAlgorithm, td_errors
 from .runner import Rollout
 
 
@@ -53,7 +54,11 @@ class QModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
 
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         greedy = self.net(batch[Columns.OBS]).argmax(dim=-1)
-        return {Columns.ACTIONS: explore(greedy, self.action_space.n, self.explore, batch["progress"])}
+        return {
+            Columns.ACTIONS: epsilon_greedy(
+                greedy, self.action_space.n, self.explore, batch["progress"], batch["noise"]
+            )
+        }
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         with torch.no_grad():  # the loss reads only which action is best next
@@ -108,8 +113,8 @@ def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """RLlib's columns, (n, N, ...), of sampled joint rows."""
     n, N = sampled["actions"].shape
     return {
-        Columns.OBS: rows(Seen(sampled["observations"], sampled["terms"])),
-        Columns.NEXT_OBS: rows(Seen(sampled["next_observations"], sampled["next_terms"])),
+        Columns.OBS: rows(AgentView(sampled["observations"], sampled["terms"])),
+        Columns.NEXT_OBS: rows(AgentView(sampled["next_observations"], sampled["next_terms"])),
         Columns.ACTIONS: sampled["actions"].astype(np.int64),
         Columns.REWARDS: sampled["rewards"],
         Columns.TERMINATEDS: np.repeat(sampled["terminated"][:, None], N, axis=1),

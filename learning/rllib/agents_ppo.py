@@ -13,7 +13,8 @@ from ray.rllib.core.rl_module.apis import ValueFunctionAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
-from ...contracts.loop import Seen
+from ...contracts.loop import AgentView
+from ..exploration import sampled
 from ..features import rows
 from ..networks import ActorCritic
 from ..returns import advantages
@@ -35,10 +36,10 @@ class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         logits = self.net(batch[Columns.OBS])
         logp = logits.log_softmax(dim=-1)
-        actions = torch.multinomial(logp.exp(), 1)
+        actions = sampled(logits, batch["noise"])
         return {
-            Columns.ACTIONS: actions.squeeze(-1),
-            Columns.ACTION_LOGP: logp.gather(-1, actions).squeeze(-1),
+            Columns.ACTIONS: actions,
+            Columns.ACTION_LOGP: logp.gather(-1, actions.unsqueeze(-1)).squeeze(-1),
             Columns.ACTION_DIST_INPUTS: logits,
         }
 
@@ -53,11 +54,11 @@ class ValuedRunner(ArrayEnvRunner):
     def _play(self, T: int) -> Rollout:
         rollout = super()._play(T)
         T, B, N = rollout.actions.shape
-        flat = Seen(*(part.reshape(T * B, *part.shape[2:]) for part in (rollout.observations, rollout.terms)))
+        flat = AgentView(*(part.reshape(T * B, *part.shape[2:]) for part in (rollout.observations, rollout.terms)))
         values = self._values(flat).reshape(T, B, N)
         following = np.concatenate([values[1:], self._values(self.loop.seen)[None]])
         if rollout.ended.any():
-            last = Seen(rollout.next_observations[rollout.ended], rollout.next_terms[rollout.ended])
+            last = AgentView(rollout.next_observations[rollout.ended], rollout.next_terms[rollout.ended])
             following[rollout.ended] = self._values(last)
         rollout.extras.update({Columns.VF_PREDS: values, "next_values": following})
         return rollout
@@ -95,7 +96,7 @@ class ArrayPPO(ArrayAlgorithm, PPO):
         )
         T, B = rollout.ended.shape
         columns = {
-            Columns.OBS: rows(Seen(rollout.observations, rollout.terms)),
+            Columns.OBS: rows(AgentView(rollout.observations, rollout.terms)),
             Columns.ACTIONS: rollout.actions,
             Columns.ACTION_LOGP: rollout.extras[Columns.ACTION_LOGP],
             Columns.ACTION_DIST_INPUTS: rollout.extras[Columns.ACTION_DIST_INPUTS],

@@ -17,7 +17,7 @@ from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LI
 from ray.util.debug import log_once
 from safetensors.numpy import load_file, save_file
 
-from ...contracts.loop import Episodes
+from ...contracts.episodes import Episodes
 from ..settings import Resources
 from .allocator import keep_large_blocks
 from .runner import ArrayEnvRunner, Rollout, Task
@@ -93,7 +93,7 @@ class ArrayAlgorithm(Algorithm):
         self._send_weights(self.env_runner_group.num_remote_env_runners() > 0)
 
     def _keep(self, episodes: Episodes, runners: int) -> None:
-        episodes = episodes._replace(steps=episodes.steps * runners)  # runners go in step
+        episodes = episodes.replace(steps=episodes.steps * runners)  # runners go in step
         self._episodes = episodes if self._episodes is None else self._episodes + episodes
         self.metrics.log_value((ENV_RUNNER_RESULTS, "welfare"), float(episodes.returns.sum(axis=1).mean()), window=20)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.rl_module.apis import TargetNetworkAPI
+
+from ...core.random import Stream
+from .runner import ORDERS, STREAMS
 
 Batch = dict[str, dict[str, torch.Tensor]]  # module id: column: (n, ...)
 
@@ -31,10 +35,21 @@ class MinibatchLearner(TorchLearner):
     def _update(self, batch: Batch, **kwargs: Any) -> tuple[Any, Any, Any]:
         plan = self.config.learner_config_dict
         for _ in range(plan["epochs"]):
-            order = _orders(batch) if plan["epochs"] > 1 else {}
+            order = self._orders(batch) if plan["epochs"] > 1 else {}
             for part in range(plan["minibatches"]):
                 result = super()._update(_part(batch, order, part, plan["minibatches"]), **kwargs)
         return result
+
+    @cached_property
+    def orders(self) -> Stream:
+        """Of this Learner's draws in this phase."""
+        phase = self.config.env_config["task"].stream
+        return Stream(self.config.seed or 0, ORDERS, phase + len(STREAMS) * self._learner_index)
+
+    def _orders(self, batch: Batch) -> dict[int, torch.Tensor]:
+        """An order of the rows for each length that a module's have."""
+        lengths = {len(next(iter(columns.values()))) for columns in batch.values()}
+        return {length: torch.from_numpy(self.orders.permutation(length)) for length in sorted(lengths)}
 
 
 class AveragedTargets(TorchLearner):
@@ -52,11 +67,6 @@ class AveragedTargets(TorchLearner):
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         """Step the learning rate only; RLlib's DQN learner would copy the targets here."""
         TorchLearner.after_gradient_based_update(self, timesteps=timesteps)
-
-
-def _orders(batch: Batch) -> dict[int, torch.Tensor]:
-    lengths = {len(next(iter(columns.values()))) for columns in batch.values()}
-    return {length: torch.randperm(length) for length in sorted(lengths)}
 
 
 def _part(batch: Batch, orders: dict[int, torch.Tensor], part: int, parts: int) -> Batch:

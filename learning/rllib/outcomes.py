@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -14,16 +13,16 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
-from ...contracts.loop import Seen, Step
+from ...contracts.loop import AgentView, Situation, Step
 from ...contracts.mechanism import Decisions
-from ...envs.game import Game
+from ..exploration import epsilon_greedy
 from ..losses.algorithm_2 import Transitions, Values, losses
 from ..principals.outcomes import decide, outcome_chance, outcome_networks
 from ..settings import OutcomeSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
 from .recommending import MODULE, PrincipalModule
-from .replay_algorithm import ReplayAlgorithm, explore, td_errors
+from .replay_algorithm import ReplayAlgorithm, td_errors
 from .runner import ArrayEnvRunner, Rollout
 
 OUTCOME, VALUE, NEXT_CHANCE = "outcome", "value", "next_chance"
@@ -47,21 +46,16 @@ class OutcomeModule(PrincipalModule):
 class OutcomeRunner(ArrayEnvRunner):
     """Plays the principal and an agent that does as is meant."""
 
-    def make_env(self) -> None:
-        """The loop asks the module for decisions, so it is made when the module is."""
-
     def make_module(self) -> None:
         super().make_module()
         self.plan = self.config.learner_config_dict
-        self.task = replace(self.task, principal=self._decide)
-        super().make_env()
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         game = self.task.game
         actions: gym.Space = gym.spaces.Discrete(len(game.action_names))
         return dict.fromkeys((INPUT_ENV_SPACES, MODULE), (game.observation_space, actions))
 
-    def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return self.loop.terms.recommended, {}
 
     def noted(self, step: Step) -> dict[str, np.ndarray]:
@@ -72,17 +66,14 @@ class OutcomeRunner(ArrayEnvRunner):
             NEXT_CHANCE: outcome_chance(game, moved.next_state),
         }
 
-    def _decide(self, game: Game, state: Any) -> Decisions:
+    def decide(self, situation: Situation) -> Decisions:
         """What is induced, exploring, by the online networks."""
+        game, noise = self.task.game, torch.from_numpy(situation.noise(1)[:, 0])
 
         def exploring(induced: torch.Tensor) -> torch.Tensor:
-            return explore(induced, len(game.action_names), self.plan["explore"], self.progress)
+            return epsilon_greedy(induced, len(game.action_names), self.plan["explore"], self.progress, noise)
 
-        return decide(self.module[MODULE].networks, game, state, nudge=self.plan["nudge"], explore=exploring)
-
-    @property
-    def progress(self) -> float:
-        return super().progress if hasattr(self, "loop") else 0.0
+        return decide(self.module[MODULE].networks, game, situation.state, nudge=self.plan["nudge"], explore=exploring)
 
 
 class OutcomeLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):

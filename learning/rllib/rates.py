@@ -17,7 +17,6 @@ What is open in multi-agent PPO with a principal, and what is done here:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -34,10 +33,10 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
-from ...contracts.loop import Seen, Step
+from ...contracts.loop import AgentView, Situation, Step
 from ...contracts.mechanism import Decisions
 from ...contracts.rates import RatesContract
-from ...envs.game import Game
+from ..exploration import sampled
 from ..principals.rates import BESIDE, RatesNetwork, offered, world_rows
 from ..returns import interval_advantages
 from ..settings import RatesSettings
@@ -72,14 +71,9 @@ class RatesModule(TorchRLModule, ValueFunctionAPI):
 class RatesRunner(ValuedRunner):
     """Plays the agents under a principal that draws its rates, and notes what the principal learns from."""
 
-    def make_env(self) -> None:
-        """The loop asks the module for decisions, so it is made when the module is."""
-
     def make_module(self) -> None:
         super().make_module()
         self.plan = self.config.learner_config_dict
-        self.task = replace(self.task, principal=self._decide)
-        super().make_env()
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         shape = self.config.learner_config_dict["network"]
@@ -87,18 +81,18 @@ class RatesRunner(ValuedRunner):
         actions: gym.Space = gym.spaces.MultiDiscrete([shape["rungs"]] * shape["heads"])
         return {**super().get_spaces(), MODULE: (gym.spaces.Box(-np.inf, np.inf, (seen,), np.float32), actions)}
 
-    def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The agents' actions, and the principal's view of the state that they act in."""
-        actions, said = super().act(seen)
+        actions, outputs = super().act(seen)
         loop, contract = self.loop, self._contract
         rung = contract.highest / (self.plan["network"]["rungs"] - 1)
         noted = {
             WORLD: loop.game.world(loop.state),
             CLOCK: np.stack([loop.t / loop.game.horizon, contract.left(loop.memory)], axis=-1).astype(np.float32),
-            DUE: contract.due(loop.memory),
+            DUE: contract.due(loop.memory, loop.B),
             CHOSEN: np.rint(loop.memory.rates.reshape(loop.B, -1)[:, : self._network.heads] / rung).astype(np.int64),
         }
-        return actions, {**said, **noted}
+        return actions, {**outputs, **noted}
 
     def noted(self, step: Step) -> dict[str, np.ndarray]:
         value = self.task.game.principal_reward(step.transition.events)
@@ -116,11 +110,12 @@ class RatesRunner(ValuedRunner):
         rollout.extras[LOGP] = logp
         return rollout
 
-    def _decide(self, game: Game, state: Any) -> Decisions:
+    def decide(self, situation: Situation) -> Decisions:
         """Rates, drawn."""
+        noise = torch.from_numpy(situation.noise(self._network.heads))
         with torch.no_grad():
-            chances = self._network.chances(world_rows(game.world(state))).exp()
-            chosen = torch.multinomial(chances.flatten(0, 1), 1).reshape(chances.shape[:2])
+            logits = self._network.chances(world_rows(self.task.game.world(situation.state)))
+        chosen = sampled(logits, noise)
         return offered(chosen, self._contract.promised_shape, self._contract.highest, self._network.rungs)
 
     @property

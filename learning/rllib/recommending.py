@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -18,15 +17,17 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
-from ...contracts.loop import Seen
+from ...contracts.loop import AgentView, Situation
 from ...contracts.mechanism import Decisions
-from ...envs.game import Game, Symmetry, symmetries
+from ...core.random import Stream
+from ...envs.game import Symmetry, symmetries
+from ..exploration import epsilon_greedy
 from ..joint_networks import all_follow, joint, joint_rows, others, principal_networks
 from ..losses.algorithm_3 import Transitions, Values, least_payments, losses
 from ..settings import PrincipalSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
-from .replay_algorithm import ReplayAlgorithm, explore, td_errors
+from .replay_algorithm import ReplayAlgorithm, td_errors
 from .runner import ArrayEnvRunner, Rollout
 
 MODULE = "principal"
@@ -74,14 +75,9 @@ class PrincipalModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
 class PrincipalRunner(ArrayEnvRunner):
     """Plays the principal and its model of the agents: who follows does as recommended, the others as they like."""
 
-    def make_env(self) -> None:
-        """The loop asks the module for decisions, so it is made when the module is."""
-
     def make_module(self) -> None:
         super().make_module()
         self.plan = self.config.learner_config_dict["explore"]
-        self.task = replace(self.task, principal=self._decide)
-        super().make_env()
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         game = self.task.game
@@ -90,22 +86,25 @@ class PrincipalRunner(ArrayEnvRunner):
         actions = gym.spaces.MultiDiscrete([len(game.action_names)] * N)
         return dict.fromkeys((INPUT_ENV_SPACES, MODULE), (space, actions))
 
-    def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        assert seen.noise is not None
         follows = self.loop.memory
         rows = joint_rows(seen.observations)
         beside = torch.from_numpy(others(follows).astype(np.float32))
         with torch.no_grad():
             own = joint(self._networks["agents"], torch.cat([rows, beside], dim=-1)).argmax(dim=-1)
-        own = explore(own, len(self.task.game.action_names), self.plan, self.progress)
+        noise = torch.from_numpy(seen.noise)
+        own = epsilon_greedy(own, len(self.task.game.action_names), self.plan, self.progress, noise)
         actions = np.where(follows, self.loop.terms.recommended, own.numpy())
         return actions, {FOLLOWS: follows}
 
-    def _decide(self, game: Game, state: Any) -> Decisions:
+    def decide(self, situation: Situation) -> Decisions:
         """Recommendations, exploring, and the least payments by the online network."""
-        rows = joint_rows(game.observe(state))
+        game, rows = self.task.game, joint_rows(self.task.game.observe(situation.state))
+        noise = torch.from_numpy(situation.noise(len(game.agents)))
         with torch.no_grad():
             recommended = joint(self._networks["principal"], rows).argmax(dim=-1)
-            recommended = explore(recommended, len(game.action_names), self.plan, self.progress)
+            recommended = epsilon_greedy(recommended, len(game.action_names), self.plan, self.progress, noise)
             followers = joint(self._networks["agents"], all_follow(rows))
             promised = least_payments(followers, followers, recommended)
         return Decisions(recommended.numpy(), promised.numpy())
@@ -113,10 +112,6 @@ class PrincipalRunner(ArrayEnvRunner):
     @property
     def _networks(self) -> Any:
         return self.module[MODULE].networks
-
-    @property
-    def progress(self) -> float:
-        return super().progress if hasattr(self, "loop") else 0.0
 
 
 class PrincipalLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
@@ -172,11 +167,9 @@ def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def mirrored(
-    columns: dict[str, np.ndarray], views: Sequence[Symmetry], rng: np.random.Generator
-) -> dict[str, np.ndarray]:
+def mirrored(columns: dict[str, np.ndarray], views: Sequence[Symmetry], rng: Stream) -> dict[str, np.ndarray]:
     """Every row of `columns` as it is seen in one of the `views`, drawn with `rng`."""
-    drawn = rng.integers(len(views), size=len(columns[Columns.ACTIONS]))
+    drawn = rng.integers(len(views), len(columns[Columns.ACTIONS]))
     cells = np.stack([view.cells for view in views])[drawn][:, None]  # (n, 1, D)
     actions = np.stack([view.actions for view in views])[drawn]  # (n, A)
     return {

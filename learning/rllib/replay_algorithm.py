@@ -1,25 +1,17 @@
-"""What learners from replayed transitions share: the memory, exploration, and errors as priorities."""
+"""What learners from replayed transitions share: the memory, and errors as priorities."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import torch
 from ray.rllib.algorithms.dqn import DQN
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
+from ...core.random import Stream
 from .algorithm import ArrayAlgorithm
 from .replay_buffer import Replay
-from .runner import Rollout
-
-
-def explore(greedy: torch.Tensor, actions: int, plan: tuple[float, float, float], progress: float) -> torch.Tensor:
-    """Epsilon-greedy actions; epsilon falls linearly from start to end until a share of the budget is played."""
-    start, end, until = plan
-    epsilon = start + (end - start) * min(1.0, progress / until)
-    random = torch.randint(actions, greedy.shape)
-    return torch.where(torch.rand(greedy.shape) < epsilon, random, greedy)
+from .runner import REPLAY, Rollout
 
 
 class ReplayAlgorithm(ArrayAlgorithm, DQN):
@@ -28,7 +20,9 @@ class ReplayAlgorithm(ArrayAlgorithm, DQN):
     def setup(self, config: Any) -> None:
         super().setup(config)
         self.plan = self.config.learner_config_dict
-        self.replay = Replay(self.plan["replay"], self.plan["priority"], np.random.default_rng(self.config.seed))
+        self.replay = Replay(
+            self.plan["replay"], self.plan["priority"], Stream(self.config.seed or 0, REPLAY, self.task.stream)
+        )
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         for rollout in rollouts:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ...core.random import Stream
+
 
 class Replay:
     """The last `capacity` rows of named arrays.
@@ -17,7 +19,7 @@ class Replay:
 
     EPSILON = 1e-7  # keeps every row possible (Ivanov et al. 2024)
 
-    def __init__(self, capacity: int, exponent: float, rng: np.random.Generator) -> None:
+    def __init__(self, capacity: int, exponent: float, rng: Stream) -> None:
         self.capacity, self.exponent, self.rng = capacity, exponent, rng
         self.columns: dict[str, np.ndarray] = {}
         self.priorities = np.zeros(capacity)
@@ -39,9 +41,9 @@ class Replay:
     def draw(self, count: int) -> np.ndarray:
         """Indices (count,) of rows."""
         if self.exponent == 0.0:
-            return self.rng.integers(self.size, size=count)
+            return self.rng.integers(self.size, count)
         cumulative = np.cumsum(self.priorities[: self.size])
-        drawn = np.searchsorted(cumulative, self.rng.random(count) * cumulative[-1], side="right")
+        drawn = np.searchsorted(cumulative, self.rng.uniform(count) * cumulative[-1], side="right")
         return np.minimum(drawn, self.size - 1)
 
     def rows(self, indices: np.ndarray) -> dict[str, np.ndarray]:

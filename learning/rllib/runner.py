@@ -14,12 +14,15 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
 
-from ...contracts.loop import Episodes, Loop, Principal, Seen, Step
-from ...contracts.mechanism import Mechanism
+from ...contracts.episodes import Episodes
+from ...contracts.loop import AgentView, Loop, Principal, Situation, Step
+from ...contracts.mechanism import Decisions, Mechanism
+from ...core.arrays import take
 from ...envs.game import Game
 from ..features import rows, width
 
-TRAIN, VALIDATE, EVALUATE = range(3)  # streams of keys: no phase sees another's episodes
+STREAMS = TRAIN, VALIDATE, EVALUATE = (0, 1, 2)  # streams of keys: no phase sees another's episodes
+REPLAY, ORDERS = 4, 5  # streams of what is drawn for learning; 3 is that of the starts at which contracts are signed
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,15 @@ class ArrayEnvRunner(EnvRunner):
         super().__init__(config=config, **kwargs)
         self.task: Task = self.config.env_config["task"]
         self.T, self.B = self.config.get_rollout_fragment_length(), self.config.num_envs_per_env_runner
-        self.make_env()
         self.make_module()
+        self.make_env()
+        self._offer()
 
     def make_env(self) -> None:
         index = max(self.worker_index or 0, 1) - 1  # runner 0 is the local one, which plays alone
         self.loop = Loop(
             self.task.game, self.task.mechanism, self.B,
-            seed=self.config.seed or 0, stream=self.task.stream,
-            principal=self.task.principal, first=index * self.B, value=self._values,
+            seed=self.config.seed or 0, stream=self.task.stream, first=index * self.B,
         )  # fmt: skip
 
     def make_module(self) -> None:
@@ -91,8 +94,9 @@ class ArrayEnvRunner(EnvRunner):
         finished: Episodes | None = None
         for _ in range(T):
             seen = self.loop.seen
-            actions, said = self.act(seen)
-            step = self.loop.step(actions)
+            actions, outputs = self.act(seen)
+            step = self._step(actions)
+            following = self._following(step)
             steps.append(
                 {
                     "observations": seen.observations,
@@ -100,33 +104,68 @@ class ArrayEnvRunner(EnvRunner):
                     "actions": actions,
                     "rewards": step.transition.rewards,
                     "earned": step.earned,
-                    "next_observations": step.seen.observations,
-                    "next_terms": step.seen.terms,
+                    "next_observations": following.observations,
+                    "next_terms": following.terms,
                     "terminated": step.transition.terminated,
                     "ended": step.ended,
                 }
             )
-            extras.append({**said, **self.noted(step)})
+            extras.append({**outputs, **self.noted(step)})
             if step.episodes is not None:
                 finished = step.episodes if finished is None else finished + step.episodes
         return Rollout(**_stacked(steps), extras=_stacked(extras), episodes=finished)
 
-    def act(self, seen: Seen) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The modules' actions (B, N), exploring, and what else they say of them, each (B, N, ...)."""
+    def _step(self, actions: np.ndarray) -> Step:
+        """Play a step, and offer the terms of the next one."""
+        transition = self.loop.play(actions)
+        if self.task.mechanism.needs_values:
+            transition = self.loop.valued(transition, self._values)
+        step = self.loop.settle(transition)
+        self._offer()
+        return step
+
+    def _offer(self) -> None:
+        if self.task.mechanism.principal:
+            self.loop.offer(self._decisions(self.loop.situation))
+
+    def _following(self, step: Step) -> AgentView:
+        """What the agents see after a step: where an episode was cut, with the terms of the step that it lacks."""
+        cut = step.transition.truncated
+        if not (cut.any() and self.task.mechanism.principal):
+            return self.loop.following(step, cut)
+        return self.loop.following(step, cut, self._decisions(take(step.after, cut)))
+
+    def _decisions(self, situation: Situation) -> Decisions | None:
+        mechanism = self.task.mechanism
+        due = mechanism.due(situation.memory, len(situation.t)).any()
+        return self.decide(situation) if due else None
+
+    def decide(self, situation: Situation) -> Decisions | None:
+        """What the principal decides: the task's frozen one, unless a subclass's learns."""
+        principal = self.task.principal
+        return principal(self.task.game, situation.state) if principal else None
+
+    def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The modules' actions (B, N), exploring, and what else they put out, each (B, N, ...)."""
         flat = rows(seen)
         B, N, D = flat.shape
-        said: dict[str, np.ndarray] = {}
+        assert seen.noise is not None
+        found: dict[str, np.ndarray] = {}
         for name, players in self.task.players.items():
-            batch = {Columns.OBS: torch.from_numpy(flat.take(players, 1).reshape(-1, D)), "progress": self.progress}
+            batch = {
+                Columns.OBS: torch.from_numpy(flat.take(players, 1).reshape(-1, D)),
+                "progress": self.progress,
+                "noise": torch.from_numpy(seen.noise.take(players, 1).ravel()),
+            }
             with torch.no_grad():  # RLlib's forward_exploration would first switch every layer to evaluation
                 outputs = self.module[name]._forward_exploration(batch)
             for key, value in outputs.items():
                 part = value.numpy()
-                whole = said.setdefault(key, np.empty((B, N, *part.shape[1:]), part.dtype))
+                whole = found.setdefault(key, np.empty((B, N, *part.shape[1:]), part.dtype))
                 whole[:, players] = part.reshape(B, len(players), *part.shape[1:])
-        return said.pop(Columns.ACTIONS), said
+        return found.pop(Columns.ACTIONS), found
 
-    def _values(self, seen: Seen) -> np.ndarray:
+    def _values(self, seen: AgentView) -> np.ndarray:
         """What each agent expects (B, N), by the module that plays it."""
         flat = rows(seen)
         values = np.empty(flat.shape[:2], np.float32)

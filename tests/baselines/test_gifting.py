@@ -16,7 +16,7 @@ from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.run import perform
 from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Transition
 from paymaster.equilibria.tabulate import tabulate
 
@@ -41,8 +41,8 @@ def test_in_the_game_a_gift_is_to_stay(game: Any) -> None:
     mechanism = make_mechanism("gifting", game, gift=0.5)
     names = mechanism.played.action_names
     assert names == (*game.action_names, "gift")
-    giving = Loop(mechanism.played, mechanism, 4, seed=0)
-    staying = Loop(game, make_mechanism("selfish", game), 4, seed=0)
+    giving = Simulation(mechanism.played, mechanism, 4, seed=0)
+    staying = Simulation(game, make_mechanism("selfish", game), 4, seed=0)
     random = np.random.default_rng(0)
     for _ in range(25):
         actions = random.integers(0, len(names), (4, len(game.agents)))
@@ -50,7 +50,7 @@ def test_in_the_game_a_gift_is_to_stay(game: Any) -> None:
         one, other = giving.step(actions), staying.step(np.where(gave, names.index("stay"), actions))
         for mine, theirs in zip(one.transition.next_state, other.transition.next_state, strict=True):
             np.testing.assert_array_equal(mine, theirs)
-        np.testing.assert_array_equal(one.seen.observations, other.seen.observations)
+        np.testing.assert_array_equal(giving.seen_after(one).observations, staying.seen_after(other).observations)
         others = gave.sum(axis=1, keepdims=True) - gave
         np.testing.assert_allclose(one.ledger.received(), 0.5 * (others / (len(game.agents) - 1) - gave), atol=1e-6)
 
@@ -87,14 +87,14 @@ def test_a_run_records_the_gifts_that_were_given(tmp_path: Path, monkeypatch: py
     folder = tmp_path / resolve(spec).folder
     learned = load(folder)
     assert learned.game.action_names[GIFT] == "gift"
-    loop = Loop(learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE)
+    loop = Simulation(learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE)
     gifts = sum((actions == GIFT).sum(axis=1) for actions in _played(loop, learned.policy))
     moved = read_episodes(folder, "evaluate", ["transfer_volume"])["transfer_volume"]
     np.testing.assert_allclose(moved, 0.25 * gifts)
     assert moved.any()
 
 
-def _played(loop: Loop, policy: Any) -> Any:
+def _played(loop: Simulation, policy: Any) -> Any:
     for _ in range(20):
         actions = policy(loop.seen)
         yield actions

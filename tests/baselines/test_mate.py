@@ -15,7 +15,7 @@ from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.run import perform
 from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
-from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Transition
 from paymaster.equilibria.induced_game import contracted
 
@@ -73,37 +73,37 @@ def test_the_loop_asks_what_agents_expect_before_and_after_and_before_any_reset(
     game = PlainGame(horizon=2)
     asked: list[np.ndarray] = []
 
-    def value(seen: Seen) -> np.ndarray:
+    def value(seen: AgentView) -> np.ndarray:
         asked.append(seen.observations[..., 0])
         return seen.observations[..., 0]
 
-    loop = Loop(game, make_mechanism("mate", game), 3, seed=0, value=value)
+    loop = Simulation(game, make_mechanism("mate", game), 3, seed=0, value=value)
     for t in range(4):
         before = loop.seen.observations[..., 0]
         step = loop.step(np.zeros((3, 2), np.int64))
         assert step.transition.values is not None
         assert step.transition.next_values is not None
         np.testing.assert_array_equal(step.transition.values, before)
-        np.testing.assert_array_equal(step.transition.next_values, step.seen.observations[..., 0])
+        np.testing.assert_array_equal(step.transition.next_values, loop.seen_after(step).observations[..., 0])
         if t == 1:
             assert step.ended.all()
-            assert (loop.seen.observations != step.seen.observations).any()
+            assert (loop.seen.observations != loop.seen_after(step).observations).any()
     assert len(asked) == 8
 
 
 def test_no_other_mechanism_makes_agents_think() -> None:
-    def value(seen: Seen) -> np.ndarray:
+    def value(seen: AgentView) -> np.ndarray:
         raise AssertionError("nobody asked")
 
     game = PlainGame()
-    Loop(game, make_mechanism("joint", game), 2, seed=0, value=value).step(np.zeros((2, 2), np.int64))
+    Simulation(game, make_mechanism("joint", game), 2, seed=0, value=value).step(np.zeros((2, 2), np.int64))
 
 
 def test_where_nobody_expects_anything_that_is_told() -> None:
     game = make("coin_game/ivanov-3x3")
     mechanism = make_mechanism("mate", game)
     with pytest.raises(UsageError, match="nobody here expects anything; play it with agents learned by dqn or ppo"):
-        Loop(game, mechanism, 1, seed=0).step(np.zeros((1, 2), np.int64))
+        Simulation(game, mechanism, 1, seed=0).step(np.zeros((1, 2), np.int64))
     with pytest.raises(UsageError, match="which a view does not know"):
         parallel_env(game, mechanism)
     with pytest.raises(UsageError, match="cannot be judged exactly, since it settles by what the agents expect"):
@@ -119,7 +119,9 @@ def test_a_run_records_what_its_own_policies_approve(tmp_path: Path, monkeypatch
         pass
     folder = tmp_path / resolve(spec).folder
     learned = load(folder)
-    loop = Loop(learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE, value=learned.policy.values)
+    loop = Simulation(
+        learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE, value=learned.policy.values
+    )
     total = sum(loop.step(learned.policy(loop.seen)).ledger.shaping for _ in range(20))
     shaped = read_episodes(folder, "evaluate", ["shaping_0", "shaping_1"])
     np.testing.assert_allclose(shaped.to_numpy(), total, atol=1e-4)

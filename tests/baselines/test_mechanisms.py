@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS, mechanism_class
 from paymaster.contracts.ledger import Ledger
-from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
 from paymaster.envs.coin_game.game import Events
 
@@ -242,17 +242,17 @@ def test_money_keeps_its_kinds(id: str, drawn: tuple[Transition, np.ndarray, np.
 def test_no_contract_changes_nothing() -> None:
     game = make("coin_game/ivanov-3x3")
     actions = np.random.default_rng(0).integers(0, 4, (60, 8, 2))
-    loop = Loop(game, make_mechanism("selfish", game), 8, seed=3)
+    loop = Simulation(game, make_mechanism("selfish", game), 8, seed=3)
     without = make_mechanism("drawn-contract", game, null_probability=1.0)
-    other = Loop(game, without, 8, seed=3)
+    other = Simulation(game, without, 8, seed=3)
     for chosen in actions:
         one, two = loop.step(chosen), other.step(chosen)
         np.testing.assert_array_equal(one.earned, one.transition.rewards)
         np.testing.assert_array_equal(one.earned, two.earned)
-        np.testing.assert_array_equal(one.seen.observations, two.seen.observations)
+        np.testing.assert_array_equal(loop.seen_after(one).observations, other.seen_after(two).observations)
 
 
-def coins_near(seen: Seen) -> np.ndarray:
+def coins_near(seen: AgentView) -> np.ndarray:
     """Some value (B, N): the coins in the top row, as each agent sees them."""
     return seen.observations[:, :, 2:, 0].sum(axis=(2, 3)).astype(np.float32)
 
@@ -262,11 +262,11 @@ def test_the_number_of_environments_changes_nothing(id: str) -> None:
     mechanism = make_mechanism(id, make("coin_game/ivanov-3x3", horizon=7, stay=True))
     game = mechanism.played
     actions = np.random.default_rng(1).integers(0, len(game.action_names), (40, 4, 2))
-    together = Loop(game, mechanism, 4, seed=5, value=coins_near)
-    alone = [Loop(game, mechanism, 1, seed=5, first=b, value=coins_near) for b in range(4)]
+    together = Simulation(game, mechanism, 4, seed=5, value=coins_near)
+    alone = [Simulation(game, mechanism, 1, seed=5, first=b, value=coins_near) for b in range(4)]
     for chosen in actions:
         step = together.step(chosen)
         for b, loop in enumerate(alone):
             one = loop.step(chosen[b : b + 1])
             np.testing.assert_array_equal(step.earned[b], one.earned[0])
-            np.testing.assert_array_equal(step.seen.terms[b], one.seen.terms[0])
+            np.testing.assert_array_equal(together.seen_after(step).terms[b], loop.seen_after(one).terms[0])

@@ -15,7 +15,7 @@ from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS
 from paymaster.benchmarks.analysis import dataset
 from paymaster.contracts.ledger import Ledger
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Mechanism, Transition
 from paymaster.envs.matrix_games import PAIRWISE, MatrixGame, PublicGoods
 from paymaster.equilibria.transfer_levels import least_transfers, symmetric_level, symmetric_transfers
@@ -215,7 +215,7 @@ def test_under_the_least_transfers_nobody_gains_by_defecting() -> None:
     assert level == pytest.approx(6 / 11)
     mechanism = make_mechanism("transfer-matrix", game, matrix=matrix.tolist())
     joint = np.array(list(product((0, 1), repeat=4)))
-    earned = Loop(game, mechanism, len(joint), seed=0).step(joint).earned.reshape(2, 2, 2, 2, 4)
+    earned = Simulation(game, mechanism, len(joint), seed=0).step(joint).earned.reshape(2, 2, 2, 2, 4)
     for agent in range(4):
         cooperating, defecting = np.moveaxis(earned, agent, 0)[..., agent]
         assert (cooperating >= defecting - 1e-5).all()

@@ -23,7 +23,7 @@ from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.run import perform
 from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
-from paymaster.contracts.loop import Loop, Principal
+from paymaster.contracts.loop import Principal, Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.core.config import UsageError
 from paymaster.envs import make
@@ -227,7 +227,7 @@ def test_a_policy_that_is_blind_to_symmetry_is_told() -> None:
     """It goes where its own cell tells it to; the torus stands for nine cells with one."""
     resolved = resolve(spec("selfish", rules={}))
     mechanism = make_mechanism("selfish", resolved.game)
-    keys = Loop(resolved.game, mechanism, 16, seed=1, stream=unlearned.EVALUATE).keys
+    keys = Simulation(resolved.game, mechanism, 16, seed=1, stream=unlearned.EVALUATE).keys
     own_cell = lambda seen: seen.observations[:, :, 0].reshape(-1, 2, 9).argmax(2) % 4  # noqa: E731
     assert 0.0 < examine(resolved, mechanism, None, own_cell, keys).audit.agreement < 1.0
 
@@ -238,7 +238,7 @@ def test_ratios_and_regrets_of_a_run_by_hand(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "remembered", lambda game, alpha, discount: known)
     resolved = resolve(spec(game=PD, rules={}))
     mechanism = make_mechanism("principal-dqn", resolved.game)
-    keys = Loop(resolved.game, mechanism, 4, seed=1, stream=unlearned.EVALUATE, principal=advise(0.5)).keys
+    keys = Simulation(resolved.game, mechanism, 4, seed=1, stream=unlearned.EVALUATE, principal=advise(0.5)).keys
     learned = lambda seen: np.tile([C, D], (len(seen.observations), 1))  # noqa: E731
     found, regrets = examine(resolved, mechanism, advise(0.5), learned, keys)
     assert found.spe_ratio == pytest.approx(8.0 / 7.0)

@@ -14,7 +14,7 @@ from paymaster.benchmarks.cli.list import listing, written
 from paymaster.benchmarks.specs.compatibility import why_not
 from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.envs import FAMILIES, family, games
 from paymaster.envs.game import Game
@@ -46,10 +46,11 @@ def play(game: Game, mechanism: Mechanism, steps: int) -> None:
     """At random, under a principal who recommends the first action and promises 1 wherever it may."""
     B, N, played = 2, len(game.agents), mechanism.played
 
-    def principal(_: Game, state: Any) -> Decisions:
-        return Decisions(np.zeros((B, N), np.int64), np.ones((B, *mechanism.promised_shape), np.float32))
+    def principal(played: Game, state: Any) -> Decisions:
+        count = len(played.world(state))
+        return Decisions(np.zeros((count, N), np.int64), np.ones((count, *mechanism.promised_shape), np.float32))
 
-    loop = Loop(
+    loop = Simulation(
         played, mechanism, B, seed=0, principal=principal if mechanism.principal else None,
         value=lambda seen: seen.observations.reshape(B, N, -1).mean(axis=-1),
     )  # fmt: skip
@@ -60,7 +61,7 @@ def play(game: Game, mechanism: Mechanism, steps: int) -> None:
         assert np.isfinite(step.earned).all()
         assert (step.ledger.payments >= 0).all()
         np.testing.assert_allclose(step.ledger.received().sum(axis=1), 0, atol=1e-4)
-        assert step.seen.terms.shape == (B, N, mechanism.terms_size)
+        assert loop.seen_after(step).terms.shape == (B, N, mechanism.terms_size)
 
 
 @pytest.mark.parametrize("id", ["selfish", "joint", "committed-rates", "funded-share"])

@@ -18,7 +18,7 @@ from scipy import stats
 
 from paymaster import make, make_mechanism
 from paymaster.benchmarks.speed.rllib_env import rllib_env
-from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.learning.features import rows
 from paymaster.learning.phases import evaluate, train_agents
 from paymaster.learning.settings import DQNSettings, PPOSettings
@@ -72,7 +72,7 @@ def theirs(config: AlgorithmConfig, seed: int, steps: int) -> float:
         sampled = algorithm.train()["env_runners"]["num_env_steps_sampled_lifetime"]
     module = algorithm.get_module("agents")
 
-    def act(seen: Seen) -> np.ndarray:
+    def act(seen: AgentView) -> np.ndarray:
         flat = rows(seen)
         with torch.no_grad():
             said = module.forward_inference({"obs": torch.from_numpy(flat.reshape(-1, flat.shape[-1]))})
@@ -84,8 +84,8 @@ def theirs(config: AlgorithmConfig, seed: int, steps: int) -> float:
     return welfare
 
 
-def played(game: Any, mechanism: Any, act: Callable[[Seen], np.ndarray], seed: int) -> float:
-    loop = Loop(game, mechanism, 512, seed=seed, stream=2)
+def played(game: Any, mechanism: Any, act: Callable[[AgentView], np.ndarray], seed: int) -> float:
+    loop = Simulation(game, mechanism, 512, seed=seed, stream=2)
     while True:
         step = loop.step(act(loop.seen))
         if step.episodes is not None:

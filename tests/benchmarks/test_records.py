@@ -28,7 +28,7 @@ from paymaster.benchmarks.runs.schedule import jobs
 from paymaster.benchmarks.specs.overrides import override
 from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import Reference, RunSpec
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.core.config import UsageError
 from paymaster.learning import ALGORITHMS
 
@@ -88,7 +88,9 @@ def test_every_episode_of_every_phase_has_a_row(made: Path) -> None:
 def test_rows_hold_the_money_that_was_played(made: Path) -> None:
     """The same episodes, played again step by step beside the record."""
     learned = load(made)
-    loop = Loop(learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE, principal=learned.principal)
+    loop = Simulation(
+        learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE, principal=learned.principal
+    )
     keys, returns, payments, followed = loop.keys.copy(), np.zeros((32, 2)), np.zeros((32, 2)), np.zeros(32)
     for _ in range(20):
         step = loop.step(learned.policy(loop.seen))
@@ -231,7 +233,7 @@ def test_transfers_are_net_for_each_and_gross_for_all(tmp_path: Path) -> None:
     spec = RunSpec(game=GAME, mechanism="constant-share", steps=400, episodes=32, seed=1)
     folder = make(spec, tmp_path)
     learned = load(folder)
-    loop = Loop(learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE)
+    loop = Simulation(learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE)
     keys, net, gross = loop.keys.copy(), np.zeros((32, 2)), np.zeros(32)
     for _ in range(20):
         transfers = loop.step(learned.policy(loop.seen)).ledger.transfers

@@ -19,7 +19,7 @@ from paymaster.benchmarks.analysis.empirical_game import empirical_payoffs
 from paymaster.benchmarks.analysis.self_interest import TOLERANCE, Found, Trial, Welfare, levels, search
 from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.reports.self_interest import PICTURE, RECORD
-from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
 from paymaster.equilibria.transfer_levels import least_transfers, symmetric_level
@@ -173,7 +173,7 @@ def test_constant_policies_play_the_stage_game(id: str, rules: dict[str, Any], l
 def test_each_agent_plays_by_its_own_choice() -> None:
     game, asked = make("matrix/symmetrical-prisoners-dilemma", players=3), []
 
-    def actions(of: int) -> Callable[[Seen], np.ndarray]:
+    def actions(of: int) -> Callable[[AgentView], np.ndarray]:
         return lambda seen: asked.append(of) or np.full(seen.observations.shape[:2], of)  # type: ignore[func-returns-value]
 
     payoffs = empirical_payoffs(game, actions(0), actions(1), seed=0, episodes=1)
@@ -198,7 +198,7 @@ def cooperating_up_to(level: float) -> Any:
     ) -> unlearned.Phase:  # fmt: skip
         unlearned.calls.append("fresh" if begin is None else "go on")
         own = always(game, int(mechanism.self_interest > level))  # type: ignore[attr-defined]
-        return unlearned.Phase(Loop(game, mechanism, 8, seed=seed, stream=1), own, steps, own)
+        return unlearned.Phase(Simulation(game, mechanism, 8, seed=seed, stream=1), own, steps, own)
 
     return train_agents
 

@@ -21,7 +21,7 @@ from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import Reference, RunSpec
 from paymaster.benchmarks.specs.suites import Suite, expand
 from paymaster.contracts.formal import clause, shown
-from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Transition
 from paymaster.contracts.signing import PROPOSALS, STARTS, Choice, Rule, choose, negotiated, solved
 from paymaster.envs.cleanup import game as cleanup
@@ -108,7 +108,7 @@ def test_what_is_owed_is_never_negative_sums_to_zero_and_knows_no_names(counts: 
 
 def test_played_in_cleanup_the_money_is_that_of_the_cells_cleaned() -> None:
     game = make("cleanup/lio-7x7")
-    loop = Loop(game, make_mechanism("drawn-contract", game, null_probability=0.5), 8, seed=0)
+    loop = Simulation(game, make_mechanism("drawn-contract", game, null_probability=0.5), 8, seed=0)
     clean, up = game.action_names.index("clean"), game.action_names.index("up")
     cells = 0
     for t in range(50):
@@ -123,7 +123,7 @@ def test_played_in_cleanup_the_money_is_that_of_the_cells_cleaned() -> None:
 
 def test_an_episode_records_its_contract() -> None:
     game = make(COINS, horizon=2)
-    drawn = Loop(game, make_mechanism("drawn-contract", game, null_probability=0.5), 64, seed=0)
+    drawn = Simulation(game, make_mechanism("drawn-contract", game, null_probability=0.5), 64, seed=0)
     price, held = drawn.memory
     assert 0 < held.sum() < 64
     for _ in range(2):
@@ -209,7 +209,7 @@ def test_nothing_is_proposed_that_promises_the_proposer_no_more() -> None:
 def value_of(theta: Any, null: float) -> Any:
     """Agents who expect `theta(price)` under a contract and `null` without one, less 1 for the second."""
 
-    def value(seen: Seen) -> np.ndarray:
+    def value(seen: AgentView) -> np.ndarray:
         assert seen.observations.shape == (STARTS, 2, 4, 3, 3)
         price, held = seen.terms[..., 0], seen.terms[..., 1]
         return np.where(held == 1, theta(price), null) - np.array([0.0, 1.0])

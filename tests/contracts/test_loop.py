@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from paymaster import make_mechanism
-from paymaster.contracts.loop import Episodes, Loop
+from paymaster.contracts.episodes import Episodes
+from paymaster.contracts.loop import Loop, Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism
+from paymaster.contracts.recommendation import RecommendationContract
+from paymaster.core.config import UsageError, configuration
 from paymaster.core.random import episode_keys
 from paymaster.envs.game import Game
 
@@ -18,8 +22,8 @@ MUCH, LITTLE, LOSE, LEAVE = range(4)
 GAME = PlainGame(horizon=3)
 
 
-def loop(game: Game = GAME, B: int = 1, **more: Any) -> Loop:
-    return Loop(game, Mechanism(game=game), B, seed=7, **more)
+def loop(game: Game = GAME, B: int = 1, **more: Any) -> Simulation:
+    return Simulation(game, Mechanism(game=game), B, seed=7, **more)
 
 
 def always(recommended: list[int], promised: list[float]) -> Any:
@@ -66,10 +70,10 @@ def test_the_last_observation_is_kept_and_the_next_episode_has_begun() -> None:
     playing = loop()
     for _ in range(3):
         step = playing.step(np.array([[MUCH, MUCH]]))
-    np.testing.assert_array_equal(step.seen.observations, GAME.observe(step.transition.next_state))
+    np.testing.assert_array_equal(playing.seen_after(step).observations, GAME.observe(step.transition.next_state))
     new = GAME.reset(episode_keys(7, 0, np.array([0]), np.array([1])))
     np.testing.assert_array_equal(playing.seen.observations, GAME.observe(new))
-    assert not np.array_equal(step.seen.observations, playing.seen.observations)
+    assert not np.array_equal(playing.seen_after(step).observations, playing.seen.observations)
 
 
 # Tallies
@@ -77,7 +81,7 @@ def test_the_last_observation_is_kept_and_the_next_episode_has_begun() -> None:
 
 def test_tallies_are_the_sums() -> None:
     mechanism = make_mechanism("constant-share", GAME, share=0.5)
-    playing = Loop(GAME, mechanism, 2, seed=7)
+    playing = Simulation(GAME, mechanism, 2, seed=7)
     played = [
         np.array([[MUCH, LITTLE], [LOSE, MUCH]]),  # transfers .75 / 4 from 0 to 1; 3 / 4 from 1 to 0
         np.array([[LITTLE, MUCH], [LEAVE, LEAVE]]),  # .75 / 4 back; the second environment ends
@@ -99,7 +103,7 @@ def test_tallies_are_the_sums() -> None:
 
 def test_a_recommendation_is_paid_if_and_only_if_it_is_followed() -> None:
     mechanism = make_mechanism("principal-dqn", GAME)
-    playing = Loop(GAME, mechanism, 1, seed=7, principal=always([LITTLE, LOSE], [0.5, 2.0]))
+    playing = Simulation(GAME, mechanism, 1, seed=7, principal=always([LITTLE, LOSE], [0.5, 2.0]))
     np.testing.assert_array_equal(playing.seen.terms, [[[0, 1, 0, 0], [0, 0, 1, 0]]])
     first = playing.step(np.array([[LITTLE, MUCH]]))
     np.testing.assert_allclose(first.earned, [[0.75, 1.0]])
@@ -112,7 +116,7 @@ def test_a_recommendation_is_paid_if_and_only_if_it_is_followed() -> None:
 
 
 def test_advice_shows_the_same_and_pays_nothing() -> None:
-    playing = Loop(GAME, make_mechanism("advice", GAME), 1, seed=7, principal=always([LITTLE, LOSE], [0.5, 2.0]))
+    playing = Simulation(GAME, make_mechanism("advice", GAME), 1, seed=7, principal=always([LITTLE, LOSE], [0.5, 2.0]))
     np.testing.assert_array_equal(playing.seen.terms, [[[0, 1, 0, 0], [0, 0, 1, 0]]])
     np.testing.assert_allclose(playing.step(np.array([[LITTLE, LOSE]])).earned, [[0.25, -2.0]])
 
@@ -120,7 +124,7 @@ def test_advice_shows_the_same_and_pays_nothing() -> None:
 def test_memory_starts_anew_with_each_episode() -> None:
     """The second environment ends after its first step, while the first goes on and remembers."""
     mechanism = make_mechanism("inequity-aversion", GAME, envy=1.0, guilt=0.0, discount=1.0, smoothing=0.5)
-    playing = Loop(GAME, mechanism, 2, seed=7)
+    playing = Simulation(GAME, mechanism, 2, seed=7)
     playing.step(np.array([[MUCH, LOSE], [LEAVE, LEAVE]]))
     playing.step(np.array([[MUCH, MUCH], [MUCH, LOSE]]))
     np.testing.assert_allclose(playing.memory, [[1.5, 0.0], [1.0, -2.0]])
@@ -141,7 +145,9 @@ def test_an_episode_depends_on_its_seed_stream_environment_and_number_alone() ->
         keys |= set(together.keys.tolist())
         for b, one in enumerate(alone):
             other = one.step(chosen[b : b + 1])
-            np.testing.assert_array_equal(step.seen.observations[b], other.seen.observations[0])
+            np.testing.assert_array_equal(
+                together.seen_after(step).observations[b], one.seen_after(other).observations[0]
+            )
             np.testing.assert_array_equal(step.earned[b], other.earned[0])
             np.testing.assert_array_equal(together.keys[b], one.keys[0])
     assert len(keys) == 6 + together.episode.sum(), "every episode has a key of its own"
@@ -166,8 +172,81 @@ def test_restart_plays_the_same_again() -> None:
     playing = loop(B=2)
     actions = np.random.default_rng(1).integers(0, 4, (10, 2, 2))
     first = [playing.step(chosen) for chosen in actions]
+    seen = playing.seen
     playing.restart()
     for before, chosen in zip(first, actions, strict=True):
         again = playing.step(chosen)
-        np.testing.assert_array_equal(before.seen.observations, again.seen.observations)
+        np.testing.assert_array_equal(before.after.state.key, again.after.state.key)
         np.testing.assert_array_equal(before.earned, again.earned)
+    np.testing.assert_array_equal(seen.observations, playing.seen.observations)
+
+
+# What a principal is asked, and when
+
+
+class Asked:
+    """A principal that counts the environments about which it is asked."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+
+    def __call__(self, game: Game, state: Any) -> Decisions:
+        B = len(state.key)
+        self.rows.append(B)
+        return Decisions(np.zeros((B, 2), np.int64), np.ones((B, 2), np.float32))
+
+
+def test_a_principal_is_asked_once_about_each_step_and_not_where_an_episode_ended() -> None:
+    asked = Asked()
+    game = PlainGame(horizon=1, truncates=False)
+    playing = Simulation(game, RecommendationContract(game=game), 3, seed=0, principal=asked)
+    for _ in range(4):
+        playing.step(np.full((3, 2), LITTLE))
+    assert asked.rows == [3] * 5
+
+
+def test_a_loop_without_its_decisions_shows_no_terms() -> None:
+    playing = Loop(GAME, RecommendationContract(game=GAME), 2, seed=0)
+    assert playing.terms is None
+    assert not playing.seen.terms.any()
+    with pytest.raises(ValueError, match="needs a principal's decisions"):
+        playing.offer(None)
+    playing.offer(Decisions(np.full((2, 2), LITTLE), np.ones((2, 2), np.float32)))
+    assert (playing.seen.terms.argmax(axis=-1) == LITTLE).all()
+
+
+def test_where_an_episode_was_cut_terms_are_those_of_one_more_step_and_where_it_ended_none() -> None:
+    playing = Loop(GAME, RecommendationContract(game=GAME), 2, seed=0)
+    for _ in range(GAME.horizon):
+        playing.offer(Decisions(np.full((2, 2), LITTLE), np.ones((2, 2), np.float32)))
+        step = playing.step(np.full((2, 2), LITTLE))
+    playing.offer(Decisions(np.full((2, 2), MUCH), np.ones((2, 2), np.float32)))
+    cut = np.array([True, False])
+    following = playing.following(step, cut, Decisions(np.full((1, 2), LEAVE), np.ones((1, 2), np.float32)))
+    assert (following.terms[0].argmax(axis=-1) == LEAVE).all()
+    assert not following.terms[1].any()
+    np.testing.assert_array_equal(following.observations, GAME.observe(step.transition.next_state))
+    assert (playing.seen.terms.argmax(axis=-1) == MUCH).all()
+
+
+@pytest.mark.parametrize("memory", [{"left": np.zeros(2)}, [np.zeros(2)], (np.zeros(2), 3.0), np.zeros(3)])
+def test_a_memory_that_could_not_be_begun_anew_is_refused(memory: Any) -> None:
+    @configuration
+    class Forgetful(Mechanism):
+        def start(self, keys: np.ndarray) -> Any:
+            return memory
+
+    with pytest.raises(
+        UsageError, match=r"the memory of Forgetful holds a .*; allowed: arrays whose first axis is the 2"
+    ):
+        Simulation(GAME, Forgetful(game=GAME), 2, seed=0)
+
+
+def test_terms_are_told_by_the_mechanism_and_probation_keeps_its_recommendations() -> None:
+    strict = RecommendationContract(game=GAME, probation=2)
+    playing = Simulation(GAME, strict, 1, seed=0, principal=always([LITTLE, LITTLE], [1.0, 1.0]))
+    playing.step(np.array([[LITTLE, MUCH]]))
+    told = strict.summary(playing.terms, 1)
+    assert told.recommended.tolist() == [[LITTLE, LITTLE]]
+    assert told.promised.tolist() == [[1.0, 0.0]]
+    assert told.words.tolist() == [["", "probation 2"]]

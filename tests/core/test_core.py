@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from paymaster.core.arrays import where
 from paymaster.core.config import UsageError, configuration, configure, nearest, plain
-from paymaster.core.random import GOLDEN, episode_keys, mix, uniform
+from paymaster.core.random import GOLDEN, Stream, episode_keys, mix, uniform, uniform_array
 from paymaster.envs import FAMILIES, family, games, make
 
 WORD = 2**64
@@ -206,3 +206,22 @@ def test_an_unknown_game_is_told_with_the_known_ones(id: str, message: str) -> N
 def test_an_unknown_family_is_told() -> None:
     with pytest.raises(UsageError, match=r"unknown game family 'coin'\. Did you mean 'coin_game'"):
         family("coin")
+
+
+def test_a_stream_gives_the_draws_of_its_key_call_by_call() -> None:
+    stream = Stream(seed=3, purpose=4, index=1)
+    first, second = stream.uniform(5), stream.uniform(3)
+    key = episode_keys(3, 4, np.array([1]), np.array([0]))
+    np.testing.assert_array_equal(first, uniform_array(key, 1, np.arange(5)))
+    np.testing.assert_array_equal(second, uniform_array(key, 2, np.arange(3)))
+    assert not np.array_equal(first, Stream(3, 4, 2).uniform(5))
+
+
+def test_a_stream_gives_whole_numbers_and_orders() -> None:
+    stream = Stream(0, 5)
+    drawn = stream.integers(4, 40_000)
+    np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 40_000, 0.25, atol=0.01)
+    orders = np.array([stream.permutation(4) for _ in range(6000)])
+    assert (np.sort(orders, axis=1) == np.arange(4)).all()
+    for place in range(4):
+        np.testing.assert_allclose(np.bincount(orders[:, place], minlength=4) / 6000, 0.25, atol=0.03)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymaster import UsageError, make_mechanism
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.envs import make
 from paymaster.envs.escape_room import EscapeRoom, State
 from paymaster.equilibria.solve import summary
@@ -152,7 +152,7 @@ def test_states_are_the_places_of_all(players: int) -> None:
 @pytest.mark.parametrize("truncates", [False, True])
 def test_episodes_end_when_someone_escapes_or_at_the_horizon(truncates: bool) -> None:
     game = make("escape_room/2-1", truncates=truncates)
-    playing = Loop(game, make_mechanism("selfish", game), 2, seed=0)
+    playing = Simulation(game, make_mechanism("selfish", game), 2, seed=0)
     first = playing.step(np.array([[LEVER, DOOR], [START, START]]))
     assert first.transition.terminated.tolist() == [True, False]
     assert first.episodes is not None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from paymaster import UsageError, make_mechanism
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.envs import make
 from paymaster.envs.matrix_games import PAIRWISE, MatrixGame, Network, PublicGoods, StageGame
 from paymaster.equilibria.solve import summary
@@ -301,7 +301,7 @@ def test_a_game_of_one_shot_has_one_state_so_many_can_play_it() -> None:
 )
 def test_the_horizon_ends_the_game_unless_it_truncates(rules: dict[str, Any], length: int, ends: bool) -> None:
     game = make("matrix/prisoners-dilemma", **rules)
-    playing = Loop(game, make_mechanism("selfish", game), 2, seed=0)
+    playing = Simulation(game, make_mechanism("selfish", game), 2, seed=0)
     for t in range(1, length + 1):
         step = playing.step(np.array([[C, D], [D, D]]))
         assert step.ended.all() == (t == length)

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from pettingzoo import ParallelEnv
 
 from paymaster.baselines import make_mechanism
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.core.arrays import where
 from paymaster.core.config import UsageError, configuration
@@ -74,7 +74,7 @@ class CommonsGame(PettingZooGame):
 
 
 def play(game: PettingZooGame, steps: int, action: int = TAKES, B: int = 2) -> list[Any]:
-    loop = Loop(game, Mechanism(game=game), B, seed=3)
+    loop = Simulation(game, Mechanism(game=game), B, seed=3)
     return [loop.step(np.full((B, 3), action)) for _ in range(steps)]
 
 
@@ -94,9 +94,9 @@ def test_an_episode_by_hand() -> None:
         np.testing.assert_allclose(step.transition.rewards, 0.5)
     for step in steps[3:]:
         np.testing.assert_allclose(step.transition.rewards, [[0.0, 0.75, 0.75]] * 2)
-    assert (steps[2].seen.observations[:, 0] != 0).all()  # the last that ann sees
-    assert (steps[3].seen.observations[:, 0] == 0).all()
-    assert (steps[3].seen.observations[:, 1:] != 0).all()
+    assert (CommonsGame().observe(steps[2].transition.next_state)[:, 0] != 0).all()  # the last that ann sees
+    assert (CommonsGame().observe(steps[3].transition.next_state)[:, 0] == 0).all()
+    assert (CommonsGame().observe(steps[3].transition.next_state)[:, 1:] != 0).all()
     np.testing.assert_allclose(steps[5].episodes.returns, [[1.5, 1.5 + 2.25, 1.5 + 2.25]] * 2)
     assert steps[5].episodes.length.tolist() == [6, 6]
 
@@ -173,7 +173,7 @@ def test_what_needs_a_table_or_names_is_refused() -> None:
 )
 def test_mechanisms_that_settle_by_rewards_play_it(id: str) -> None:
     game = CommonsGame()
-    loop = Loop(game, make_mechanism(id, game), 2, seed=3)
+    loop = Simulation(game, make_mechanism(id, game), 2, seed=3)
     for _ in range(7):
         step = loop.step(np.array([[TAKES, STAYS, STAYS]] * 2))
     assert np.isfinite(step.earned).all()
@@ -250,7 +250,7 @@ def test_one_of_pettingzoos_own() -> None:
             return pettingzoo.make("parallel", "butterfly/cooperative_pong-v6", max_cycles=self.horizon)
 
     game = Pong()
-    loop = Loop(game, make_mechanism("joint", game), 1, seed=1)
+    loop = Simulation(game, make_mechanism("joint", game), 1, seed=1)
     for _ in range(20):
         step = loop.step(np.zeros((1, 2), np.int64))
         if step.ended[0]:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from paymaster import UsageError, make, make_mechanism
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Transition
 from paymaster.envs.coin_game.game import Events
 from paymaster.equilibria.committed_rates import LADDER, best_rate, committed
@@ -142,7 +142,7 @@ def test_agents_that_answer_as_computed_are_paid_as_computed() -> None:
     rates = (0.0, 0.375)
     found = committed(table, rates, game.horizon)
     answer = solve(table._replace(rewards=table.rewards + table.facts @ np.array(rates)), "highest", game.horizon)
-    loop = Loop(game, make_mechanism("committed-rates", game, rates=rates), 2000, seed=3)
+    loop = Simulation(game, make_mechanism("committed-rates", game, rates=rates), 2000, seed=3)
     for t in range(game.horizon):
         step = loop.step(answer.actions[t][game.index(loop.state)].astype(np.int64))  # type: ignore[attr-defined]
     assert step.episodes is not None

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymaster import UsageError, make
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Decisions
 from paymaster.contracts.recommendation import RecommendationContract
 from paymaster.equilibria.evaluation import audit, deviation_gains, evaluate_policy, principal_table
@@ -299,7 +299,7 @@ def test_favourites_are_served_once_they_count_for_enough(favour: float, returns
 def test_followers_of_an_exact_principal_earn_what_was_computed() -> None:
     game = make(IVANOV)
     solution = solve(board(IVANOV), "principal", game.horizon, discount=0.99)
-    loop = Loop(game, RecommendationContract(game=game), 2000, seed=3, principal=ExactPrincipal(solution))
+    loop = Simulation(game, RecommendationContract(game=game), 2000, seed=3, principal=ExactPrincipal(solution))
     for _ in range(game.horizon):
         step = loop.step(loop.terms.recommended)
     assert step.episodes is not None

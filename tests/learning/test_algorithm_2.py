@@ -13,7 +13,7 @@ from paymaster import UsageError, load, make, make_mechanism, parallel_env, run
 from paymaster.benchmarks.analysis.dataset import of_run
 from paymaster.benchmarks.runs.record import read_about, read_episodes
 from paymaster.benchmarks.specs.suites import expand, load_suite
-from paymaster.contracts.loop import Loop, Seen
+from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Decisions
 from paymaster.equilibria import hidden_actions
 from paymaster.equilibria.exact_outcomes import ExactOutcomePrincipal
@@ -167,7 +167,7 @@ def test_the_outcome_is_paid_whatever_was_aimed_at() -> None:
         B = len(state.key)
         return Decisions(np.ones((B, 1), np.int64), np.tile(np.float32([0.25, 0.5]), (B, 1, 1)))
 
-    loop = Loop(GAME, make_mechanism("outcome-dqn", GAME), 64, seed=1, principal=principal)
+    loop = Simulation(GAME, make_mechanism("outcome-dqn", GAME), 64, seed=1, principal=principal)
     np.testing.assert_array_equal(loop.seen.terms[0, 0], [0, 1, 0.25, 0.5])
     step = loop.step(np.arange(64)[:, None] % 2)
     outcome = step.transition.events.outcome
@@ -219,7 +219,10 @@ def test_fresh_agents_learn_under_contracts_on_outcomes() -> None:
     settings = DQNSettings(hidden=(16,), environments=16, batch=32, replay=1000, discount=1.0)
     with train_agents(GAME, make_mechanism("outcome-dqn", GAME), exact, settings, seed=0, steps=640) as phase:
         assert any(update.training for update in phase)
-        assert phase.result()(Seen(np.ones((3, 1, 1, 1), np.uint16), np.zeros((3, 1, 4), np.float32))).shape == (3, 1)
+        assert phase.result()(AgentView(np.ones((3, 1, 1, 1), np.uint16), np.zeros((3, 1, 4), np.float32))).shape == (
+            3,
+            1,
+        )
 
 
 # What is learned
@@ -292,7 +295,7 @@ def test_a_run_is_recorded_and_compared_with_what_is_exact(tmp_path: Path) -> No
     loaded = load(made.folder)
     state = loaded.game.reset(np.arange(2, dtype=np.uint64))
     terms = loaded.mechanism.view(loaded.principal(loaded.game, state), 2)  # type: ignore[misc]
-    assert loaded.policy(Seen(loaded.game.observe(state), terms)).shape == (2, 1)
+    assert loaded.policy(AgentView(loaded.game.observe(state), terms)).shape == (2, 1)
 
 
 def test_the_suite_is_three_trees_five_times() -> None:

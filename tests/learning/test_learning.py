@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from paymaster import UsageError, make, make_mechanism
-from paymaster.contracts.loop import Episodes, Loop, Seen
+from paymaster.contracts.episodes import Episodes
+from paymaster.contracts.loop import AgentView, Simulation
+from paymaster.core.random import Stream
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.policies.networks import Policy
 from paymaster.learning.returns import advantages, n_step
 from paymaster.learning.rllib.replay_buffer import Replay
+from paymaster.learning.rllib.runner import REPLAY
 from paymaster.learning.settings import DQNSettings, PPOSettings, PrincipalSettings, Resources
 
 SMALL: dict[str, Any] = {"hidden": (16,), "environments": 8, "fragment": 8}
@@ -85,7 +88,7 @@ def test_averaged_targets_keep_no_gradients() -> None:
 
 
 def test_replay_overwrites_the_oldest_and_draws_by_priority() -> None:
-    replay = Replay(4, 1.0, np.random.default_rng(0))
+    replay = Replay(4, 1.0, Stream(0, REPLAY))
     replay.add({"x": np.arange(3)})
     replay.add({"x": np.arange(3, 6)})
     assert sorted(replay.rows(np.arange(4))["x"].tolist()) == [2, 3, 4, 5]
@@ -95,7 +98,7 @@ def test_replay_overwrites_the_oldest_and_draws_by_priority() -> None:
 
 
 def test_new_rows_are_drawn_as_often_as_the_most_surprising() -> None:
-    replay = Replay(4, 1.0, np.random.default_rng(0))
+    replay = Replay(4, 1.0, Stream(0, REPLAY))
     replay.add({"x": np.arange(2)})
     replay.reprioritise(np.arange(2), np.array([5.0, 5.0]))
     replay.add({"x": np.arange(1)})
@@ -120,8 +123,8 @@ def test_every_episode_is_recorded_and_the_same_seed_gives_the_same_run(settings
     again, same = learned(settings)
     assert len(first.key) == 8 * (640 // 8 // 20)
     assert (first.length == 20).all()
-    for one, other in zip(first, again, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for name, column in first.columns.items():
+        np.testing.assert_array_equal(column, again.columns[name])
     for one, other in zip(policy.networks.parameters(), same.networks.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -190,7 +193,7 @@ def test_policies_are_shared_or_separate_and_kept_as_tensors(policies: str, tmp_
     assert set(policy.players) == ({"agents"} if policies == "shared" else set(make("coin_game/ivanov-3x3").agents))
     policy.save(tmp_path / "policy")
     game = make("coin_game/ivanov-3x3", observation="egocentric")
-    loop = Loop(game, make_mechanism("joint", game), 64, seed=0)
+    loop = Simulation(game, make_mechanism("joint", game), 64, seed=0)
     np.testing.assert_array_equal(Policy.load(tmp_path / "policy")(loop.seen), policy(loop.seen))
 
 
@@ -260,9 +263,9 @@ def test_a_principal_trains_and_fresh_agents_are_paid_only_for_following() -> No
                 assert (paid >= 0).all()
                 assert (update.episodes.compliance[paid > 0] > 0).all()
         policy = phase.result()
-    seen = Loop(game, contract, 4, seed=0, principal=principal).seen
+    seen = Simulation(game, contract, 4, seed=0, principal=principal).seen
     assert seen.terms.shape == (4, 2, 4)
-    assert policy(Seen(*seen)).shape == (4, 2)
+    assert policy(AgentView(*seen)).shape == (4, 2)
 
 
 @pytest.mark.slow
@@ -281,7 +284,7 @@ def test_sampled_play_draws_each_action_with_its_chance_from_the_episodes_own_dr
     drawing = Policy(greedy.kind, greedy.players, greedy.network, play="sampled")
     drawing.networks.load_state_dict(greedy.networks.state_dict())
     drawing.save(tmp_path / "policy")
-    many, few = (Loop(game, mechanism, B, seed=3) for B in (4096, 5))
+    many, few = (Simulation(game, mechanism, B, seed=3) for B in (4096, 5))
     again = Policy.load(tmp_path / "policy")
     for _ in range(3):
         actions = drawing(many.seen)

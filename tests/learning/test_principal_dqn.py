@@ -11,11 +11,12 @@ import torch
 from paymaster import make
 from paymaster.contracts.following import FollowedContract
 from paymaster.contracts.margins import Promise
-from paymaster.core.random import episode_keys
+from paymaster.core.random import Stream, episode_keys
 from paymaster.learning.joint_networks import all_follow, joint, joint_rows, none_follows, others, principal_networks
 from paymaster.learning.losses.algorithm_3 import Transitions, Values, as_meant, least_payments, losses
 from paymaster.learning.principals.recommending import TrainedPrincipal
 from paymaster.learning.rllib.recommending import mirrored
+from paymaster.learning.rllib.runner import REPLAY
 
 SHAPE = {"players": 2, "shape": ((4, 3, 3), 0), "actions": 4, "encoder": "mlp", "hidden": (8,), "dueling": True}
 
@@ -251,7 +252,7 @@ def test_rows_are_learned_from_in_every_view() -> None:
         "obs": game.observe(state).reshape(500, 2, -1), "new_obs": game.observe(after).reshape(500, 2, -1),
         "actions": actions, "rewards": game.rewards(events),
     }  # fmt: skip
-    found = mirrored(columns, game.symmetries, np.random.default_rng(1))
+    found = mirrored(columns, game.symmetries, Stream(1, REPLAY))
     assert found["rewards"] is columns["rewards"]
     views = []
     for n in range(500):

@@ -17,8 +17,8 @@ from paymaster.benchmarks.cli.show import show
 from paymaster.benchmarks.reports import rates as showing
 from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.replay import load_replay
-from paymaster.contracts.loop import Loop
-from paymaster.contracts.mechanism import Decisions, Transition
+from paymaster.contracts.loop import Simulation
+from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
 from paymaster.contracts.rates import MARKS, Rates, RatesContract
 from paymaster.envs.coin_game import game as coin_game
 from paymaster.learning.phases import evaluate, train_agents, train_principal
@@ -65,7 +65,7 @@ class Counting:
 
 def test_rates_hold_for_every_steps_and_end_with_the_episode() -> None:
     principal = Counting()
-    loop = Loop(GAME, contract(every=3, highest=8.0), 1, seed=0, principal=principal)
+    loop = Simulation(GAME, contract(every=3, highest=8.0), 1, seed=0, principal=principal)
     held = []
     for _ in range(14):
         held.append(float(loop.terms.rates[0, 1, 0]))
@@ -77,18 +77,18 @@ def test_rates_hold_for_every_steps_and_end_with_the_episode() -> None:
 
 
 def test_rates_may_hold_for_the_episode_or_for_a_step() -> None:
-    for every, calls in ((7, 3), (100, 2), (1, 9)):
+    for every, calls in ((7, 2), (100, 2), (1, 8)):
         principal = Counting()
-        loop = Loop(GAME, contract(every=every), 1, seed=0, principal=principal)
+        loop = Simulation(GAME, contract(every=every), 1, seed=0, principal=principal)
         for _ in range(7):
             loop.step(np.zeros((1, 2), np.int64))
         assert principal.calls == calls, (
-            "at the start, where rates are due, at the end of the episode too, and for the new one"
+            "at the start, where rates are due, and for the new episode: nobody asks at the end of one"
         )
 
 
 def test_an_episode_records_the_mean_rate_of_each_fact() -> None:
-    loop = Loop(GAME, contract(every=3, highest=8.0), 1, seed=0, principal=Counting())
+    loop = Simulation(GAME, contract(every=3, highest=8.0), 1, seed=0, principal=Counting())
     assert loop.mechanism.recorded == ("rate_cooperated",)
     ended = [loop.step(np.zeros((1, 2), np.int64)).episodes for _ in range(14)]
     assert ended[6] is not None
@@ -141,7 +141,7 @@ def test_the_principal_never_takes_and_never_pays_more_than_the_cap(
         B = len(state.key)
         return offered(torch.from_numpy(dice.integers(0, 5, (B, 3))), (3, 1), highest, 5)
 
-    capped = Loop(game, contract(game, every=every, highest=highest, cap=cap), 8, seed=seed, principal=principal)
+    capped = Simulation(game, contract(game, every=every, highest=highest, cap=cap), 8, seed=seed, principal=principal)
     paid = np.zeros(8)
     for _ in range(5):
         rates = capped.terms.rates
@@ -163,7 +163,7 @@ def test_parameters_that_are_not_allowed_are_told() -> None:
 
 def test_a_contract_without_a_principal_is_refused_where_rates_are_due() -> None:
     with pytest.raises(ValueError, match="needs a principal's decisions wherever rates are due"):
-        Loop(GAME, contract(), 1, seed=0)
+        Simulation(GAME, contract(), 1, seed=0)
 
 
 def test_a_principal_outside_offers_rates_and_is_charged_what_they_pay() -> None:
@@ -442,6 +442,6 @@ def test_a_run_is_recorded_loaded_and_shown(tmp_path: Path) -> None:
 
 def test_what_promises_nothing_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="promises rates; show a run of one that has"):
-        showing.names(GAME, ())
+        showing.names(GAME, Mechanism(game=GAME).summary((), 1))
     with pytest.raises(UsageError, match=r"drawn to a .png"):
         show(tmp_path, tmp_path / "rates.txt")

@@ -10,7 +10,7 @@ import pettingzoo
 import pytest
 
 from paymaster import UsageError, env, make, make_mechanism, parallel_env
-from paymaster.contracts.loop import Loop
+from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Decisions
 from paymaster.envs import family, games
 from paymaster.envs.game import Game
@@ -150,7 +150,7 @@ def test_a_cut_truncates_and_a_natural_end_terminates() -> None:
 
 def test_the_last_observation_is_that_of_the_last_state() -> None:
     view, game = parallel_env("coin_game/ivanov-3x3"), make("coin_game/ivanov-3x3")
-    loop = Loop(game, make_mechanism("selfish", game), 1, seed=11)
+    loop = Simulation(game, make_mechanism("selfish", game), 1, seed=11)
     record = whole(view, 11, np.random.default_rng(2))
     actions = np.random.default_rng(2)
     for seen, rewards, *_ in record[1:]:
