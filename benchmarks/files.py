@@ -97,6 +97,14 @@ def commands(out: Path) -> list[dict[str, str]]:
         return []
 
 
+def results_of(folder: Path, run: str) -> Path:
+    """The folder of results in which `folder` stands, of the run that is kept there as `run` (a relative path)."""
+    found = folder.absolute()
+    for _ in Path(run).parts:
+        found = found.parent
+    return found
+
+
 def runs(path: Path) -> list[Path]:
     """The run folders at or below `path`, in order."""
     return sorted(found.parent for found in path.rglob(RUN) if not _within_partial(found))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from ..contracts.mechanism import Decisions
+from ..core.checkpoint import Checkpoint, Saved
 from ..core.config import UsageError
 from ..envs.game import Game
 from .solve import Solution
 from .table import tabular
 
 
-class ExactPrincipal:
+class ExactPrincipal(Saved):
     """Recommends and promises as a stationary solution does, with a margin `nudge` wherever a payment is due.
 
     Least payments leave an agent indifferent; the nudge makes it prefer to follow, and costs nothing where following
@@ -38,15 +36,12 @@ class ExactPrincipal:
         index = tabular(game).index(state)
         return Decisions(self.recommended[index], self.promised[index])
 
-    def save(self, prefix: Path) -> None:
-        """Write `prefix`.safetensors and `prefix`.json."""
-        save_file({"recommended": self.recommended, "promised": self.promised}, prefix.with_suffix(".safetensors"))
-        prefix.with_suffix(".json").write_text(json.dumps({"states": len(self.recommended)}))
+    def checkpoint(self) -> Checkpoint:
+        arrays: dict[str, np.ndarray] = {"recommended": self.recommended, "promised": self.promised}
+        return Checkpoint({"states": len(self.recommended)}, arrays)
 
     @classmethod
-    def load(cls, prefix: Path) -> ExactPrincipal:
-        """The principal that `save` wrote. Nothing in its files is run."""
-        arrays = load_file(prefix.with_suffix(".safetensors"))
+    def restored(cls, checkpoint: Checkpoint) -> Self:
         principal = cls.__new__(cls)
-        principal._decide(arrays["recommended"], arrays["promised"])
+        principal._decide(checkpoint.arrays["recommended"], checkpoint.arrays["promised"])
         return principal

@@ -7,7 +7,7 @@ of numbers, or, with `classes`, a class index for each cell, of which the networ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -149,3 +149,13 @@ class ActorCritic(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.logits_of(self.sight(rows))
+
+
+def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
+    """The weights of a module, as a checkpoint keeps them."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
+
+
+def give_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
+    """Give a module the weights that `arrays_of` gave. Raises RuntimeError where they are of another module."""
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})

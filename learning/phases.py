@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -24,8 +24,9 @@ from ..equilibria.proportional_margins import staked_payments
 from ..equilibria.solve import solve
 from ..equilibria.tabulate import tabulate
 from .networks import shape_of
-from .policies.networks import Policy
+from .policies.networks import AnyPolicy, Policy
 from .policies.scripted import untrained
+from .principals.loading import AnyPrincipal
 from .principals.outcomes import OutcomePrincipal, check
 from .principals.rates import RatesPrincipal, world_shape
 from .principals.recommending import TrainedPrincipal
@@ -50,6 +51,7 @@ from .settings import (
 )
 
 P = TypeVar("P", TrainedPrincipal, OutcomePrincipal)
+T = TypeVar("T", covariant=True)
 
 
 class Update(NamedTuple):
@@ -61,10 +63,10 @@ class Update(NamedTuple):
     training: dict[str, float]  # losses
 
 
-class Phase:
+class Phase(Generic[T]):
     """A phase of learning: iterate over it to its end, then take its `result()`. Use it in a `with` statement."""
 
-    def __init__(self, algorithm: ArrayAlgorithm, total: int, result: Callable[[ArrayAlgorithm], Any]) -> None:
+    def __init__(self, algorithm: ArrayAlgorithm, total: int, result: Callable[[ArrayAlgorithm], T]) -> None:
         self.algorithm, self.total, self._result = algorithm, total, result
 
     def __iter__(self) -> Iterator[Update]:
@@ -72,26 +74,26 @@ class Phase:
             self.algorithm.train()
             yield Update(self.algorithm.steps, self.total, self.algorithm.drain(), self.algorithm.training)
 
-    def result(self) -> Any:
+    def result(self) -> T:
         return self._result(self.algorithm)
 
-    def __enter__(self) -> Phase:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.algorithm.stop()
 
 
-class NoPhase(Phase):
+class NoPhase(Phase[T]):
     """A phase in which nothing is learned: `policy` is there from the start."""
 
-    def __init__(self, policy: Any) -> None:
+    def __init__(self, policy: T) -> None:
         self.policy = policy
 
     def __iter__(self) -> Iterator[Update]:
         return iter(())
 
-    def result(self) -> Any:
+    def result(self) -> T:
         return self.policy
 
     def __exit__(self, *error: object) -> None: ...
@@ -106,8 +108,8 @@ def train_agents(
     seed: int,
     steps: int,
     resources: Resources = ALONE,
-    begin: Policy | None = None,
-) -> Phase:
+    begin: AnyPolicy | None = None,
+) -> Phase[AnyPolicy]:
     """Agents learn for `steps` environment steps under a mechanism; the result is their `Policy`.
 
     They are fresh, or begin with the networks of the policy `begin`; what else there is to learning, optimisers, replay
@@ -122,6 +124,8 @@ def train_agents(
     policy = Policy(kind, players, network, settings.play if isinstance(settings, PPOSettings) else "greedy")
     algorithm = config.build_algo()
     if begin is not None:
+        if not isinstance(begin, Policy):
+            raise UsageError(f"agents cannot begin with a {type(begin).__name__}, which has no networks; leave it out")
         algorithm.go_on_from(_begun(algorithm.weights(), begin))
     return Phase(algorithm, steps, lambda algorithm: _learned(algorithm, policy))
 
@@ -159,7 +163,7 @@ def train_principal(
     seed: int,
     resources: Resources = ALONE,
     mechanism: Mechanism | None = None,
-) -> Phase:
+) -> Phase[AnyPrincipal]:
     """A principal learns by Algorithm 3, by Algorithm 2 or by PPO, or is solved for; it decides for `(game, state)`.
 
     By PPO it learns under the `mechanism` under which it is to promise, a `RatesContract` of defaults unless given; the
@@ -201,7 +205,9 @@ def _exact_principal(game: Game, settings: ExactSettings) -> ExactPrincipal:
     return ExactPrincipal(solution, settings.nudge)
 
 
-def _train_outcome_principal(game: Game, settings: OutcomeSettings, seed: int, resources: Resources) -> Phase:
+def _train_outcome_principal(
+    game: Game, settings: OutcomeSettings, seed: int, resources: Resources
+) -> Phase[OutcomePrincipal]:
     check(game)
     shape = {"classes": game.classes, "actions": len(game.action_names), "hidden": settings.hidden}
     task = Task(game, OutcomeContract(game=game), None, {MODULE: (0,)}, TRAIN, settings.steps)
@@ -215,7 +221,7 @@ def _train_outcome_principal(game: Game, settings: OutcomeSettings, seed: int, r
 
 def _train_rates(
     game: Game, contract: RatesContract, settings: RatesSettings, seed: int, resources: Resources
-) -> Phase:
+) -> Phase[RatesPrincipal]:
     agents, facts = contract.promised_shape
     heads = facts if settings.offers == "same" else agents * facts
     network = {

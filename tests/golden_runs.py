@@ -65,7 +65,7 @@ def episodes(suite: str, folder: Path) -> dict[str, dict[str, str | float]]:
     yaml.write_text(SUITES[suite])
     found: dict[str, dict[str, str | float]] = {}
     for job in jobs(expand(load_suite(str(yaml)))):
-        for _ in perform(job.spec, folder):
+        for _ in perform(job.run, folder):
             pass
         table = read_episodes(folder / job.id)
         evaluated = table[table["phase"] == "evaluate"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
@@ -13,13 +13,15 @@ from ...envs import FAMILIES, games
 from .. import files
 from ..provenance import command, cores
 from ..specs.overrides import override, parse_settings
-from ..specs.resolve import resources_of
 from ..specs.spec import DEFAULT_STEPS, RunSpec
 from ..specs.suites import expand, load_suite, suites
 from .progress import show
 from .record import read_run_spec
 from .run import Result, perform, result
 from .schedule import Event, Job, connected, jobs, run_all
+
+if TYPE_CHECKING:
+    from ...learning.settings import Resources
 
 
 class Request(NamedTuple):
@@ -62,8 +64,8 @@ def make_runs(request: Request, console: Console) -> tuple[list[Path], list[Even
     todo = [job for job in wanted if not (out / job.id).exists()]
     if request.address is None:
         for job in wanted:
-            _check_resources(job.spec)
-    each = max((resources_of(job.spec).cores for job in todo), default=1)
+            _check_resources(job.run.resources)
+    each = max((job.run.resources.cores for job in todo), default=1)
     with (
         connected(request.workers, request.address, count=len(todo), each=each) as workers,
         files.claimed(out, command()),
@@ -73,9 +75,9 @@ def make_runs(request: Request, console: Console) -> tuple[list[Path], list[Even
     return [out / job.id for job in wanted if (out / job.id).exists()], failures
 
 
-def _check_resources(spec: RunSpec) -> None:
+def _check_resources(resources: Resources) -> None:
     """Raise UsageError where this machine lacks what the run asks for."""
-    resources, gpus = resources_of(spec), 0
+    gpus = 0
     if resources.gpu:
         import torch
 

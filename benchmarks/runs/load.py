@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ...baselines import mechanism_class
 from ...contracts.loop import Principal
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
-from ...envs import make
+from ...envs.game import Game
 from .. import files
-from ..specs.resolve import (
-    Resolved,
-    mechanism_of,
-    references,
-    resolve,
-)
+from ..specs.resolve import Resolved, references, resolve
 from ..specs.spec import THETAS, Reference, RunSpec
 from .record import read_episodes, read_run_spec
 
 if TYPE_CHECKING:
     from ...contracts.signing import Choice
-
+    from ...learning.policies.networks import AnyPolicy
+    from ...learning.principals.loading import AnyPrincipal
 
 POLICY, PRINCIPAL = "policy", "principal"  # prefixes of the weights' files
 
@@ -30,75 +25,94 @@ POLICY, PRINCIPAL = "policy", "principal"  # prefixes of the weights' files
 class Loaded(NamedTuple):
     """What a run learned, to act without RLlib: `policy(seen)` and `principal(game, state)`."""
 
-    spec: RunSpec
-    game: Any
-    mechanism: Mechanism
+    run: Resolved
+    mechanism: Mechanism  # with the parameters that its sources gave
     principal: Principal | None
-    policy: Any
+    policy: AnyPolicy
+
+    @property
+    def spec(self) -> RunSpec:
+        return self.run.spec
+
+    @property
+    def game(self) -> Game:
+        """The game as it was played."""
+        return self.run.game
 
 
 def load(folder: str | Path) -> Loaded:
     """What the run in `folder` learned. Raises UsageError where the folder holds no finished run."""
+    folder = Path(folder)
+    run = resolve(read_run_spec(folder / files.RUN))
+    return _load(run, folder, files.results_of(folder, run.folder))
+
+
+def load_run(run: Resolved, out: Path) -> Loaded:
+    """What a finished run in `out` learned."""
+    return _load(run, out / run.folder, out)
+
+
+def _load(run: Resolved, folder: Path, out: Path) -> Loaded:
     from ...learning.policies.networks import load_policy
 
-    folder = Path(folder)
-    spec = read_run_spec(folder / files.RUN)
-    resolved, out = resolve(spec), folder.absolute().parents[3]
-    mechanism = given_mechanism(resolved, out)
-    principal = load_principal(resolved, out, folder) if mechanism.principal else None
-    return Loaded(spec, resolved.game, mechanism, principal, load_policy(folder / POLICY))
+    mechanism = given_mechanism(run, out)
+    if not mechanism.principal:
+        principal = None
+    elif run.sources.principal:
+        principal = taken_principal(run, out)
+    else:
+        principal = _own_principal(run, folder)
+    return Loaded(run, mechanism, principal, load_policy(folder / POLICY))
 
 
-def given_mechanism(resolved: Resolved, out: Path) -> Mechanism:
-    """The run's mechanism, with the parameters that other runs in `out` give."""
-    given = {name: _given(value, out) for name, value in references(resolved.spec).items()}
-    return mechanism_of(resolved.spec, make(resolved.spec.game, **resolved.spec.rules), given)
+def given_mechanism(run: Resolved, out: Path) -> Mechanism:
+    """The run's mechanism, with the parameters that its sources in `out` give."""
+    return run.given({name: _given(run, name, reference, out) for name, reference in references(run.spec).items()})
 
 
-def load_principal(resolved: Resolved, out: Path, own: Path | None = None) -> Any:
-    """The trained principal of a finished run in `out`: its own, in its folder `own`, or one taken from another run.
-
-    One that was taken may promise otherwise than it was trained to.
-    """
-    from ...equilibria.exact_principal import ExactPrincipal
-    from ...learning.principals.outcomes import OutcomePrincipal
-    from ...learning.principals.rates import RatesPrincipal
-    from ...learning.principals.recommending import TrainedPrincipal
-
-    source = resolved.spec.principal_from or resolved.spec
-    kinds: dict[str, Any] = {
-        "dqn": TrainedPrincipal, "outcome-dqn": OutcomePrincipal, "ppo": RatesPrincipal, "exact": ExactPrincipal,
-    }  # fmt: skip
-    folder = own if own and resolved.spec.principal_from is None else out / resolve(source).folder
-    principal = kinds[mechanism_class(source.mechanism).principal].load(folder / PRINCIPAL)
-    changed = resolved.spec.principal if resolved.spec.principal_from else {}
-    return principal.promising(**changed) if changed else principal
+def taken_principal(run: Resolved, out: Path) -> AnyPrincipal:
+    """The principal that a source in `out` trained; it may promise otherwise than it was trained to."""
+    assert run.sources.principal is not None
+    principal = _own_principal(run.sources.principal, out / run.sources.principal.folder)
+    if not run.spec.principal:
+        return principal
+    assert hasattr(principal, "promising"), "a spec changes the promises of a principal of Algorithm 3 only"
+    return principal.promising(**run.spec.principal)
 
 
-def _given(reference: Reference, out: Path) -> float | None:
-    """What a finished run in `out` gives another."""
-    if reference.column in THETAS:
-        return _signed(reference, out).theta
-    return payment_share_of(out / resolve(reference.source).folder)
+def _own_principal(run: Resolved, folder: Path) -> AnyPrincipal:
+    from ...learning.principals.loading import load_principal
+
+    return load_principal(run.mechanism.principal, folder / PRINCIPAL)
 
 
-def in_favour_of(resolved: Resolved, out: Path) -> float | None:
+def in_favour_of(run: Resolved, out: Path) -> float | None:
     """The share of the agents that prefer the contract they sign to none, where the run is played under one."""
-    signed = [_signed(each, out) for each in references(resolved.spec).values() if each.column in THETAS]
-    return signed[0].in_favour if signed else None
+    for name, reference in references(run.spec).items():
+        if reference.column in THETAS:
+            return _signed(run.sources.parameters[name], reference, out).in_favour
+    return None
 
 
-def _signed(reference: Reference, out: Path) -> Choice:
+def _given(run: Resolved, name: str, reference: Reference, out: Path) -> float | None:
+    """What a finished run in `out` gives another for its parameter `name`."""
+    source = run.sources.parameters[name]
+    if reference.column in THETAS:
+        return _signed(source, reference, out).theta
+    return payment_share_of(out / source.folder)
+
+
+def _signed(source: Resolved, reference: Reference, out: Path) -> Choice:
     """The contract that the agents of a finished run sign."""
     from ...contracts.signing import choose
 
-    learned = load(out / resolve(reference.source).folder)
+    learned = load_run(source, out)
     if not hasattr(learned.policy, "values"):
         raise UsageError(
-            f"{reference.column}: agents of algorithm {learned.spec.algorithm} expect nothing; choose one that learns"
+            f"{reference.column}: agents of algorithm {source.spec.algorithm} expect nothing; choose one that learns"
         )
     rule, highest = THETAS[reference.column], learned.mechanism.highest  # type: ignore[attr-defined]
-    return choose(learned.game, learned.policy.values, highest, rule=rule, seed=learned.spec.seed)
+    return choose(learned.game, learned.policy.values, highest, rule=rule, seed=source.spec.seed)
 
 
 def payment_share_of(folder: Path) -> float:

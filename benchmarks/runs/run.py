@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...contracts.episodes import Episodes
-from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from .. import files
 from ..measures.audit import Exam, examine, write_audit
@@ -16,23 +15,18 @@ from ..measures.exact_solutions import affordable
 from ..provenance import command, provenance
 from ..specs.overrides import override
 from ..specs.plugins import plugins
-from ..specs.resolve import (
-    Resolved,
-    algorithm_settings,
-    explicit,
-    parameters_of,
-    principal_settings,
-    resolve,
-    resources_of,
-)
+from ..specs.resolve import Resolved, explicit, parameters_of, resolve
 from ..specs.spec import DEFAULT_STEPS, RunSpec
-from .load import POLICY, PRINCIPAL, given_mechanism, in_favour_of, load, load_principal
+from .load import POLICY, PRINCIPAL, given_mechanism, in_favour_of, load_run, taken_principal
 from .record import Record, read_about, read_episodes, write_about
 from .replay import Replay, play, save_replay
 
 if TYPE_CHECKING:
-    pass
+    from ...learning.phases import Phase
+    from ...learning.policies.networks import AnyPolicy
+    from ...learning.principals.loading import AnyPrincipal
 
+T = TypeVar("T")
 RECENT = 500  # episodes over which progress tells welfare and payment so far
 
 
@@ -68,43 +62,26 @@ def run(
     spec = RunSpec(game=game, mechanism=mechanism, algorithm=algorithm, seed=seed, steps=steps)
     resolved = resolve(override([spec], settings)[0])
     with files.claimed(Path(out), command()):
-        for _ in perform(resolved.spec, Path(out)):
+        for _ in perform(resolved, Path(out)):
             pass
     return result(Path(out) / resolved.folder)
 
 
-def perform(spec: RunSpec, out: Path) -> Iterator[Progress]:
-    """Make a run whose dependencies have finished in `out`, telling its progress; at the end its folder is there.
+def perform(run: Resolved, out: Path) -> Iterator[Progress]:
+    """Make a run whose sources have finished in `out`, telling its progress; at the end its folder is there.
 
     A finished run is not made again. What was cut starts anew from its seed and gives the same episodes.
     """
     import torch
 
-    from ..measures.states_right import states_right
-
-    resolved = resolve(spec)
-    folder = out / resolved.folder
-    if folder.exists():
+    if (out / run.folder).exists():
         return
     torch.set_num_threads(1)  # sums in another order would give other episodes; and small networks gain nothing
-    started, mechanism = provenance(), given_mechanism(resolved, out)
-    record = Record(resolved, mechanism.recorded, in_favour_of(resolved, out))
-    principal = yield from _principal(resolved, mechanism, out, record)
-    policy = yield from _agents(resolved, mechanism, principal, out, record)
-    evaluated = yield from _evaluated(resolved, mechanism, principal, policy, record)
-    exam = _exam(resolved, mechanism, principal, policy, evaluated)
-    if exam is not None:
-        record.deviation_regret["evaluate"] = exam.regrets
-    with files.whole(folder) as partial:
-        record.save(partial)
-        policy.save(partial / POLICY)
-        if spec.principal_from is None and principal is not None:
-            principal.save(partial / PRINCIPAL)
-        if exam is not None:
-            write_audit(partial, exam.audit)
-        save_replay(partial, _replay(resolved, mechanism, principal, policy))
-        right = states_right(resolved.game, mechanism, principal, policy)
-        write_about(partial, _about(resolved, mechanism, record, started, evaluated, right))
+    running = RunInProgress(run, out)
+    yield from running.train()
+    yield from running.validate()
+    yield from running.evaluate()
+    running.save()
 
 
 def result(folder: Path) -> Result:
@@ -113,107 +90,117 @@ def result(folder: Path) -> Result:
     return Result(folder, read_about(folder / files.RUN), *(float(value) for value in evaluated.mean()))
 
 
-def _principal(resolved: Resolved, mechanism: Mechanism, out: Path, record: Record) -> Generator[Progress, None, Any]:
-    from ...learning import phases
+class RunInProgress:
+    """A run that is being made: what it rests on, and what its phases have come to so far."""
 
-    if not mechanism.principal:
-        return None
-    if resolved.spec.principal_from is not None:
-        return load_principal(resolved, out)
-    settings = principal_settings(resolved.spec)
-    return (
-        yield from _phase(
-            "train",
-            phases.train_principal(
-                resolved.game,
-                settings,
-                seed=resolved.spec.seed,
-                resources=resources_of(resolved.spec),
-                mechanism=mechanism,
-            ),
-            record,
+    principal: AnyPrincipal | None = None  # frozen once it is there
+    policy: AnyPolicy
+    evaluated: Episodes
+
+    def __init__(self, run: Resolved, out: Path) -> None:
+        self.run, self.out, self.started = run, out, provenance()
+        self.mechanism = given_mechanism(run, out)
+        self.record = Record(run, self.mechanism.recorded, in_favour_of(run, out))
+
+    def train(self) -> Iterator[Progress]:
+        """The mechanism's own learning, where it has a principal that no other run trained."""
+        from ...learning import phases
+
+        run = self.run
+        if run.sources.principal is not None:
+            self.principal = taken_principal(run, self.out)
+        elif run.principal is not None:
+            phase = phases.train_principal(
+                run.game, run.principal, seed=run.spec.seed, resources=run.resources, mechanism=self.mechanism
+            )
+            self.principal = yield from self._phase("train", phase)
+
+    def validate(self) -> Iterator[Progress]:
+        """Fresh agents, or those of another run, learn under the frozen mechanism."""
+        from ...learning import phases
+
+        run, before = self.run, self.run.sources.agents
+        phase = phases.train_agents(
+            run.game, self.mechanism, self.principal, run.agents,
+            seed=run.spec.seed, steps=run.spec.steps, resources=run.resources,
+            begin=load_run(before, self.out).policy if before else None,
+        )  # fmt: skip
+        self.policy = yield from self._phase("validate", phase)
+
+    def evaluate(self) -> Iterator[Progress]:
+        """What they learned is played, on episodes that no training saw."""
+        from ...learning import phases
+
+        began, spec = time.perf_counter(), self.run.spec
+        self.evaluated = phases.evaluate(
+            self.run.game, self.mechanism, self.principal, self.policy, seed=spec.seed, episodes=spec.episodes
         )
-    )
+        total = int(self.evaluated.length.sum())
+        self.record.add("evaluate", total, self.evaluated, {})
+        self.record.seconds["evaluate"] = time.perf_counter() - began
+        yield Progress("evaluate", total, total, *_means(self.evaluated))
 
+    def save(self) -> None:
+        """Write the run's folder, whole or not at all."""
+        exam = self._exam()
+        if exam is not None:
+            self.record.deviation_regret["evaluate"] = exam.regrets
+        with files.whole(self.out / self.run.folder) as partial:
+            self.record.save(partial)
+            self.policy.save(partial / POLICY)
+            if self.run.principal is not None and self.principal is not None:
+                self.principal.save(partial / PRINCIPAL)
+            if exam is not None:
+                write_audit(partial, exam.audit)
+            save_replay(partial, self._replay())
+            write_about(partial, self._about())
 
-def _agents(
-    resolved: Resolved, mechanism: Mechanism, principal: Any, out: Path, record: Record
-) -> Generator[Progress, None, Any]:
-    from ...learning import phases
+    def _phase(self, name: str, phase: Phase[T]) -> Generator[Progress, None, T]:
+        """Iterate over a phase to its end and return its result."""
+        began, recent = time.perf_counter(), None
+        with phase:
+            for update in phase:
+                self.record.add(name, update.steps, update.episodes, update.training)
+                recent = _recent(recent, update.episodes)
+                yield Progress(name, update.steps, update.total, *_means(recent))
+            learned = phase.result()
+        self.record.seconds[name] = time.perf_counter() - began
+        return learned
 
-    spec = resolved.spec
-    phase = phases.train_agents(
-        resolved.game, mechanism, principal, algorithm_settings(spec),
-        seed=spec.seed, steps=spec.steps, resources=resources_of(spec),
-        begin=load(out / resolve(spec.agents_from).folder).policy if spec.agents_from else None,
-    )  # fmt: skip
-    return (yield from _phase("validate", phase, record))
+    def _exam(self) -> Exam | None:
+        """The run's audit, where its game is small enough and its mechanism can be judged exactly."""
+        if not affordable(self.run.game):
+            return None
+        try:
+            return examine(self.run, self.mechanism, self.principal, self.policy, self.evaluated.key)
+        except UsageError:
+            return None
 
+    def _replay(self) -> Replay:
+        from ...learning.phases import EVALUATE
 
-def _phase(name: str, phase: Any, record: Record) -> Generator[Progress, None, Any]:
-    """Iterate over a phase to its end and return its result."""
-    began, recent = time.perf_counter(), None
-    with phase:
-        for update in phase:
-            record.add(name, update.steps, update.episodes, update.training)
-            recent = _recent(recent, update.episodes)
-            yield Progress(name, update.steps, update.total, *_means(recent))
-        learned = phase.result()
-    record.seconds[name] = time.perf_counter() - began
-    return learned
+        run = self.run
+        return play(run.game, self.mechanism, self.principal, self.policy, seed=run.spec.seed, stream=EVALUATE)
 
+    def _about(self) -> dict[str, object]:
+        from ..measures.states_right import states_right
 
-def _evaluated(
-    resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any, record: Record
-) -> Generator[Progress, None, Episodes]:
-    from ...learning import phases
-
-    began, spec = time.perf_counter(), resolved.spec
-    episodes = phases.evaluate(resolved.game, mechanism, principal, policy, seed=spec.seed, episodes=spec.episodes)
-    total = int(episodes.length.sum())
-    record.add("evaluate", total, episodes, {})
-    record.seconds["evaluate"] = time.perf_counter() - began
-    yield Progress("evaluate", total, total, *_means(episodes))
-    return episodes
-
-
-def _exam(resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any, episodes: Episodes) -> Exam | None:
-    """The run's audit, where its game is small enough and its mechanism can be judged exactly."""
-    if not affordable(resolved.game):
-        return None
-    try:
-        return examine(resolved, mechanism, principal, policy, episodes.key)
-    except UsageError:
-        return None
-
-
-def _replay(resolved: Resolved, mechanism: Mechanism, principal: Any, policy: Any) -> Replay:
-    from ...learning import phases
-
-    return play(resolved.game, mechanism, principal, policy, seed=resolved.spec.seed, stream=phases.EVALUATE)
-
-
-def _about(
-    resolved: Resolved, mechanism: Mechanism, record: Record, started: dict[str, Any], episodes: Episodes,
-    right: float | None,
-) -> Any:  # fmt: skip
-    return {
-        "run": resolved.folder,
-        "finished": True,
-        "name": resolved.name,
-        "variant": resolved.variant,
-        "spec": explicit(resolved.spec).model_dump(mode="json", by_alias=True),
-        "resolved": {**resolved.values, "given": parameters_of(mechanism), "agents": list(resolved.game.agents)},
-        "plugins": plugins(resolved.spec),
-        "steps": record.steps,
-        "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
-        "evaluated": {
-            "welfare": float(episodes.returns.sum(axis=1).mean()),
-            "payment": float(episodes.payments.sum(axis=1).mean()),
-            "states_right": right,
-        },
-        **started,
-    }
+        run, record, (welfare, payment) = self.run, self.record, _means(self.evaluated)
+        right = states_right(run.game, self.mechanism, self.principal, self.policy)
+        agents, given = list(run.game.agents), parameters_of(self.mechanism)
+        return {
+            "run": run.folder,
+            "finished": True,
+            "name": run.name,
+            "variant": run.variant,
+            "spec": explicit(run).model_dump(mode="json", by_alias=True),
+            "resolved": {**run.values, "given": given, "agents": agents},
+            "plugins": plugins(run.spec),
+            "steps": record.steps,
+            "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
+            "evaluated": {"welfare": welfare, "payment": payment, "states_right": right},
+            **self.started,
+        }
 
 
 def _recent(recent: Episodes | None, new: Episodes | None) -> Episodes | None:

@@ -14,22 +14,34 @@ from typing import Any, NamedTuple
 from ...core.config import UsageError
 from ..provenance import cores
 from ..specs.plugins import Registered, register, registered
-from ..specs.resolve import resolve
+from ..specs.resolve import Resolved, resolve
 from ..specs.spec import RunSpec
 from .run import Progress
 
-Execute = Callable[[RunSpec, Path], Iterator[Progress]]  # makes one run; a second call finds it made
+Execute = Callable[[Resolved, Path], Iterator[Progress]]  # makes one run; a second call finds it made
 ANSWER = 10  # seconds in which a cluster must answer
 TRIES = 2  # of a run whose worker was lost
 
 
 class Job(NamedTuple):
-    """A run to be made, and those that must have finished before."""
+    """A run to be made."""
 
-    id: str  # the run's folder, relative
-    name: str  # for people: mechanism/algorithm and seed
-    spec: RunSpec
-    needs: tuple[str, ...]
+    run: Resolved
+
+    @property
+    def id(self) -> str:
+        """The run's folder, relative."""
+        return self.run.folder
+
+    @property
+    def name(self) -> str:
+        """For people: mechanism/algorithm and seed."""
+        return f"{self.run.label} s{self.run.spec.seed}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The runs that must have finished before."""
+        return tuple(source.folder for source in self.run.sources.all())
 
 
 class Event(NamedTuple):
@@ -47,16 +59,15 @@ def jobs(specs: Iterable[RunSpec]) -> list[Job]:
     Raises UsageError for a spec that does not hold; nothing has been written by then.
     """
     found: dict[str, Job] = {}
+    known: dict[str, Resolved] = {}
 
-    def add(spec: RunSpec) -> str:
-        needs = tuple(add(source) for source in spec.needs())
-        resolved = resolve(spec)
-        name = f"{resolved.name}/{spec.algorithm} s{spec.seed}"
-        found.setdefault(resolved.folder, Job(resolved.folder, name, spec, needs))
-        return resolved.folder
+    def add(run: Resolved) -> None:
+        for source in run.sources.all():
+            add(source)
+        found.setdefault(run.folder, Job(run))
 
     for spec in specs:
-        add(spec)
+        add(resolve(spec, known))
     return list(found.values())
 
 
@@ -138,7 +149,7 @@ def _in_order(jobs: list[Job], out: Path, execute: Execute) -> Iterator[Event]:
             continue
         yield Event("started", job)
         try:
-            for progress in execute(job.spec, out):
+            for progress in execute(job.run, out):
                 yield Event("progressed", job, progress)
         except Exception as error:
             failed.add(job.id)
@@ -163,7 +174,7 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
                 yield _left_out(job, failed)
         for job in [job for job in waiting if finished.issuperset(job.needs)][: workers - len(running)]:
             waiting.remove(job)
-            running[task.remote(execute, job.spec, out.absolute(), registered())] = job
+            running[task.remote(execute, job.run.spec, out.absolute(), registered())] = job
             tries[job.id] = tries.get(job.id, 0) + 1
             yield Event("started", job)
         ready = ray.wait(list(running), timeout=1.0)[0] if running else []
@@ -198,7 +209,7 @@ def _next(stream: Any, job: Job) -> Event:
 def _task(execute: Execute, spec: RunSpec, out: Path, classes: Registered) -> Iterator[Progress]:
     """A frame of its own, since Ray leaves a task's first one out of the traceback that tells where a run broke."""
     register(classes)
-    yield from execute(spec, out)
+    yield from execute(resolve(spec), out)
 
 
 def _left_out(job: Job, failed: set[str]) -> Event:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import to_jsonable_python
@@ -16,31 +17,107 @@ from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError, configure, nearest, plain
 from ...envs import make
 from ...envs.game import Game
+from .spec import THETAS, Reference, RunSpec
 
 if TYPE_CHECKING:
-    pass
-from .spec import THETAS, Reference, RunSpec
+    from ...learning.settings import AgentSettings, AnyPrincipalSettings, Resources
 
 PROMISE = tuple(each.name for each in fields(Promise))
 PROBE = 0.5  # stands for what another run has yet to give, while the parameters around it are checked
 
 
+class Sources(NamedTuple):
+    """The runs of the same seed on which a run rests, resolved."""
+
+    principal: Resolved | None = None  # whose trained principal it takes
+    agents: Resolved | None = None  # whose agents go on learning in it
+    parameters: Mapping[str, Resolved] = MappingProxyType({})  # that give a parameter
+
+    def all(self) -> list[Resolved]:
+        """Every one of them."""
+        found = [self.principal, self.agents, *self.parameters.values()]
+        return [source for source in found if source is not None]
+
+
 class Resolved(NamedTuple):
-    """A spec checked, with every default filled in."""
+    """A spec checked, with every default filled in: made once, and passed to whoever plans, makes or reads the run."""
 
     spec: RunSpec
-    game: Game  # as it is played
+    mechanism: Mechanism  # with `PROBE` for each parameter that a source has yet to give
+    agents: AgentSettings  # how the agents learn
+    principal: AnyPrincipalSettings | None  # how the run trains its own principal; None where it trains none
+    resources: Resources
+    sources: Sources
     values: dict[str, Any]  # JSON-ready; whatever changes them changes the run
     name: str  # the mechanism and those of its parameters that differ from their defaults
     variant: str  # hash of the values without the seed: runs that differ in their seed alone share it
     folder: str  # relative: game/mechanism/algorithm/s<seed>-<hash of the values>
 
+    @property
+    def game(self) -> Game:
+        """The game as it is played."""
+        return self.mechanism.played
 
-def resolve(spec: RunSpec) -> Resolved:
-    """Check a spec and fill in its defaults. Raises UsageError for whatever does not exist or is not allowed."""
+    @property
+    def label(self) -> str:
+        """For people: the mechanism and the agents' algorithm."""
+        return f"{self.name}/{self.spec.algorithm}"
+
+    def given(self, parameters: Mapping[str, float | None]) -> Mechanism:
+        """The mechanism with the parameters that its sources gave."""
+        return make_mechanism(self.spec.mechanism, self.mechanism.game, **{**self.spec.parameters, **parameters})
+
+
+def resolve(spec: RunSpec, known: dict[str, Resolved] | None = None) -> Resolved:
+    """Check a spec and fill in its defaults. Raises UsageError for whatever does not exist or is not allowed.
+
+    `known` keeps what was resolved, so that runs which share a source resolve it once.
+    """
+    known = {} if known is None else known
+    key = spec.model_dump_json()
+    if key not in known:
+        known[key] = _resolved(spec, _sources(spec, known))
+    return known[key]
+
+
+def explicit(resolved: Resolved) -> RunSpec:
+    """The run's spec with every default written out, so that it stays the same when defaults change."""
+    spec, sources, values = resolved.spec, resolved.sources, resolved.values
+    parameters = {**values["parameters"]}
+    for name, reference in references(spec).items():
+        parameters[name] = reference.model_copy(update={"source": explicit(sources.parameters[name])})
+    return spec.model_copy(
+        update={
+            "rules": values["rules"],
+            "parameters": parameters,
+            "settings": values["settings"],
+            "principal": spec.principal if sources.principal else values["principal"] or {},
+            "principal_from": explicit(sources.principal) if sources.principal else None,
+            "agents_from": explicit(sources.agents) if sources.agents else None,
+            "resources": values["resources"],
+        }
+    )
+
+
+def _sources(spec: RunSpec, known: dict[str, Resolved]) -> Sources:
+    """What the run rests on. Raises UsageError for a source of another seed."""
+    for source in spec.needs():
+        if source.seed != spec.seed:
+            raise UsageError(f"seed {spec.seed} depends on a run of seed {source.seed}: they must be the same")
+    return Sources(
+        resolve(spec.principal_from, known) if spec.principal_from else None,
+        resolve(spec.agents_from, known) if spec.agents_from else None,
+        {name: resolve(reference.source, known) for name, reference in references(spec).items()},
+    )
+
+
+def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     game = make(spec.game, **spec.rules)
-    mechanism = mechanism_of(spec, game, dict.fromkeys(references(spec), PROBE))
-    parameters = {**parameters_of(mechanism), **{name: _named(spec, name) for name in references(spec)}}
+    mechanism = make_mechanism(spec.mechanism, game, **{**spec.parameters, **dict.fromkeys(sources.parameters, PROBE)})
+    agents = configure(algorithm_class(spec.algorithm), spec.settings, what=f"algorithm {spec.algorithm}")
+    principal, resources = _principal(spec, mechanism), resources_of(spec)
+    referred = {name: _referred(spec.parameters[name], source) for name, source in sources.parameters.items()}
+    parameters = {**parameters_of(mechanism), **referred}
     values = {
         "game": spec.game,
         "game_version": type(game).version,
@@ -48,56 +125,28 @@ def resolve(spec: RunSpec) -> Resolved:
         "mechanism": spec.mechanism,
         "parameters": parameters,
         "algorithm": spec.algorithm,
-        "settings": plain(algorithm_settings(spec)),
-        "principal": _principal_values(spec, mechanism),
-        "resources": plain(resources_of(spec)),
+        "settings": plain(agents),
+        "principal": plain(principal) if principal else _taken(spec, sources.principal),
+        "resources": plain(resources),
         "steps": spec.steps,
         "episodes": spec.episodes,
-        **_origin(spec),
+        **({"agents_from": _source(sources.agents)} if sources.agents else {}),
     }
-    own = values["principal"] or {}
-    for settings in (values["settings"], own, own.get("agents", {})):
+    for settings in (agents, principal, getattr(principal, "agents", None)):
         _check_encoder(game, settings)
     variant = digest(values)
-    folder = (
-        f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/s{spec.seed}-{digest([variant, spec.seed])}"
-    )
-    name = _name(mechanism, spec.mechanism, parameters, {**_told_of_principal(spec, mechanism), **_told_origin(spec)})
-    return Resolved(spec, mechanism.played, {**values, "seed": spec.seed}, name, variant, folder)
-
-
-def explicit(spec: RunSpec) -> RunSpec:
-    """The same run with every default written out, so that it stays the same when defaults change."""
-    resolved = resolve(spec)
-    parameters = {**resolved.values["parameters"]}
-    for name, value in references(spec).items():
-        parameters[name] = value.model_copy(update={"source": explicit(value.source)})
-    return spec.model_copy(
-        update={
-            "rules": resolved.values["rules"],
-            "parameters": parameters,
-            "settings": resolved.values["settings"],
-            "principal": spec.principal if spec.principal_from else resolved.values["principal"] or {},
-            "principal_from": explicit(spec.principal_from) if spec.principal_from else None,
-            "agents_from": explicit(spec.agents_from) if spec.agents_from else None,
-            "resources": resolved.values["resources"],
-        }
+    told = _told_of_principal(spec, principal) | ({"agents_from": sources.agents.variant} if sources.agents else {})
+    name = _name(mechanism, spec.mechanism, parameters, told)
+    run = f"s{spec.seed}-{digest([variant, spec.seed])}"
+    folder = f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/{run}"
+    return Resolved(
+        spec, mechanism, agents, principal, resources, sources, {**values, "seed": spec.seed}, name, variant, folder
     )
 
 
 def references(spec: RunSpec) -> dict[str, Reference]:
     """The parameters that other runs give."""
     return {name: value for name, value in spec.parameters.items() if isinstance(value, Reference)}
-
-
-def mechanism_of(spec: RunSpec, game: Game, given: Mapping[str, float | None]) -> Mechanism:
-    """The spec's mechanism for its game, with the referenced parameters as `given` by the runs they refer to."""
-    return make_mechanism(spec.mechanism, game, **{**spec.parameters, **given})
-
-
-def algorithm_settings(spec: RunSpec) -> Any:
-    """The settings of the agents' algorithm. Raises UsageError for an unknown algorithm or setting."""
-    return configure(algorithm_class(spec.algorithm), spec.settings, what=f"algorithm {spec.algorithm}")
 
 
 def algorithm_class(algorithm: str) -> type[Any]:
@@ -117,23 +166,17 @@ def principal_class(mechanism: str) -> type[Any] | None:
     return PRINCIPALS[principal] if principal else None
 
 
-def principal_settings(spec: RunSpec) -> Any:
-    """The settings of the principal's training; None where the run trains none."""
-    cls = principal_class(spec.mechanism)
-    return configure(cls, spec.principal, what="the principal") if cls and spec.principal_from is None else None
-
-
-def resources_of(spec: RunSpec) -> Any:
+def resources_of(spec: RunSpec) -> Resources:
     """What the run may use beside its own process."""
     from ...learning import Resources
 
     return configure(Resources, spec.resources, what="the resources")
 
 
-def _check_encoder(game: Game, settings: Mapping[str, Any]) -> None:
+def _check_encoder(game: Game, settings: object) -> None:
     """Raise UsageError for a convolution over what is no grid."""
     shape = game.observation_space.shape
-    if settings.get("encoder") == "conv" and (len(shape) != (2 if game.classes else 3) or min(shape) < 2):
+    if getattr(settings, "encoder", "") == "conv" and (len(shape) != (2 if game.classes else 3) or min(shape) < 2):
         raise UsageError(
             f"encoder: got 'conv', which reads a grid, and an observation of {type(game).__name__} has the shape "
             f"{tuple(shape)}; ask for encoder 'mlp'"
@@ -151,44 +194,44 @@ def parameters_of(mechanism: Mechanism) -> dict[str, Any]:
     return {name: to_jsonable_python(getattr(mechanism, name)) for name in names}
 
 
-def _named(spec: RunSpec, name: str) -> dict[str, str]:
-    """How a reference stands among resolved values: without a seed, which is the run's own."""
-    reference: Reference = spec.parameters[name]
-    source = resolve(reference.source)
-    if reference.column in THETAS and reference.source.mechanism != "drawn-contract":
+def _source(source: Resolved) -> dict[str, str]:
+    """How a source stands among the resolved values of a run: without a seed, which is the run's own."""
+    return {"from": source.label, "variant": source.variant}
+
+
+def _referred(reference: Reference, source: Resolved) -> dict[str, str]:
+    """How a parameter that a source gives stands among the resolved values. Raises UsageError where it gives none."""
+    if reference.column in THETAS and source.spec.mechanism != "drawn-contract":
         raise UsageError(
             f"{reference.column} is what agents sign who learned under drawn contracts: take it from a run of "
-            f"drawn-contract (got {reference.source.mechanism})"
+            f"drawn-contract (got {source.spec.mechanism})"
         )
-    _same_seed(spec, reference.source)
-    return {"from": f"{source.name}/{reference.source.algorithm}.{reference.column}", "variant": source.variant}
+    return {**_source(source), "from": f"{source.label}.{reference.column}"}
 
 
-def _principal_values(spec: RunSpec, mechanism: Mechanism) -> Any:
-    if not mechanism.principal:
+def _principal(spec: RunSpec, mechanism: Mechanism) -> AnyPrincipalSettings | None:
+    """How the run trains its own principal; None where it trains none.
+
+    Raises UsageError for settings without a principal, and for a game on which there can be none.
+    """
+    cls = principal_class(spec.mechanism)
+    if cls is None:
         if spec.principal or spec.principal_from:
             raise UsageError(f"mechanism {spec.mechanism} has no principal to train: leave out its settings")
         return None
-    if spec.principal_from is None:
-        mechanism.check_principal()
-        return plain(principal_settings(spec))
-    _same_seed(spec, spec.principal_from)
-    source = resolve(spec.principal_from)
-    if not isinstance(source.values["principal"], dict) or "from" in source.values["principal"]:
-        raise UsageError(
-            f"{source.name}/{spec.principal_from.algorithm} trains no principal that could be taken from it"
-        )
-    changed = _promise(spec)
-    return {"from": f"{source.name}/{spec.principal_from.algorithm}", "variant": source.variant, **changed}
+    if spec.principal_from is not None:
+        return None
+    mechanism.check_principal()
+    return configure(cls, spec.principal, what="the principal")
 
 
-def _origin(spec: RunSpec) -> dict[str, Any]:
-    """The run that the agents come from, among resolved values; nothing where they are fresh."""
-    if spec.agents_from is None:
-        return {}
-    _same_seed(spec, spec.agents_from)
-    source = resolve(spec.agents_from)
-    return {"agents_from": {"from": f"{source.name}/{spec.agents_from.algorithm}", "variant": source.variant}}
+def _taken(spec: RunSpec, source: Resolved | None) -> dict[str, Any] | None:
+    """How a principal that another run trained stands among the resolved values; None where there is none."""
+    if source is None:
+        return None
+    if source.principal is None:
+        raise UsageError(f"{source.label} trains no principal that could be taken from it")
+    return {**_source(source), **_promise(spec)}
 
 
 def _promise(spec: RunSpec) -> dict[str, Any]:
@@ -206,11 +249,6 @@ def _promise(spec: RunSpec) -> dict[str, Any]:
     return {name: checked[name] for name in sorted(spec.principal)}
 
 
-def _same_seed(spec: RunSpec, source: RunSpec) -> None:
-    if source.seed != spec.seed:
-        raise UsageError(f"seed {spec.seed} depends on a run of seed {source.seed}: they must be the same")
-
-
 def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], further: Mapping[str, Any]) -> str:
     fields = type(mechanism).__pydantic_fields__  # type: ignore[attr-defined]
     changed = {
@@ -222,20 +260,12 @@ def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], further:
     return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **further}.items())])
 
 
-def _told_origin(spec: RunSpec) -> dict[str, Any]:
-    """What a run's name says of agents that are not fresh: which run they come from, by its variant."""
-    return {"agents_from": resolve(spec.agents_from).variant} if spec.agents_from else {}
-
-
-def _told_of_principal(spec: RunSpec, mechanism: Mechanism) -> dict[str, Any]:
+def _told_of_principal(spec: RunSpec, settings: AnyPrincipalSettings | None) -> dict[str, Any]:
     """What a run's name says of its principal.
 
     How it was solved for, or promises otherwise than it was trained, or the price of money at which it was trained.
     """
-    if not mechanism.principal:
-        return {}
-    if spec.principal_from is not None or mechanism.principal == "exact":
+    if spec.principal_from is not None or mechanism_class(spec.mechanism).principal == "exact":
         return dict(spec.principal)
-    settings = principal_settings(spec)
     alpha = getattr(settings, "alpha", None)
-    return {} if alpha == getattr(type(settings)(), "alpha", None) else {"alpha": alpha}
+    return {} if settings is None or alpha == getattr(type(settings)(), "alpha", None) else {"alpha": alpha}

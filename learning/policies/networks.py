@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
 from ...contracts.loop import AgentView
+from ...core.checkpoint import Checkpoint, Saved
 from ..exploration import sampled
 from ..features import rows
-from ..networks import ActorCritic, QNetwork
+from ..networks import ActorCritic, QNetwork, arrays_of, give_arrays
 from ..settings import Play
 from .scripted import FollowPolicy, TablePolicy
 
 NETWORKS: dict[str, type[QNetwork] | type[ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
 
 
-class Policy:
+class Policy(Saved):
     """Play of every agent by the network of its module: greedy, or drawn from an actor's chances."""
 
     def __init__(
@@ -56,25 +55,23 @@ class Policy:
                 found |= {player: whole[:, index] for index, player in enumerate(players)}
         return np.stack([found[player] for player in sorted(found)], axis=1)
 
-    def save(self, prefix: Path) -> None:
-        """Write `prefix`.safetensors and `prefix`.json."""
-        save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
+    def checkpoint(self) -> Checkpoint:
         about = {"kind": self.kind, "players": self.players, "network": self.network, "play": self.play}
-        prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
+        return Checkpoint(about, arrays_of(self.networks))
 
     @classmethod
-    def load(cls, prefix: Path) -> Policy:
-        """The policy that `save` wrote. Nothing in its files is run."""
-        about = json.loads(prefix.with_suffix(".json").read_text())
+    def restored(cls, checkpoint: Checkpoint) -> Self:
+        about = checkpoint.about
         players = {name: tuple(indices) for name, indices in about["players"].items()}
         policy = cls(about["kind"], players, about["network"], about.get("play", "greedy"))
-        policy.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+        give_arrays(policy.networks, checkpoint.arrays)
         return policy
 
 
-def load_policy(prefix: Path) -> Policy | FollowPolicy | TablePolicy:
-    """The policy of whatever kind that was saved at `prefix`."""
-    kind = json.loads(prefix.with_suffix(".json").read_text())["kind"]
-    kinds: dict[str, Any] = {"follow": FollowPolicy, "table": TablePolicy}
-    loaded: Policy | FollowPolicy | TablePolicy = kinds.get(kind, Policy).load(prefix)
-    return loaded
+KINDS: dict[str, type[FollowPolicy] | type[TablePolicy]] = {"follow": FollowPolicy, "table": TablePolicy}
+AnyPolicy = Policy | FollowPolicy | TablePolicy
+
+
+def load_policy(prefix: Path) -> AnyPolicy:
+    """The policy of whatever kind that was saved at `prefix`. Raises UsageError where there is none."""
+    return KINDS.get(Checkpoint.read(prefix).about.get("kind", ""), Policy).load(prefix)

@@ -6,16 +6,14 @@ the agent does what is best for itself.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from ...contracts.loop import AgentView, Principal
 from ...contracts.mechanism import Mechanism
 from ...contracts.recommendation import RecommendationContract
+from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import UsageError
 from ...envs.game import Game
 from ...equilibria.hidden_actions import best_response, contracts_of, unpaid
@@ -24,7 +22,7 @@ from ...equilibria.tabulate import tabulate
 from ..settings import BestResponseSettings, FollowSettings
 
 
-class FollowPolicy:
+class FollowPolicy(Saved):
     """Every agent does what the first `actions` of its terms recommend."""
 
     def __init__(self, actions: int) -> None:
@@ -34,16 +32,15 @@ class FollowPolicy:
         """The agents' actions (B, N)."""
         return seen.terms[..., : self.actions].argmax(axis=-1)
 
-    def save(self, prefix: Path) -> None:
-        """Write `prefix`.json."""
-        prefix.with_suffix(".json").write_text(json.dumps({"kind": "follow", "actions": self.actions}))
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint({"kind": "follow", "actions": self.actions})
 
     @classmethod
-    def load(cls, prefix: Path) -> FollowPolicy:
-        return cls(json.loads(prefix.with_suffix(".json").read_text())["actions"])
+    def restored(cls, checkpoint: Checkpoint) -> Self:
+        return cls(checkpoint.about["actions"])
 
 
-class TablePolicy:
+class TablePolicy(Saved):
     """The action of one agent for each class that it can see: `actions` (classes,)."""
 
     def __init__(self, actions: np.ndarray) -> None:
@@ -53,15 +50,12 @@ class TablePolicy:
         """The agent's actions (B, 1)."""
         return self.actions[seen.observations[:, 0, 0].astype(np.int64)]
 
-    def save(self, prefix: Path) -> None:
-        """Write `prefix`.safetensors and `prefix`.json."""
-        save_file({"actions": self.actions}, prefix.with_suffix(".safetensors"))
-        prefix.with_suffix(".json").write_text(json.dumps({"kind": "table"}))
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint({"kind": "table"}, {"actions": self.actions})
 
     @classmethod
-    def load(cls, prefix: Path) -> TablePolicy:
-        """The policy that `save` wrote. Nothing in its files is run."""
-        return cls(load_file(prefix.with_suffix(".safetensors"))["actions"])
+    def restored(cls, checkpoint: Checkpoint) -> Self:
+        return cls(checkpoint.arrays["actions"])
 
 
 def untrained(

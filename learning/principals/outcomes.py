@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
 from ...contracts.mechanism import Decisions
 from ...contracts.outcomes import OutcomeContract
-from ...core.config import UsageError
+from ...core.checkpoint import Checkpoint, Saved
 from ...envs.game import Game
 from ...equilibria.table import tabular
 from ...equilibria.tabulate import tabulate
 from ..losses.algorithm_2 import OUTCOMES, acting, inducing, least_payments
+from ..networks import arrays_of, give_arrays
 
 
 class ClassNetwork(torch.nn.Module):
@@ -46,7 +44,7 @@ def outcome_networks(classes: int, actions: int, hidden: Sequence[int]) -> torch
     return torch.nn.ModuleDict({name: ClassNetwork(classes, count, hidden) for name, count in outputs.items()})
 
 
-class OutcomePrincipal:
+class OutcomePrincipal(Saved):
     """A frozen principal: induces argmax_a q(s, a) by the least payments on outcomes, by its model of the agent."""
 
     def __init__(self, shape: dict[str, Any], *, nudge: float) -> None:
@@ -56,22 +54,13 @@ class OutcomePrincipal:
     def __call__(self, game: Game, state: Any) -> Decisions:
         return decide(self.networks, game, state, nudge=self.nudge)
 
-    def save(self, prefix: Path) -> None:
-        """Write `prefix`.safetensors and `prefix`.json."""
-        save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
-        prefix.with_suffix(".json").write_text(json.dumps({"shape": self.shape, "nudge": self.nudge}, indent=1))
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint({"shape": self.shape, "nudge": self.nudge}, arrays_of(self.networks))
 
     @classmethod
-    def load(cls, prefix: Path) -> OutcomePrincipal:
-        """The principal that `save` wrote. Nothing in its files is run."""
-        about = json.loads(prefix.with_suffix(".json").read_text())
-        principal = cls(about["shape"], nudge=about["nudge"])
-        try:
-            principal.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
-        except RuntimeError as error:
-            raise UsageError(
-                f"{prefix.with_suffix('.safetensors')}: these networks are of another version; train again"
-            ) from error
+    def restored(cls, checkpoint: Checkpoint) -> Self:
+        principal = cls(checkpoint.about["shape"], nudge=checkpoint.about["nudge"])
+        give_arrays(principal.networks, checkpoint.arrays)
         return principal
 
 

@@ -5,21 +5,19 @@ How it is trained stands in `learning.rates`; what its rates pay, in `rates_cont
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from math import prod
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ...contracts.mechanism import Decisions
+from ...core.checkpoint import Checkpoint, Saved
 from ...envs.game import Game
 from ...envs.grid.maps import CLEAN_BEAM, FACINGS
-from ..networks import Encoder, Shape
+from ..networks import Encoder, Shape, arrays_of, give_arrays
 
 BESIDE = 2  # numbers that the critic sees beside the world: the clock, and the share of the cap that is left
 
@@ -53,7 +51,7 @@ class RatesNetwork(nn.Module):
         return self.logits(rows).reshape(-1, self.heads, self.rungs).log_softmax(dim=-1)
 
 
-class RatesPrincipal:
+class RatesPrincipal(Saved):
     """A frozen principal: in every state the mean of what it learned to draw, on ladders of rates from 0 to `highest`.
 
     A ladder rather than a Gaussian: near-uniform at the start it offers every contract, so that agents learn to answer
@@ -71,17 +69,14 @@ class RatesPrincipal:
         chosen = (chances * torch.arange(self.network.rungs)).sum(dim=-1)
         return offered(chosen, self.promised, self.highest, self.network.rungs)
 
-    def save(self, prefix: Path) -> None:
-        """Write `prefix`.safetensors and `prefix`.json."""
-        save_file(self.network.state_dict(), prefix.with_suffix(".safetensors"))
+    def checkpoint(self) -> Checkpoint:
         about = {"shape": self.shape, "promised": self.promised, "highest": self.highest}
-        prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
+        return Checkpoint(about, arrays_of(self.network))
 
     @classmethod
-    def load(cls, prefix: Path) -> RatesPrincipal:
-        """The principal that `save` wrote. Nothing in its files is run."""
-        principal = cls(**json.loads(prefix.with_suffix(".json").read_text()))
-        principal.network.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+    def restored(cls, checkpoint: Checkpoint) -> Self:
+        principal = cls(**checkpoint.about)
+        give_arrays(principal.network, checkpoint.arrays)
         return principal
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from ...contracts.margins import Promise
 from ...contracts.mechanism import Decisions
+from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import plain
 from ...envs.game import Game, symmetries
 from ..joint_networks import all_follow, joint, joint_rows, none_follows, principal_networks
 from ..losses.algorithm_3 import least_payments
+from ..networks import arrays_of, give_arrays
 
 
-class TrainedPrincipal:
+class TrainedPrincipal(Saved):
     """A frozen principal: recommends argmax_a q(s, a_i), and promises the least payment that makes it worthwhile.
 
     A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge` is
@@ -55,17 +54,14 @@ class TrainedPrincipal:
         principal.networks = self.networks
         return principal
 
-    def save(self, prefix: Path) -> None:
-        """Write `prefix`.safetensors and `prefix`.json."""
-        save_file(self.networks.state_dict(), prefix.with_suffix(".safetensors"))
+    def checkpoint(self) -> Checkpoint:
         about = {"shape": self.shape, **plain(self.promise), "mirrored": self.mirrored}
-        prefix.with_suffix(".json").write_text(json.dumps(about, indent=1))
+        return Checkpoint(about, arrays_of(self.networks))
 
     @classmethod
-    def load(cls, prefix: Path) -> TrainedPrincipal:
-        """The principal that `save` wrote. Nothing in its files is run."""
-        about = json.loads(prefix.with_suffix(".json").read_text())
-        shape, mirrored = about.pop("shape"), about.pop("mirrored", False)
-        principal = cls(shape, Promise(**about), mirrored=mirrored)
-        principal.networks.load_state_dict(load_file(prefix.with_suffix(".safetensors")))
+    def restored(cls, checkpoint: Checkpoint) -> Self:
+        promise = {name: value for name, value in checkpoint.about.items() if name not in ("shape", "mirrored")}
+        mirrored = checkpoint.about.get("mirrored", False)
+        principal = cls(checkpoint.about["shape"], Promise(**promise), mirrored=mirrored)
+        give_arrays(principal.networks, checkpoint.arrays)
         return principal

@@ -82,7 +82,7 @@ def test_a_run_records_the_gifts_that_were_given(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "paymaster.learning.phases", unlearned)
     monkeypatch.setattr("paymaster.learning.phases", unlearned, raising=False)
     spec = RunSpec(**COINS, mechanism="gifting", parameters={"gift": 0.25}, steps=160, episodes=16)
-    for _ in perform(spec, tmp_path):
+    for _ in perform(resolve(spec), tmp_path):
         pass
     folder = tmp_path / resolve(spec).folder
     learned = load(folder)

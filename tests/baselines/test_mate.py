@@ -115,7 +115,7 @@ def test_a_run_records_what_its_own_policies_approve(tmp_path: Path, monkeypatch
     monkeypatch.setattr("paymaster.learning.phases", unlearned, raising=False)
     small: dict[str, Any] = {"game": "coin_game/ivanov-3x3", "steps": 160, "episodes": 16}
     spec = RunSpec(mechanism="mate", parameters={"token": 0.5}, **small)
-    for _ in perform(spec, tmp_path):
+    for _ in perform(resolve(spec), tmp_path):
         pass
     folder = tmp_path / resolve(spec).folder
     learned = load(folder)

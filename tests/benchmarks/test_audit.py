@@ -190,7 +190,7 @@ def spec(mechanism: str = "principal-dqn", **changes: Any) -> RunSpec:
 
 
 def run(spec: RunSpec, out: Path) -> Path:
-    list(perform(spec, out))
+    list(perform(resolve(spec), out))
     return out / resolve(spec).folder
 
 

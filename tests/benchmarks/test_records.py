@@ -58,7 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make(spec: RunSpec, out: Path) -> Path:
     for source in spec.needs():
         make(source, out)
-    list(perform(spec, out))
+    list(perform(resolve(spec), out))
     return out / resolve(spec).folder
 
 
@@ -173,7 +173,7 @@ def test_a_run_is_drawn(made: Path, tmp_path: Path) -> None:
 
 def test_a_finished_run_is_not_made_again(made: Path) -> None:
     before = (made / "run.json").stat().st_mtime_ns
-    assert list(perform(PRINCIPAL, made.parents[3])) == []
+    assert list(perform(resolve(PRINCIPAL), made.parents[3])) == []
     assert unlearned.calls == []
     assert (made / "run.json").stat().st_mtime_ns == before
 
@@ -205,7 +205,7 @@ def test_agents_go_on_from_another_run(tmp_path: Path) -> None:
     small: dict[str, Any] = {"game": GAME, "steps": 400, "episodes": 32, "seed": 1}
     before = RunSpec(mechanism="selfish", **small)
     spec = RunSpec(mechanism="joint", agents_from=before, **small)
-    assert [job.spec for job in jobs([spec])] == [before, spec]
+    assert [job.run.spec for job in jobs([spec])] == [before, spec]
     source = make(before, tmp_path)
     unlearned.calls.clear()
     folder = make(spec, tmp_path)

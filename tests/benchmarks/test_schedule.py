@@ -17,6 +17,7 @@ from paymaster.benchmarks.runs.launch import run_suite
 from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.run import Progress
 from paymaster.benchmarks.runs.schedule import Event, Job, check_workers, connected, jobs, run_all
+from paymaster.benchmarks.specs.resolve import Resolved, Sources, resolve
 from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.core.config import UsageError
 
@@ -31,23 +32,32 @@ def two_workers() -> Iterator[int]:
         yield workers
 
 
+IDS = ("a", "b", "c", "d", "broken", "mistaken", "lost", "dying")  # each job's by its seed
+
+
+def named(id: str, *sources: str) -> Resolved:
+    run = resolve(RunSpec(game=GAME, mechanism="selfish", steps=1, seed=IDS.index(id)))
+    return run._replace(folder=id, sources=Sources(parameters={source: named(source) for source in sources}))
+
+
 def job(id: str, *needs: str) -> Job:
-    return Job(id, id, RunSpec(game=id, mechanism="selfish", steps=1), needs)
+    return Job(named(id, *needs))
 
 
-def pretend(spec: RunSpec, out: Path) -> Iterator[Progress]:
-    """Leave a file named as the game; do what its name says."""
-    with (out / f"{spec.game}.tries").open("a") as file:
+def pretend(run: Resolved, out: Path) -> Iterator[Progress]:
+    """Leave a file named as the job; do what its name says."""
+    id = IDS[run.spec.seed]
+    with (out / f"{id}.tries").open("a") as file:
         file.write("x")
     yield Progress("validate", 1, 2, 3.0, 4.0)
-    if spec.game.startswith("mistaken"):
+    if id == "mistaken":
         raise UsageError("a mistake of the user's")
-    if spec.game.startswith("broken"):
+    if id == "broken":
         raise FloatingPointError("not finite")
-    if spec.game.startswith("dying") or (spec.game.startswith("lost") and len(_tries(out, spec.game)) == 1):
+    if id == "dying" or (id == "lost" and len(_tries(out, id)) == 1):
         os._exit(1)
     time.sleep(0.1)
-    (out / spec.game).write_text(str(time.time()))
+    (out / id).write_text(str(time.time()))
 
 
 def _tries(out: Path, id: str) -> str:

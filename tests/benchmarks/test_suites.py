@@ -231,7 +231,7 @@ def test_a_principal_that_is_taken_may_promise_otherwise() -> None:
     spec = RunSpec(game=GAME, mechanism="principal-dqn", steps=100, principal_from=trained, principal={"bonus": 0.1})
     assert resolve(spec).name == "principal-dqn bonus=0.1"
     assert resolve(spec).values["principal"]["bonus"] == 0.1
-    assert resolve(explicit(spec)).folder == resolve(spec).folder
+    assert resolve(explicit(resolve(spec))).folder == resolve(spec).folder
     for setting in ("lr", "alpha"):
         with pytest.raises(
             UsageError, match=f"not trained again: got {setting}, allowed is nudge, due, bonus, stake, robust, cap"

@@ -273,7 +273,7 @@ def _unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(spec: RunSpec, out: Path) -> Path:
-    for _ in perform(spec, out):
+    for _ in perform(resolve(spec), out):
         pass
     return out / resolve(spec).folder
 
