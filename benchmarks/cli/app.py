@@ -6,25 +6,30 @@ import shlex
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ...core.config import UsageError
+from ...core.version import VERSION
 
 MISUSED = 2  # exit code of a mistake in what was asked
 INTERRUPTED = 130  # exit code after Control-C, as shells have it
 
 app = typer.Typer(
     name="paymaster",
-    help="What does it cost to make self-interested learners cooperate, and who pays?",
     epilog="Start with: paymaster run quick",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+option = partial(typer.Option, show_default=False)  # each help text states its default, also where None stands for one
+flag = partial(option, metavar="")
 
 
 class Kind(StrEnum):
@@ -51,28 +56,52 @@ def _load(modules: list[str] | None) -> None:
         load_plugin(module)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"paymaster {VERSION}")
+        raise typer.Exit
+
+
 Plugins = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--plugin",
         metavar="MODULE",
         callback=_load,
-        help="A Python module, here or installed, with games and mechanisms of your own; may be given again.",
+        help="Python module, in this folder or installed, with your own games or mechanisms (repeatable).",
     ),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a rule, a parameter or a setting; may be given again."),
+    option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Value for a rule, a parameter of the mechanism, a setting of a learner or a budget (repeatable).",
+    ),
 ]
+Rules = Annotated[
+    list[str] | None, option("--set", metavar="KEY=VALUE", help="Value for a rule of the game (repeatable).")
+]
+Workers = Annotated[int | None, option(metavar="N", help="Number of parallel runs (default: one per core).")]
+AsJson = Annotated[bool, flag("--json", help="Print JSON.")]
+
+
+@app.callback()
+def paymaster(
+    version: Annotated[
+        bool, flag("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What does it cost to make self-interested learners cooperate, and who pays?"""
 
 
 @app.command(name="list", epilog="Example: paymaster list mechanisms")
 def list_(
-    kind: Annotated[Kind | None, typer.Argument(help="All of them unless one is named.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Items with an id each.")] = False,
+    kind: Annotated[Kind | None, typer.Argument(help="What to list (default: everything).")] = None,
+    as_json: AsJson = False,
     plugins: Plugins = None,
 ) -> None:
-    """Say which games, mechanisms and suites there are."""
+    """List the games, mechanisms and suites there are, and the games that a mechanism is not for."""
     from .list import listing, written
 
     print(written(listing([kind] if kind else list(Kind)), as_json=as_json))
@@ -87,22 +116,52 @@ def list_(
 
     paymaster run coin_game/ivanov-3x3 --mechanism constant-share --set share=0.3 --seed 1
 
-    paymaster run my-suite.yaml          paymaster run runs/mine/.../run.json
+    paymaster run my-suite.yaml
+
+    paymaster run runs/mine/.../run.json
     """
 )
 def run(
-    what: Annotated[str, typer.Argument(metavar="SUITE|FILE.yaml|GAME|run.json", help="What to run.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the runs; runs/NAME unless given.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="How many seeds, instead of the suite's own number.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The first seed; 0 unless given.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Runs at a time; one a core unless given.")] = None,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster, whose machines share the folder.")] = None,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="SUITE|FILE.yaml|GAME|run.json",
+            help="Suite by its name, suite of your own, single game, or record of a run to repeat.",
+        ),
+    ],
+    out: Annotated[Path | None, option(metavar="FOLDER", help="Folder for the runs (default: runs/NAME).")] = None,
+    seeds: Annotated[
+        int | None,
+        option(metavar="N", help="Number of seeds, 1 or more (default: the suite's own number; 1 for a GAME)."),
+    ] = None,
+    seed: Annotated[int | None, option(metavar="N", help="First seed, 0 or more (default: 0).")] = None,
+    workers: Workers = None,
+    address: Annotated[
+        str | None,
+        option(
+            metavar="ADDRESS",
+            help="Address of a Ray cluster whose machines share the folder of the runs (default: this machine alone).",
+        ),
+    ] = None,
     settings: Settings = None,
-    mechanism: Annotated[str | None, typer.Option(help="For a single GAME; selfish unless given.")] = None,
-    algorithm: Annotated[str | None, typer.Option(help="For a single GAME: dqn (unless given) or ppo.")] = None,
+    mechanism: Annotated[
+        str | None, option(metavar="ID", help="Mechanism under which a single GAME is played (default: selfish).")
+    ] = None,
+    algorithm: Annotated[
+        str | None,
+        option(
+            metavar="ID",
+            help="Algorithm of the agents in a single GAME: dqn, ppo, follow or best-response (default: dqn). "
+            "Under follow and best-response agents do not learn.",
+        ),
+    ] = None,
     plugins: Plugins = None,
 ) -> None:
-    """Make the runs of a suite, or a single one; those already made are not made again."""
+    """Train and evaluate agents: every run of a suite, or one game under one mechanism.
+
+    A finished run is kept and never made again. At the end the command prints a table and draws learning curves and a
+    replay.
+    """
     from ..runs.launch import Request
     from .run import execute
 
@@ -120,21 +179,32 @@ def run(
     """
 )
 def compare(
-    paths: Annotated[list[Path], typer.Argument(metavar="DIR|TABLE...", help="Run folders and CSV tables.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR|TABLE...", help="Folders of runs, and CSV tables of earlier comparisons."),
+    ],
     format: Annotated[
-        Format, typer.Option("--format", help="csv keeps every seed and can be compared again.")
+        Format,
+        option(
+            "--format", help="Format of the comparison (default: table). csv keeps every seed and can be read again."
+        ),
     ] = Format.TABLE,
     against: Annotated[
-        str | None, typer.Option(help="The mechanism differences are taken to; selfish unless given.")
+        str | None,
+        option(metavar="ID", help="Mechanism to which differences in welfare are taken (default: selfish)."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A file to write to; how it was made goes beside it, as JSON.")
+        Path | None,
+        option(
+            metavar="FILE",
+            help="File to write to (default: the terminal). A JSON file beside it says how the comparison was made.",
+        ),
     ] = None,
     plugins: Plugins = None,
 ) -> None:
-    """Compare evaluated runs: welfare, payments and who pays, beside exact and published numbers.
+    """Compare finished runs: their welfare and who pays for it, with exact and published results beside them.
 
-    Damaged folders and tables are named and left out; it is a mistake only if nothing is left to compare.
+    Damaged folders and tables are named and left out. It is an error only if nothing is left to compare.
     """
     from .compare import compare_and_write
 
@@ -144,7 +214,9 @@ def compare(
 @app.command(
     epilog="""Examples:
 
-    paymaster render coin_game/ivanov-7x7          paymaster render cleanup/ssd --out random.mp4
+    paymaster render coin_game/ivanov-7x7
+
+    paymaster render cleanup/ssd --out random.mp4
 
     paymaster render runs/quick/coin_game__ivanov-3x3/principal-dqn/dqn/s0-... --out episode.gif
 
@@ -153,17 +225,25 @@ def compare(
 )
 def render(
     what: Annotated[
-        str, typer.Argument(metavar="GAME|FOLDER", help="A game, played at random, or a folder of a run or a solution.")
+        str, typer.Argument(metavar="GAME|FOLDER", help="Game to play at random, or folder of a run or of a solution.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="episode.gif or .mp4, or .png for one moment; a window unless given.")
+        Path | None,
+        option(metavar="FILE", help="File to draw to: .gif or .mp4, or .png for one time step (default: a window)."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of a game's or a solution's episode.")] = 0,
-    step: Annotated[int | None, typer.Option(min=0, help="The moment of a .png: after so many steps.")] = None,
-    settings: Settings = None,
+    seed: Annotated[
+        int,
+        option(
+            min=0, metavar="N", help="Random seed of the episode (default: 0). A run's episode is recorded already."
+        ),
+    ] = 0,
+    step: Annotated[
+        int | None, option(min=0, metavar="N", help="Time step to draw (.png only; default: 0, the start).")
+    ] = None,
+    settings: Rules = None,
     plugins: Plugins = None,
 ) -> None:
-    """Show an episode: one that a run evaluated, one under the exact principal, or one of a game played at random.
+    """Show an episode, in a window or as a file: of a run's agents, under an exact principal, or of random play.
 
     In the window, space pauses, left and right go one step, up and down change the speed, r starts again.
     """
@@ -182,25 +262,32 @@ def render(
     """
 )
 def play(
-    game: Annotated[str, typer.Argument(metavar="GAME", help="What is played.")],
+    game: Annotated[str, typer.Argument(metavar="GAME", help="Game to play.")],
     agent: Annotated[
-        str | None, typer.Option(help="The agent you steer, by name or number; the first unless given.")
+        str | None, option(metavar="AGENT", help="Agent that you steer, by its name or number (default: the first).")
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="A run's folder: its policies play the others, under its mechanism.")
+        Path | None,
+        option(
+            metavar="FOLDER",
+            help="Folder of a run whose mechanism holds and whose policies play the other agents "
+            "(default: no mechanism, random play).",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the episodes, and of the others where they act at random.")] = 0,
-    settings: Settings = None,
+    seed: Annotated[
+        int, option(min=0, metavar="N", help="Random seed of the episodes and of random play (default: 0).")
+    ] = 0,
+    settings: Rules = None,
     plugins: Plugins = None,
 ) -> None:
     """Play a game in a window, as one of its agents.
 
     The keys are on the screen: arrows move, relative to the facing where agents turn (q and e), space cleans, f fires,
-    s stays, numbers choose where nothing moves.
+    s stays. Where nothing moves, numbers choose the action.
     """
-    from .play import play as played
+    from .play import play as play_in_window
 
-    print(played(game, agent, run, seed=seed, settings=settings or []))
+    print(play_in_window(game, agent, run, seed=seed, settings=settings or []))
 
 
 @app.command(
@@ -216,26 +303,52 @@ def play(
     """
 )
 def solve(
-    game: Annotated[str, typer.Argument(metavar="GAME", help="A game small enough for a table of its states.")],
-    settings: Settings = None,
-    alpha: Annotated[float, typer.Option(help="The principal maximises welfare / alpha - payments.")] = 0.1,
+    game: Annotated[str, typer.Argument(metavar="GAME", help="Game small enough for a table of its states.")],
+    settings: Rules = None,
+    alpha: Annotated[
+        float,
+        option(
+            metavar="NUMBER",
+            help="Price of money, above 0: the principal maximises welfare / alpha - payments (default: 0.1).",
+        ),
+    ] = 0.1,
     discount: Annotated[
-        float | None, typer.Option(help="Solve the stationary game; the finite horizon without.")
+        float | None,
+        option(
+            metavar="NUMBER",
+            help="Discount factor of the stationary game, between 0 and 1; omit to solve the finite-horizon game.",
+        ),
     ] = None,
     favour: Annotated[
-        float, typer.Option(help="By what share the principal weighs each agent's rewards less than the one's before.")
+        float,
+        option(
+            metavar="NUMBER",
+            help="Preference for earlier agents, 0 or more and below 1: agent i's reward counts (1 - favour)^i in the "
+            "principal's welfare (default: 0).",
+        ),
     ] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything that was found.")] = False,
-    rounds: Annotated[
-        bool, typer.Option("--rounds", help="Tell the rounds of the meta-algorithm, which find the principal again.")
-    ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for the policies, which `render` can play.")] = None,
+    as_json: AsJson = False,
+    rounds: Annotated[bool, flag("--rounds", help="Print each iteration of the meta-algorithm.")] = False,
+    out: Annotated[
+        Path | None,
+        option(metavar="FOLDER", help="Folder for the policies, which `paymaster render` plays (default: not kept)."),
+    ] = None,
     plugins: Plugins = None,
 ) -> None:
-    """Compute a game's exact equilibria: the optimum, what selfishness gives, what a principal pays."""
-    from .solve import Request, solved
+    """Solve a game exactly: the social optimum, selfish equilibria, and what a principal pays."""
+    from .solve import solved
 
-    print(solved(Request(game, settings or [], alpha, discount, favour, as_json, rounds, out)))
+    text = solved(
+        game,
+        settings or [],
+        alpha=alpha,
+        discount=discount,
+        favour=favour,
+        as_json=as_json,
+        iterations=rounds,
+        out=out,
+    )
+    print(text)
 
 
 @app.command(
@@ -248,22 +361,30 @@ def solve(
     """,
 )
 def self_interest(
-    game: Annotated[str, typer.Argument(metavar="GAME", help="A game of two agents or more.")],
-    algorithm: Annotated[str, typer.Option(help="How agents learn: ppo or dqn.")] = "ppo",
-    seeds: Annotated[int, typer.Option(help="How many seeds at every level, two at least.")] = 3,
-    seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Runs at a time; one a core unless given.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the runs and what they come to.")] = Path("runs/self-interest"),
+    game: Annotated[str, typer.Argument(metavar="GAME", help="Game of two agents or more.")],
+    algorithm: Annotated[
+        str, option(metavar="ID", help="Algorithm by which the agents learn: ppo or dqn (default: ppo).")
+    ] = "ppo",
+    seeds: Annotated[int, option(metavar="N", help="Number of seeds at each level, 2 or more (default: 3).")] = 3,
+    seed: Annotated[int, option(metavar="N", help="First seed, 0 or more (default: 0).")] = 0,
+    workers: Workers = None,
+    out: Annotated[
+        Path,
+        option(metavar="FOLDER", help="Folder for the runs and the result (default: runs/self-interest)."),
+    ] = Path("runs/self-interest"),
     settings: Settings = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything that was found.")] = False,
+    as_json: AsJson = False,
+    plugins: Plugins = None,
 ) -> None:
-    """Search, by learning, for the largest part of its reward that every agent may keep and they still cooperate.
+    """Estimate the self-interest level s*: the share of its reward an agent can keep while learners still cooperate.
 
-    Every agent has a network of its own unless --set policies=shared. Runs that were cut go on where they stopped.
+    s* is the largest such share, the same for all agents. Each agent has a network of its own unless --set
+    policies=shared. An interrupted search keeps its finished runs.
     """
-    from .self_interest import Request, search_and_tell
+    from .self_interest import Question, search_and_tell
 
-    sys.exit(search_and_tell(Request(game, algorithm, seeds, seed, workers, out, settings or [], as_json)))
+    question = Question(game=game, algorithm=algorithm, seeds=seeds, first_seed=seed, settings=settings or [])
+    sys.exit(search_and_tell(question, out, workers=workers, as_json=as_json))
 
 
 @app.command(
@@ -275,13 +396,15 @@ def self_interest(
     """
 )
 def audit(
-    paths: Annotated[list[Path], typer.Argument(metavar="RUN|DIR...", help="Folders of runs.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Everything that was found, of every agent.")] = False,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RUN|DIR...", help="Folders of runs, or folders that hold some.")
+    ],
+    as_json: Annotated[bool, flag("--json", help="Print JSON, with the gains of each agent.")] = False,
     plugins: Plugins = None,
 ) -> None:
-    """Judge trained contracts and learned agents exactly: what they give, and what anybody gains by deviating.
+    """Audit learned contracts and agents exactly: what they yield, and what an agent gains by deviating.
 
-    What is found stays in each run's folder as audit.json, and stands in comparisons from then on.
+    Each run keeps its audit as audit.json, and comparisons show it from then on. The game needs a table of its states.
     """
     from .audit import audit_and_tell
 
@@ -290,27 +413,32 @@ def audit(
 
 @app.command(epilog="Example: paymaster show runs/single/cleanup__lio-7x7/principal-ppo/ppo/s0-... --out rates.png")
 def show(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run whose principal promises rates.")],
-    out: Annotated[Path, typer.Option(help="The picture, a .png.")] = Path("rates.png"),
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run whose principal offers payments.")],
+    out: Annotated[Path, option(metavar="FILE.png", help="File for the picture, a .png (default: rates.png).")] = Path(
+        "rates.png"
+    ),
     plugins: Plugins = None,
 ) -> None:
-    """Tell and draw what a run's contracts promise: mean rates by step, and by how much there is of what on the map."""
-    from .show import show as shown
+    """Summarise and plot a learned contract by time step and map contents."""
+    from .show import show as summarise
 
-    print(shown(run, out))
+    print(summarise(run, out))
 
 
 @app.command(epilog="Example: paymaster speed coin_game/ivanov-7x7 --set observation=egocentric")
 def speed(
-    game: Annotated[str, typer.Argument(metavar="GAME", help="What is played.")] = "coin_game/ivanov-7x7",
-    settings: Settings = None,
-    training: Annotated[bool, typer.Option("--training", help="PPO from end to end instead.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The rates and ratios as JSON.")] = False,
+    game: Annotated[
+        str, typer.Argument(metavar="GAME", show_default=False, help="Game to step (default: coin_game/ivanov-7x7).")
+    ] = "coin_game/ivanov-7x7",
+    settings: Rules = None,
+    training: Annotated[bool, flag("--training", help="Benchmark PPO's training throughput instead.")] = False,
+    as_json: AsJson = False,
     plugins: Plugins = None,
 ) -> None:
-    """Measure how fast a game steps, and is sampled, policy included, against RLlib's own runner in the same run.
+    """Benchmark environment and sampling throughput against RLlib.
 
-    With --training, how fast PPO trains on it against RLlib's own PPO: same network, samples, minibatches and epochs.
+    Sampling includes the policy, and RLlib's own runner is measured in the same process. With --training, PPO is
+    measured from end to end against RLlib's own PPO: same network, samples, minibatches and epochs.
     """
     from ..speed.stepping import speed as measured
     from ..speed.stepping import training_speed

@@ -1,4 +1,4 @@
-"""`paymaster self-interest`: searches for a game's self-interest level by learning, and keeps what it finds."""
+"""`paymaster self-interest`: estimates a game's self-interest level by learning, and keeps the result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -29,64 +29,61 @@ from ..specs.resolve import Resolved, digest, resolve, resources_of
 from ..specs.spec import DEFAULT_STEPS, RunSpec
 
 MECHANISM, LEVEL = "symmetric-transfer", "self_interest"
-FEWEST = 2  # seeds: with one there is no telling what learning comes to
-MOST = 6  # agents whose every mix of cooperating and defecting is played: 2 ** N evaluations
+FEWEST = 2  # seeds: with one there is no interval
+MOST = 6  # agents in a game of which every mix of joint and selfish agents is evaluated: 2 ** N evaluations
 
 
-class Request(NamedTuple):
-    """What the command line asks for; None is left open."""
+class Question(NamedTuple):
+    """What is asked: everything that the answer depends on."""
 
     game: str
     algorithm: str
     seeds: int
-    seed: int
-    workers: int | None
-    out: Path
-    settings: list[str]
-    as_json: bool
+    first_seed: int
+    settings: Sequence[str]  # pairs of --set
 
 
 class RunsFailedError(Exception):
     """Runs of a level that failed, each with its error."""
 
 
-def search_and_tell(request: Request) -> int:
-    """Search, or find the search already made, and print what it came to; the exit code.
+def search_and_tell(question: Question, out: Path, *, workers: int | None, as_json: bool) -> int:
+    """Search, or read the result of the same search made before, and print it; the exit code.
 
-    The runs of every level are those of `paymaster run`: what is finished is never made again. Raises UsageError before
-    anything is written.
+    The runs of each level are those of `paymaster run`: a finished run in `out` is never made again. Raises UsageError
+    before anything is written.
     """
-    base = _base(request)
-    folder = request.out / _folder(base, request)
+    base = _base(question, out)
+    folder = out / _folder(base, question)
     if not folder.exists():
         try:
-            _search(base, request, folder)
+            _search(base, question, out, folder, workers)
         except RunsFailedError as failed:
             print(f"paymaster: {failed}", file=sys.stderr)
             return 1
     record = json.loads((folder / RECORD).read_text())
-    print(json.dumps(record, indent=1) if request.as_json else "\n".join(lines(record, folder)))
+    print(json.dumps(record, indent=1) if as_json else "\n".join(lines(record, folder)))
     return 0
 
 
 class Levels:
-    """Makes the runs of a level, one for each seed, in `out`; `play` is what `search` asks for."""
+    """The runs of the levels in `out`, one for each level and seed; `search` calls `play`."""
 
     def __init__(self, base: RunSpec, seeds: Sequence[int], out: Path, workers: int, console: Console) -> None:
         self.base, self.seeds, self.out, self.workers, self.console = base, seeds, out, workers, console
-        self.before: list[RunSpec] = []  # the level that agents go on from
+        self.before: list[RunSpec] = []  # of the level whose agents the next warm start takes
 
     def play(self, level: float, fresh: bool) -> Welfare:
-        specs = self.specs(level) if fresh else self._going_on(level)
+        specs = self.specs(level) if fresh else self._warm_started(level)
         if not fresh or level == 1.0:
             self.before = specs
         wanted = [job for job in jobs(specs) if not (self.out / job.id).exists()]
-        how = "fresh agents" if fresh else "agents that go on from the level before"
+        how = "fresh agents" if fresh else "agents warm-started from the level before"
         self.console.print(f"s = {level:g}: {how}", markup=False)
         failures = show(run_all(wanted, self.out, perform, workers=self.workers), wanted, self.out, self.console)
         if failures:
-            told = "; ".join(f"{event.job.name} failed: {event.error.splitlines()[-1]}" for event in failures)
-            raise RunsFailedError(f"{told}; the runs that finished stay in {self.out}")
+            errors = "; ".join(f"{event.job.name} failed: {event.error.splitlines()[-1]}" for event in failures)
+            raise RunsFailedError(f"{errors}; the runs that finished stay in {self.out}")
         return {spec.seed: result(self.folder(spec)).welfare for spec in specs}
 
     def specs(self, level: float) -> list[RunSpec]:
@@ -96,51 +93,51 @@ class Levels:
     def folder(self, spec: RunSpec) -> Path:
         return self.out / resolve(spec).folder
 
-    def _going_on(self, level: float) -> list[RunSpec]:
+    def _warm_started(self, level: float) -> list[RunSpec]:
         return [
             fresh.model_copy(update={"agents_from": before})
             for fresh, before in zip(self.specs(level), self.before, strict=True)
         ]
 
 
-def _base(request: Request) -> RunSpec:
-    """What all runs of the search share. Raises UsageError for what does not hold."""
-    if request.seeds < FEWEST or request.seed < 0:
+def _base(question: Question, out: Path) -> RunSpec:
+    """What all runs of the search share. Raises UsageError for a mistake in the question or a wrong folder."""
+    if question.seeds < FEWEST or question.first_seed < 0:
         raise UsageError(
             f"the search needs --seeds of {FEWEST} or more and --seed of 0 or more "
-            f"(got {request.seeds} and {request.seed})"
+            f"(got {question.seeds} and {question.first_seed})"
         )
-    settings = parse_settings(request.settings)
+    settings = parse_settings(question.settings)
     if LEVEL in settings or f"mechanism.{LEVEL}" in settings:
         raise UsageError(f"{LEVEL} is what is searched for: leave it out, or set it in `paymaster run`")
     spec = RunSpec(
-        game=request.game, mechanism=MECHANISM, algorithm=request.algorithm,
+        game=question.game, mechanism=MECHANISM, algorithm=question.algorithm,
         settings={"policies": "separate"}, steps=DEFAULT_STEPS,
     )  # fmt: skip
     base = override([spec], settings)[0]
     resolve(base)
-    files.check(request.out)
+    files.check(out)
     return base
 
 
-def _folder(base: RunSpec, request: Request) -> Path:
-    values = [resolve(base).variant, request.seed, request.seeds, RATIOS, COOPERATES, TOLERANCE]
+def _folder(base: RunSpec, question: Question) -> Path:
+    values = [resolve(base).variant, question.first_seed, question.seeds, RATIOS, COOPERATES, TOLERANCE]
     return Path(base.game.replace("/", "__")) / "self-interest" / f"{base.algorithm}-{digest(values)}"
 
 
-def _search(base: RunSpec, request: Request, folder: Path) -> None:
-    resolved, seeds = resolve(base), range(request.seed, request.seed + request.seeds)
+def _search(base: RunSpec, question: Question, out: Path, folder: Path, workers: int | None) -> None:
+    resolved, seeds = resolve(base), range(question.first_seed, question.first_seed + question.seeds)
     console, started = Console(stderr=True, highlight=False), provenance()
     with (
-        connected(request.workers, None, count=len(seeds), each=resources_of(base).cores) as workers,
-        files.claimed(request.out, command()),
+        connected(workers, None, count=len(seeds), each=resources_of(base).cores) as parallel,
+        files.claimed(out, command()),
     ):
-        levels = Levels(base, seeds, request.out, workers, console)
+        levels = Levels(base, seeds, out, parallel, console)
         found = search(levels.play, len(resolved.game.agents))
         empirical = _empirical(resolved, levels, found.joint.level)
     record = {
         **_asked(resolved, seeds),
-        **_told(found),
+        **_answer(found),
         "closed_form": _known(symmetric_level(resolved.game.payoffs)) if isinstance(resolved.game, StageGame) else None,
         "empirical": empirical,
         "command": command(),
@@ -151,13 +148,13 @@ def _search(base: RunSpec, request: Request, folder: Path) -> None:
         draw(record, partial / PICTURE)
 
 
-def _asked(resolved: Resolved, seeds: Sequence[int]) -> dict[str, Any]:
+def _asked(resolved: Resolved, seeds: Sequence[int]) -> dict[str, object]:
     names = ("game", "game_version", "rules", "algorithm", "settings", "steps", "episodes")
     return {name: resolved.values[name] for name in names} | {"seeds": list(seeds)}
 
 
-def _told(found: Found) -> dict[str, Any]:
-    """What the search came to, JSON-ready; what is not known is null."""
+def _answer(found: Found) -> dict[str, object]:
+    """The result of the search, ready for JSON; what is not known is null."""
     needed = found.selfish.mean + COOPERATES * (found.joint.mean - found.selfish.mean)
     return {
         "criterion": {"share": COOPERATES, "welfare": needed, "tolerance": TOLERANCE},
@@ -167,7 +164,7 @@ def _told(found: Found) -> dict[str, Any]:
     }
 
 
-def _trial(found: Found, trial: Trial) -> dict[str, Any]:
+def _trial(found: Found, trial: Trial) -> dict[str, object]:
     means, way = estimate(np.array([*trial.welfare.values()])), found.way(trial)
     return {
         "level": trial.level, "fresh": trial.fresh, "welfare": means.mean, "low": _known(means.low),
@@ -175,11 +172,11 @@ def _trial(found: Found, trial: Trial) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _empirical(resolved: Resolved, levels: Levels, joint: float) -> dict[str, Any] | None:
-    """The normal-form game of agents from the `joint` level and selfish ones, its mean over seeds."""
+def _empirical(resolved: Resolved, levels: Levels, joint: float) -> dict[str, object] | None:
+    """The normal-form game in which each agent is selfish or from the `joint` level, a mean over seeds."""
     if len(resolved.game.agents) > MOST:
         return None
-    levels.console.print("every mix of agents of the joint level and selfish ones", markup=False)
+    levels.console.print("every mix of joint and selfish agents", markup=False)
     payoffs = [
         empirical_payoffs(
             resolved.game, *(load(levels.folder(spec)).policy for spec in pair),
@@ -190,7 +187,7 @@ def _empirical(resolved: Resolved, levels: Levels, joint: float) -> dict[str, An
     return _normal_form(np.mean(payoffs, axis=0))
 
 
-def _normal_form(payoffs: np.ndarray) -> dict[str, Any]:
+def _normal_form(payoffs: np.ndarray) -> dict[str, object]:
     """s*, g* and T* of a game of two actions; null where there is none."""
     matrix, kept = least_transfers(payoffs)
     return {

@@ -1,13 +1,13 @@
-"""`paymaster solve`: a game's exact solutions, told to people or as JSON, and kept where they are asked to be."""
+"""`paymaster solve`: a game's exact solutions, as text or as JSON, and their policies in a folder."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -15,132 +15,127 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from ...core.config import UsageError
 from ...envs import make
 from ...envs.game import Game, hides_actions
-from ...equilibria.meta_algorithm import rounds
-from ...equilibria.solve import Told, favouring, solve_all, summarised, summary
+from ...equilibria.meta_algorithm import Round, rounds
+from ...equilibria.solve import Solution, Told, favouring, solve_all, summarised, summary
 from .. import files
-from ..measures.exact_solutions import ALPHA, NAMES, NOT_SETTLED, PRINCIPAL, SAME, solutions
+from ..measures.exact_solutions import ALPHA, HIGHEST, NAMES, NOT_SETTLED, PRINCIPAL, SAME, Exact, solutions
 from ..provenance import command
-from ..reports.text_table import columns
+from ..reports.text_table import Rows, columns
 from ..runs.solution import save_solution
 from ..specs.overrides import parse_settings
 
 PATIENCE = 2.0  # seconds after which a bar is shown
+NAMED = {  # the rules whose solutions may need a note, by the names of their rows
+    "highest": HIGHEST,
+    "lowest": "selfish equilibrium, lowest",
+    "principal": PRINCIPAL,
+    "dominant": "principal, dominant strategies",
+}
 
 
-class Request(NamedTuple):
-    """What is asked of the solver."""
+def solved(
+    id: str, settings: Sequence[str] = (), *, alpha: float = ALPHA, discount: float | None = None, favour: float = 0.0,
+    as_json: bool = False, iterations: bool = False, out: Path | None = None,
+) -> str:  # fmt: skip
+    """The exact solutions of the game `id` as text or as JSON, with each iteration of the meta-algorithm if asked for.
 
-    id: str
-    settings: list[str]
-    alpha: float
-    discount: float | None
-    favour: float
-    as_json: bool
-    rounds: bool  # whether the meta-algorithm's rounds are told too
-    out: Path | None
-
-
-def solved(request: Request) -> str:
-    """The exact solutions of a game, for people or as JSON.
-
-    Raises UsageError for a game that has no table, and where `out` may not be written.
+    Writes the policies to `out`, where it is given. Raises UsageError for a game that has no table, for options that
+    do not go together, and where `out` may not be written.
     """
-    game = make(request.id, **parse_settings(request.settings))
-    if request.rounds and request.discount is not None:
-        raise UsageError(
-            f"--rounds tells of the finite horizon (got --discount {request.discount:g}): leave one of them out"
-        )
+    game = make(id, **parse_settings(settings))
+    if iterations and discount is not None:
+        raise UsageError(f"--rounds is for the finite horizon (got --discount {discount:g} too): leave out one of them")
     if hides_actions(game):
-        return _hidden(game, request)
-    if request.out is not None:
-        files.check(request.out)
+        _check_hidden(id, alpha=alpha, favour=favour, for_seen_actions=iterations or out is not None)
+        return _solved_hidden(id, game, discount, as_json=as_json)
+    if out is not None:
+        files.check(out)
     with _bar() as told:
-        found = solve_all(game, request.alpha, request.discount, favour=request.favour, told=told)
-    words = summarised(game, request.alpha, request.discount, found, favour=request.favour)
-    if request.rounds:
-        words["rounds"] = [
-            {"changed": each.changed, "welfare": each.welfare, "payment": each.payment}
-            for each in rounds(favouring(found.table, request.favour), game.horizon, alpha=request.alpha)
-        ]
-    if request.out is not None:
-        save_solution(request.out, request.id, game, words, found.solutions, command())
-    return json.dumps(words, indent=1) if request.as_json else "\n".join(_lines(request, words))
+        found = solve_all(game, alpha, discount, favour=favour, told=told)
+    about = summarised(game, alpha, discount, found, favour=favour)
+    made = list(rounds(favouring(found.table, favour), game.horizon, alpha=alpha)) if iterations else []
+    if iterations:
+        about["rounds"] = [{"changed": each.changed, "welfare": each.welfare, "payment": each.payment} for each in made]
+    if out is not None:
+        save_solution(out, id, game, about, found.solutions, command())
+    if as_json:
+        return json.dumps(about, indent=1)
+    lines = [f"{_head(id, found.table.states, game, discount)}; {_principal(alpha, favour)}\n"]
+    lines += [columns(_rows(solutions(about), alpha)), "", *_notes(found.solutions)]
+    lines += [f"Best linear contract found: {_rates(game.verifiable, found.best_rate.rates)}"]
+    lines += [f"\nThe meta-algorithm:\n{columns(_iterations(made))}"] if iterations else []
+    lines += [f"\nWritten to {out}; paymaster render {out} --out episode.gif plays the principal"] if out else []
+    return "\n".join(lines)
 
 
-def _lines(request: Request, words: dict[str, Any]) -> Iterator[str]:
-    discount, alpha = request.discount, request.alpha
-    kind = f"stationary at discount {discount:g}" if discount is not None else "finite horizon, undiscounted"
-    favour = f"; favour {request.favour:g}" if request.favour else ""
-    yield f"{request.id}: {words['states']:,} states, horizon {words['horizon']}; {kind}; alpha {alpha:g}{favour}\n"
+def _head(id: str, states: int, game: Game, discount: float | None) -> str:
+    kind = "finite horizon, undiscounted" if discount is None else f"stationary at discount {discount:g}"
+    return f"{id}: {states:,} states, horizon {game.horizon}; {kind}"
+
+
+def _principal(alpha: float, favour: float) -> str:
+    return f"alpha {alpha:g}" + (f"; favour {favour:g}" if favour else "")
+
+
+def _rows(found: Iterable[Exact], alpha: float) -> Rows:
     rows = [["exact solution", "welfare", "payment", "share", "utility"]]
-    for each in solutions(words):
+    for each in found:
         paid = each.payment or 0.0
         share = "" if each.payment is None else f"{paid / each.welfare:.1%}" if each.welfare > 0 else "-"
         payment = "" if each.payment is None else f"{paid:.3f}"
         utility = f"{each.welfare / alpha - paid:.2f}"
         rows.append([each.name + NOT_SETTLED * (not each.settled), f"{each.welfare:.3f}", payment, share, utility])
-    yield columns(rows)
-    yield "".join(f"\n{note}" for note in _stages(words))
-    yield f"Best committed rates, by search: {_rates(words['best_rate']['rates'])}"
-    if request.rounds:
-        yield f"\nThe meta-algorithm:\n{columns(_rounds(words['rounds']))}"
-    if request.out is not None:
-        yield f"\nWritten to {request.out}; paymaster render {request.out} --out episode.gif plays the principal"
-
-
-def _stages(words: dict[str, Any]) -> Iterator[str]:
-    """Of solutions with any: stages where agents mix, or without an equilibrium, and what a best reply gains."""
-    rows = {f"selfish equilibrium, {rule}": row for rule, row in words["selfish"].items()}
-    rows |= {PRINCIPAL: words["principal"], "principal, dominant strategies": words["principal_dominant"]}
-    for name, row in rows.items():
-        told = [f"agents mix in {row['mixed']:,} stages"] if row["mixed"] else []
-        told += [f"no equilibrium was found in {row['unresolved']:,}"] if row["unresolved"] else []
-        told += [f"a best reply gains {row['gain']:.2g}"] if row["gain"] > SAME else []
-        told += [] if row["settled"] else ["its rule alone did not come to rest"]
-        if told:
-            yield f"{name}: {'; '.join(told)}"
-
-
-def _rates(rates: dict[str, float]) -> str:
-    return (
-        ", ".join(f"{rate:.4g} for each {name}" for name, rate in rates.items()) or "none, since nothing is verifiable"
-    )
-
-
-def _rounds(rounds: list[dict[str, Any]]) -> list[list[str]]:
-    rows = [["round", "decisions changed", "welfare", "payment"]]
-    for number, each in enumerate(rounds, 1):
-        rows.append([f"{number}", f"{each['changed']:,}", f"{each['welfare']:.3f}", f"{each['payment']:.3f}"])
     return rows
 
 
-def _hidden(game: Game, request: Request) -> str:
-    """The solutions of a game that hides what agents do."""
-    if request.rounds or request.out is not None:
-        raise UsageError(f"--rounds and --out are for games whose actions are seen; those of {request.id} are hidden")
-    if request.favour:
-        raise UsageError(f"--favour {request.favour:g} is for a principal of several agents; {request.id} has one")
-    if request.alpha != ALPHA:
-        raise UsageError(
-            f"--alpha {request.alpha:g} is for a principal who values welfare; that of {request.id} has its own return"
-        )
-    found = summary(game, discount=request.discount)
-    if request.as_json:
+def _notes(found: Mapping[str, Solution]) -> Iterator[str]:
+    """A line for each solution in which agents mix, or that is no equilibrium beyond doubt."""
+    for rule, name in NAMED.items():
+        each = found[rule]
+        mixed, gain = len(each.mixed.cells), float(each.gains.max())
+        notes = [f"agents play mixed strategies in {mixed:,} stage games"] if mixed else []
+        notes += [f"no equilibrium was found in {each.unresolved:,} stage games"] if each.unresolved else []
+        notes += [f"a best response gains {gain:.2g}"] if gain > SAME else []
+        notes += [] if each.settled else ["value iteration did not converge"]
+        if notes:
+            yield f"{name}: {'; '.join(notes)}"
+
+
+def _rates(facts: Sequence[str], rates: Sequence[float]) -> str:
+    each = [f"{rate:.4g} for each {fact}" for fact, rate in zip(facts, rates, strict=True)]
+    return ", ".join(each) or "none, since the game has no verifiable facts"
+
+
+def _iterations(made: Iterable[Round]) -> Rows:
+    rows = [["iteration", "decisions changed", "welfare", "payment"]]
+    return rows + [
+        [f"{each.number}", f"{each.changed:,}", f"{each.welfare:.3f}", f"{each.payment:.3f}"] for each in made
+    ]
+
+
+def _check_hidden(id: str, *, alpha: float, favour: float, for_seen_actions: bool) -> None:
+    """Raise UsageError for options that mean nothing in a game with hidden actions."""
+    if for_seen_actions:
+        raise UsageError(f"--rounds and --out are for games whose actions are observed; those of {id} are hidden")
+    if favour:
+        raise UsageError(f"--favour {favour:g} is for a principal of several agents; {id} has one")
+    if alpha != ALPHA:
+        raise UsageError(f"--alpha {alpha:g} is for a principal who values welfare; that of {id} has its own return")
+
+
+def _solved_hidden(id: str, game: Game, discount: float | None, *, as_json: bool) -> str:
+    """The solutions of a game with hidden actions."""
+    found = summary(game, discount=discount)
+    if as_json:
         return json.dumps(found, indent=1)
-    return f"{_hidden_head(request.id, found)}\n\n{columns(_hidden_rows(found))}"
+    head = f"{_head(id, found['states'], game, None)}; actions are hidden, utility is the principal's return - payment"
+    return f"{head}\n\n{columns(_hidden_rows(found['action_names'], found['hidden_actions']))}"
 
 
-def _hidden_head(id: str, found: dict[str, Any]) -> str:
-    return (
-        f"{id}: {found['states']:,} states, horizon {found['horizon']}; finite horizon, undiscounted; "
-        "actions are hidden, utility is the principal's return - payment"
-    )
-
-
-def _hidden_rows(found: dict[str, Any]) -> list[list[str]]:
-    """A row for each solution: returns before any payment, and the share of states by which action is best there."""
-    rows = [["exact solution", "agent", "principal", "payment", "utility", *(f"{a}" for a in found["action_names"])]]
-    for name, row in found["hidden_actions"].items():
+def _hidden_rows(actions: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """A row for each solution: returns before any payment, and the share of states in which each action is best."""
+    rows = [["exact solution", "agent", "principal", "payment", "utility", *actions]]
+    for name, row in found.items():
         paid = row["payment"]
         money = ["", ""] if paid is None else [f"{paid:.3f}", f"{row['principal_return'] - paid:.3f}"]
         returns = [f"{row[key]:.3f}" for key in ("agent_return", "principal_return")]

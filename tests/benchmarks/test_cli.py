@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from paymaster.benchmarks import files
-from paymaster.benchmarks.cli.app import main
+from paymaster.benchmarks.cli.app import app, main
 from paymaster.benchmarks.provenance import cores
+from paymaster.core.version import VERSION
+from paymaster.learning.settings import ALGORITHMS
 
 from .. import unlearned
 
 GAME = "coin_game/ivanov-3x3"
 HEAVY = {"ray", "torch", "pandas", "pygame", "pyarrow", "matplotlib"}
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 Ran = tuple[int, str, str]  # exit code, stdout, stderr
 Paymaster = Callable[..., Ran]
 
@@ -67,6 +71,38 @@ def test_help_teaches_by_examples(paymaster: Paymaster) -> None:
         assert code == 0
         assert f"paymaster {command} " in out.replace("\n", " ")
     assert "Start with" in paymaster("--help")[1]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_the_short_flag_asks_for_help_too(paymaster: Paymaster, command: list[str]) -> None:
+    code, out, err = paymaster(*command, "-h")
+    assert (code, err) == (0, "")
+    assert "-h" in out
+    assert out == paymaster(*command, "--help")[1]
+
+
+def test_the_version_is_printed(paymaster: Paymaster) -> None:
+    assert paymaster("--version") == (0, f"paymaster {VERSION}\n", "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_takes_a_plugin(paymaster: Paymaster, name: str) -> None:
+    needed = ["given"] * any(each.required for each in COMMANDS[name].params)
+    refused(paymaster(name, *needed, "--plugin", "no_such_module"), "no_such_module")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_is_and_its_default(name: str) -> None:
+    for each in COMMANDS[name].params:
+        assert re.match(r"[A-Z].*\.$|.*\)$", each.help), each.name
+        if each.default not in (None, False):
+            default = f"{each.default:g}" if isinstance(each.default, float) else str(each.default)
+            assert f"default: {default}" in each.help, each.name
+
+
+def test_the_algorithms_are_named(paymaster: Paymaster) -> None:
+    (option,) = (each for each in COMMANDS["run"].params if each.name == "algorithm")
+    assert all(id in option.help for id in ALGORITHMS)
 
 
 def test_without_a_command_there_is_help(paymaster: Paymaster) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from paymaster import UsageError, make
 from paymaster.benchmarks.cli.app import main
-from paymaster.benchmarks.cli.solve import Request, solved
+from paymaster.benchmarks.cli.solve import solved
 from paymaster.benchmarks.runs.solution import replay_solution
 from paymaster.equilibria.solve import solve
 from paymaster.equilibria.tabulate import tabulate
@@ -18,25 +18,20 @@ from paymaster.equilibria.tabulate import tabulate
 GAME = "coin_game/ivanov-3x3"
 
 
-def request(*settings: str, **changes: object) -> Request:
-    values = {"alpha": 0.1, "discount": None, "favour": 0.0, "as_json": False, "rounds": False, "out": None} | changes
-    return Request(GAME, list(settings), **values)  # type: ignore[arg-type]
-
-
 def test_people_are_told_the_rates_and_the_rounds() -> None:
-    told = solved(request("horizon=3", rounds=True))
+    told = solved(GAME, ["horizon=3"], iterations=True)
     assert "principal, best committed rates" in told
-    assert "Best committed rates, by search: " in told
+    assert "Best linear contract found: " in told
     assert " for each others_left" in told
     number, changed, *_ = told.splitlines()[-1].split()
     assert (int(number) <= 4, changed) == (True, "0")
-    assert json.loads(solved(request("horizon=3", rounds=True, as_json=True)))["rounds"][-1]["changed"] == 0
+    assert json.loads(solved(GAME, ["horizon=3"], iterations=True, as_json=True))["rounds"][-1]["changed"] == 0
 
 
 def test_a_principal_may_have_favourites(capsys: pytest.CaptureFixture[str]) -> None:
-    told = solved(request("horizon=3", favour=0.2, rounds=True))
+    told = solved(GAME, ["horizon=3"], favour=0.2, iterations=True)
     assert "alpha 0.1; favour 0.2" in told
-    found = json.loads(solved(request("horizon=3", favour=0.2, rounds=True, as_json=True)))
+    found = json.loads(solved(GAME, ["horizon=3"], favour=0.2, iterations=True, as_json=True))
     assert found["favour"] == 0.2
     assert found["rounds"][-1]["payment"] == pytest.approx(found["principal"]["payment"])
     for game, favour, message in ((GAME, "1", "favour: got 1.0"), ("tree/ivanov-d10", "0.1", "has one")):
@@ -47,13 +42,13 @@ def test_a_principal_may_have_favourites(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_rounds_are_of_the_finite_horizon() -> None:
     with pytest.raises(UsageError, match=r"--discount 0\.9"):
-        solved(request(rounds=True, discount=0.9))
+        solved(GAME, iterations=True, discount=0.9)
 
 
 @pytest.mark.parametrize("discount", [None, 0.9])
 def test_what_is_kept_is_what_was_found(tmp_path: Path, discount: float | None) -> None:
     out = tmp_path / "solved"
-    told = solved(request("others_coin=0.5", discount=discount, out=out))
+    told = solved(GAME, ["others_coin=0.5"], discount=discount, out=out)
     assert f"paymaster render {out}" in told
     about = json.loads((out / "solution.json").read_text())
     assert (about["id"], about["rules"]["others_coin"], about["states"]) == (GAME, 0.5, 162)
@@ -76,7 +71,7 @@ def test_what_is_kept_is_what_was_found(tmp_path: Path, discount: float | None) 
 
 def test_a_solution_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, film = tmp_path / "solved", tmp_path / "exact.gif"
-    solved(request("horizon=3", out=out))
+    solved(GAME, ["horizon=3"], out=out)
     for seed in (0, 1):
         with pytest.raises(SystemExit) as exit:
             main(["render", str(out), "--out", str(film), "--seed", str(seed)])
@@ -88,13 +83,13 @@ def test_a_solution_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(UsageError, match="choose another --out"):
-        solved(request(out=tmp_path))
+        solved(GAME, out=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_damaged_solution_is_told(tmp_path: Path) -> None:
     out = tmp_path / "solved"
-    solved(request("horizon=2", out=out))
+    solved(GAME, ["horizon=2"], out=out)
     about = json.loads((out / "solution.json").read_text())
     for change, message in [
         ({"id": "coin_game/ivanov-4x4"}, "ivanov-4x4"),
