@@ -306,8 +306,8 @@ def test_the_command_judges_every_run_and_adds_one_file(tmp_path: Path, capsys: 
     (folder / AUDIT).unlink()
     code, out, err = ran(capsys, tmp_path)
     assert code == 0
-    assert "if followed" in out
-    assert "SPE ratio" in out
+    assert "obedient" in out
+    assert "best-response ratio" in out
     assert str(other) in err
     assert {path.name for path in folder.iterdir()} == before
     assert (folder / AUDIT).read_bytes() == made  # the same whenever it is made
