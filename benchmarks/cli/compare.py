@@ -1,12 +1,11 @@
-"""`paymaster compare`: reads, compares, writes."""
+"""`paymaster compare`: reads runs and tables, compares them, and prints or writes the comparison."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ...core.config import UsageError
 from ..analysis.comparison import compare
@@ -17,9 +16,9 @@ from ..runs.record import read_about
 
 
 def compare_and_write(paths: Sequence[Path], format: str, against: str | None, out: Path | None) -> int:
-    """Write a comparison to the terminal, or to `out` with how it was made beside it; the exit code.
+    """Print a comparison, or write it to `out` with a record of how it was made beside it; the exit code.
 
-    Raises UsageError where nothing is there to be compared, or `out` cannot be written.
+    Raises UsageError where there is nothing to compare, or `out` cannot be written.
     """
     comparison = compare(*paths, against=against, solve=format != "csv")
     for damaged in comparison.damaged:
@@ -29,34 +28,33 @@ def compare_and_write(paths: Sequence[Path], format: str, against: str | None, o
         print(text)
         return 0
     _write(paths, out, text)
-    print(f"{len(comparison.rows)} runs in {out}, how it was made in {out.with_suffix('.json')}")
+    print(f"wrote {len(comparison.rows)} runs to {out}, and how the table was made to {out.with_suffix('.json')}")
     return 0
 
 
 def _write(paths: Sequence[Path], out: Path, text: str) -> None:
     if out.suffix == ".json":
-        raise UsageError(f"{out} would be overwritten by how it was made: write to .txt, .md or .csv")
+        raise UsageError(f"--out {out}: the .json is kept for how the table was made; write to a .txt, .md or .csv")
     with whole_file(out) as partial:
         partial.write_text(text + "\n")
     with whole_file(out.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(_made(paths), indent=1) + "\n")
 
 
-def _made(paths: Sequence[Path]) -> dict[str, Any]:
-    """The command that compares, those that made the runs, and with which versions and machines they did."""
-    ways: dict[str, dict[str, Any]] = {}
+def _made(paths: Sequence[Path]) -> dict[str, object]:
+    """The command that compares, those that made the runs, and the commits, machines and versions that they had."""
+    dates: dict[str, list[str]] = {}  # of the runs, by what made them, as JSON
     for about in _abouts(paths):
         way = {name: about.get(name) for name in ("commit", "machine", "versions")}
-        way = ways.setdefault(json.dumps(way), {"runs": 0, "dates": [], **way})
-        way["runs"] += 1
-        way["dates"] = [min([about["date"], *way["dates"]]), max([about["date"], *way["dates"]])]
-    made = [each for path in paths for each in commands(path)]
-    return {"command": command(), "date": now(), "commands": made, "made": list(ways.values())}
+        dates.setdefault(json.dumps(way), []).append(str(about["date"]))
+    made = [{"runs": len(each), "dates": [min(each), max(each)], **json.loads(way)} for way, each in dates.items()]
+    told = [each for path in paths for each in commands(path)]
+    return {"command": command(), "date": now(), "commands": told, "made": made}
 
 
-def _abouts(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def _abouts(paths: Sequence[Path]) -> Iterator[Mapping[str, object]]:
     for folder in (folder for path in paths if path.is_dir() for folder in runs(path)):
         try:
             yield read_about(folder / RUN)
         except UsageError:
-            continue  # named among the damaged already
+            continue  # already named among the damaged ones

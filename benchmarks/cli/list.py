@@ -1,4 +1,4 @@
-"""What there is to run."""
+"""`paymaster list`: the games, mechanisms and suites there are, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ...baselines import MECHANISMS, mechanism_class
 from ...envs import FAMILIES, family, games, make
 from ..specs.compatibility import why_not
 from ..specs.suites import load_suite, suites
 
-Item = dict[str, Any]  # id, description; of a mechanism also `not_for`: why it is not for a game, for each such game
+
+class Item(TypedDict):
+    """One entry of a list."""
+
+    id: str
+    description: str
+    not_for: NotRequired[dict[str, str]]  # of a mechanism: each game that it is not for, and why
 
 
 def listing(kinds: Iterable[str]) -> dict[str, list[Item]]:
-    """For each kind its items, with an `id` each."""
+    """The items of each kind."""
     return {str(kind): KINDS[str(kind)]() for kind in kinds}
 
 
 def written(items: dict[str, list[Item]], *, as_json: bool) -> str:
-    """The items for people, or as JSON: one list where one kind was asked for."""
+    """The items as text, or as JSON: a list if one kind is asked for, else a list for each kind."""
     if as_json:
         return json.dumps(next(iter(items.values())) if len(items) == 1 else items, indent=1)
     return "\n\n".join(_section(kind, each) for kind, each in items.items())
@@ -38,11 +44,11 @@ def _section(kind: str, items: list[Item]) -> str:
 
 
 def _refused(reasons: dict[str, str]) -> Iterator[str]:
-    """One line for each reason, as it is told of the first of its games; `family/*` where it is all of a family."""
+    """One line for each reason, in the words for its first game; `family/*` stands for all games of a family."""
     found: dict[str, list[str]] = {}
-    for game, reason in reasons.items():  # reasons that differ in the game's class and numbers alone are one
-        told = reason.replace(family(game.partition("/")[0]).__name__, "")
-        found.setdefault(re.sub(r"\([^)]*\)|\d", "", told), []).append(game)
+    for game, reason in reasons.items():  # reasons that differ only in the game's class and in numbers are one
+        general = reason.replace(family(game.partition("/")[0]).__name__, "")
+        found.setdefault(re.sub(r"\([^)]*\)|\d", "", general), []).append(game)
     for refused in found.values():
         names: list[str] = []
         for name in dict.fromkeys(game.partition("/")[0] for game in refused):
@@ -64,8 +70,10 @@ def _mechanisms() -> list[Item]:
     items: list[Item] = []
     for id in MECHANISMS:
         refused = {name: reason for name, game in made.items() if (reason := why_not(id, game))}
-        description = (inspect.getdoc(mechanism_class(id)) or "").partition("\n")[0]
-        items.append({"id": id, "description": description, **({"not_for": refused} if refused else {})})
+        item: Item = {"id": id, "description": (inspect.getdoc(mechanism_class(id)) or "").partition("\n")[0]}
+        if refused:
+            item["not_for"] = refused
+        items.append(item)
     return items
 
 

@@ -1,4 +1,4 @@
-"""`paymaster run`: from what was asked to runs, a table, curves and a replay."""
+"""`paymaster run`: makes the runs, then prints a table and draws learning curves and a replay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..runs.launch import Request, folder_of, make_runs
 
 
 def execute(request: Request) -> int:
-    """Make the runs and say what they came to; the exit code. Raises UsageError before anything is written."""
+    """Make the runs and report on them; the exit code. Raises UsageError before anything is written."""
     from ..reports.run_report import report
 
     console = Console(highlight=False)

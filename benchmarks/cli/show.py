@@ -1,4 +1,4 @@
-"""`paymaster show`: what a run's contracts promise in which situation, as a table and as a picture."""
+"""`paymaster show`: a learned contract by time step and map contents, as a table and as a picture."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..runs.record import read_about
 
 
 def show(folder: Path, out: Path) -> str:
-    """Draw the contracts of the run in `folder` to the .png `out`; what they promise, as text.
+    """Plot the contract of the run in `folder` to the .png `out`, and summarise it as text.
 
-    Raises UsageError where the folder holds no run, its mechanism promises nothing, or `out` cannot be written.
+    Raises UsageError where the folder holds no run, its mechanism has no principal, or `out` cannot be written.
     """
     if out.suffix.lower() != ".png" or not os.access(out.absolute().parent, os.W_OK | os.X_OK):
-        raise UsageError(f"rates are drawn to a .png in a folder that may be written to (got {str(out)!r})")
+        raise UsageError(f"a contract is drawn to a .png, in a folder that you may write to (got {str(out)!r})")
     about, loaded = read_about(folder / RUN), load(folder)
     found = played(loaded)
     listed = list(situations(found))
     agents = loaded.game.agents
     title = f"{about['resolved']['game']}, {about['name']}/{about['resolved']['algorithm']}, seed {loaded.spec.seed}"
     draw_rates(found, listed, agents, title, out)
-    return "\n\n".join([f"{title}: {EPISODES} episodes", table(found, listed, agents), f"drawn to {out}"])
+    return "\n\n".join([f"{title}: {EPISODES} episodes", table(found, listed, agents), f"picture: {out}"])
