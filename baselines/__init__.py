@@ -1,6 +1,6 @@
-"""The mechanisms, and this registry of them.
+"""The mechanisms, and their registry.
 
-Adding a mechanism is one file with a `Mechanism` whose fields are its parameters, and one line in `OWN`.
+To add a mechanism, write one file with a `Mechanism` whose fields are its parameters, and add one line to `OWN`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ OWN: dict[str, str] = {
 
 
 def _fault(cls: Any) -> str:
-    """What is wrong with `cls` as a mechanism; empty for nothing."""
+    """What is wrong with `cls` as a mechanism; empty if nothing is."""
     if not (isinstance(cls, type) and issubclass(cls, Mechanism)):
         return "is no subclass of Mechanism"
     return "" if made_by_configuration(cls) else "has no parameters that are checked: put @configuration above it"
@@ -55,9 +55,9 @@ def mechanism_class(id: str) -> type[Mechanism]:
 
 
 def register_mechanism(id: str) -> Callable[[type[T]], type[T]]:
-    """Make a mechanism of your own known by its id, as a decorator: above `@configuration`, above the class.
+    """A decorator that registers your own mechanism under `id`: write it above `@configuration`, above the class.
 
-    Raises UsageError for an id that is taken, or a class that is no Mechanism.
+    Raises UsageError for an id that is taken, or a class that is not a Mechanism.
     """
 
     def register(cls: type[T]) -> type[T]:
@@ -70,6 +70,6 @@ def register_mechanism(id: str) -> Callable[[type[T]], type[T]]:
 def make_mechanism(id: str, game: Game, **parameters: Any) -> Mechanism:
     """The mechanism `id` for `game`.
 
-    Raises UsageError for an unknown id or parameter, or a value that the parameter does not allow.
+    Raises UsageError for an unknown id or parameter, or for a value that the parameter does not allow.
     """
     return configure(mechanism_class(id), {"game": game, **parameters}, what=f"mechanism {id}")

@@ -1,4 +1,4 @@
-"""The control of every principal: its recommendations, without its money."""
+"""The control for every principal: its recommendations, without its payments."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from ..core.config import configuration
 
 @configuration
 class Advice(RecommendationContract):
-    """A trained principal's recommendations are shown and following them pays nothing. No money of any kind.
+    """A trained principal shows each agent its recommendation and pays nothing for following it. No money of any kind.
 
-    The effect of the payments is the difference to this: a signal alone can already coordinate. Ours.
+    A signal alone can already coordinate the agents, so the effect of payments is the difference to this mechanism.
+    Ours.
     """
 
     probation: ClassVar[int] = 0  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""A principal that commits to constant rates: so much for each verifiable thing that an agent does."""
+"""A linear contract: a principal commits to a constant rate for each verifiable fact about an agent."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class CommittedRates(Mechanism):
     """Agent `i` earns `r_i + sum_k b_k f_ik`, with `f_ik` how often it did what fact k says. Payments of a principal.
 
-    The rates `b_k >= 0` hold for every agent and from the first step to the last; a wage for every cell cleaned is such
-    a contract. Those that are best for the principal are the row "best committed rates" of `paymaster solve`. Simple
+    The rates `b_k >= 0` are the same for every agent and every step. A wage for every cell cleaned is such a linear
+    contract. `paymaster solve` shows the rates that are best for the principal as the best linear contract. Linear
     contracts: Dutting, Roughgarden and Talgam-Cohen 2019.
     """
 
     rates: dict[str, Rate] | tuple[Rate, ...] = Field(default_factory=dict)
-    """b, by the facts' names (others are not paid for), or one for each fact in the game's order."""
+    """b: a rate for each named fact (other facts pay nothing), or one for each fact in the game's order."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:

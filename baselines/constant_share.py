@@ -1,4 +1,4 @@
-"""A constant share of the welfare for everyone, whoever earned it: paid by the agents, or by a principal."""
+"""Everyone gets a constant share of the welfare, whoever earned it: the agents pay it, or a principal does."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class RedistributedShare(Mechanism):
     """Agent `i` earns `(1 - p) r_i + p W / N`, with `W = sum_j r_j` the welfare of the step. Transfers: sum to zero.
 
-    Whoever had more pays each who had less: `i` pays `(p / N) max(r_i - r_j, 0)` to `j`, which is the same, holds for
-    negative rewards too, and never sends money both ways. `p = 0` is selfish, `p = 1` is an equal split. It is the
-    symmetric transfer of Willis and Luck 2023 with `s = 1 - p (N - 1) / N`; the baseline of Ivanov et al. 2024.
+    Each agent that earned more pays each agent that earned less: `i` pays `(p / N) max(r_i - r_j, 0)` to `j`. That
+    comes to the same, holds for negative rewards too, and never sends money both ways. `p = 0` is selfish, `p = 1` is
+    an equal split. The mechanism is the symmetric transfer of Willis and Luck 2023 with `s = 1 - p (N - 1) / N`, and
+    the baseline of Ivanov et al. 2024.
     """
 
     share: Share = 0.5
-    """p, the part of every reward that is pooled and split evenly."""
+    """p, the share of every reward that is pooled and split evenly."""
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         rewards = transition.rewards
@@ -37,12 +38,12 @@ class RedistributedShare(Mechanism):
 class FundedShare(Mechanism):
     """Agent `i` earns `r_i + p max(W, 0) / N`, with `W = sum_j r_j` the welfare of the step. Payments of a principal.
 
-    The constant share for a principal with a budget of its own: in a step of positive welfare it pays the share `p`
-    of the welfare, so that it can be compared with a learned principal that spends as much. Ours.
+    This is the constant share of a principal with money of its own. In a step of positive welfare the principal pays
+    the share `p` of the welfare, so it can be compared with a learned principal that spends as much. Ours.
     """
 
     share: Share = 0.5
-    """p, the principal's payment as a part of the welfare of each step."""
+    """p, the principal's payment as a share of the welfare of each step."""
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         rewards = transition.rewards

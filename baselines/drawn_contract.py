@@ -1,4 +1,4 @@
-"""A contract whose price is drawn anew for every episode: the first stage of formal contracting."""
+"""A formal contract whose price is drawn anew for each episode: the first stage of formal contracting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..core.random import uniform_array
 
 
 class Contract(NamedTuple):
-    """What holds for an episode."""
+    """The terms that hold for an episode."""
 
     price: np.ndarray  # (B,) float32 theta, 0 where no contract holds
     held: np.ndarray  # (B,) bool: whether there is a contract, be its price 0 or not
@@ -23,28 +23,28 @@ class Contract(NamedTuple):
 
 @configuration
 class DrawnContract(Mechanism):
-    """Agents pay each other theta for what their contract is about. Transfers: they sum to zero.
+    """Agents pay each other theta for the act that their formal contract names. Transfers: they sum to zero.
 
-    What that is depends on the game (`contracts/formal_contracts.py`): who picks another's coin pays its owner, who
-    cleans is paid by the others, who eats an apple of low density pays the others. theta ~ U[0, theta_max] is drawn
-    from the episode's key and holds for the episode; with `null_probability` there is no contract. Agents see
-    (theta, 1), or (0, 0) without a contract: no contract is not a contract of price 0. The terms are `Contract`, and
-    so is `memory`.
+    The act depends on the game (`contracts/formal.py`). In the Coin Game, an agent that picks another's coin pays the
+    coin's owner. In Cleanup, the others pay an agent that cleans. In Harvest, an agent that eats an apple of low
+    density pays the others. theta ~ U[0, theta_max] is drawn from the episode's key and holds for the episode; with
+    probability `null_probability` there is no contract. Agents see (theta, 1), or (0, 0) without a contract, because
+    no contract differs from a contract of price 0. Both the terms and `memory` are a `Contract`.
 
     Christoffersen, Haupt and Hadfield-Menell 2023, "Get it in writing", stage 1, in which agents learn to play under
-    any contract; that the null contract is trained too, with a probability of its own, is ours.
+    any contract. Training without a contract too, with a probability of its own, is ours.
 
-    Raises UsageError for a game that is no Coin Game, Cleanup or Harvest.
+    Raises UsageError for a game other than the Coin Game, Cleanup and Harvest.
     """
 
     terms_size: ClassVar[int] = 2
 
     theta_max: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """The highest price, in reward; the game's own where none is given: 2 in the Coin Game, 0.2 in Cleanup, 1 on its
-    maps other than the paper's, 10 in Harvest."""
+    """The highest price, in reward. The default is the game's own: 2 in the Coin Game, 0.2 in Cleanup (1 on maps other
+    than the paper's), 10 in Harvest."""
 
     null_probability: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """How often an episode is played without a contract."""
+    """The probability that an episode has no contract."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

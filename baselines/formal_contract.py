@@ -1,4 +1,4 @@
-"""The contract that agents signed, the same for every episode: the second stage of formal contracting."""
+"""The formal contract that agents signed, the same in every episode: the second stage of formal contracting."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ..core.config import configuration
 
 @configuration
 class FormalContract(Mechanism):
-    """Agents pay each other theta for what their contract is about, in every episode. Transfers: they sum to zero.
+    """Agents pay each other theta for the act that their contract names, in every episode. Transfers: they sum to zero.
 
-    What that is depends on the game, as for `drawn-contract`, whose agents choose theta: in a suite,
-    `theta: {from: drawn-contract/dqn.voted_theta}` is the price that those agents sign who learned under drawn prices
-    (`contracts/formal_contracts.py`; `best_theta` without a vote, `negotiated_theta` by negotiation). Agents see
-    (theta, 1), or (0, 0) under the null contract. Nothing is remembered, so the contract can be judged exactly.
+    The act depends on the game, as for `drawn-contract`. The agents that learned under drawn prices choose theta: in a
+    suite, `theta: {from: drawn-contract/dqn.voted_theta}` is the price that they sign by vote; `best_theta` is their
+    price without a vote, `negotiated_theta` their price by negotiation (`contracts/signing.py`). Agents see (theta, 1),
+    or (0, 0) without a contract. The mechanism has no memory, so an audit can judge the contract exactly.
 
-    Christoffersen, Haupt and Hadfield-Menell 2023, "Get it in writing", stage 2. There the same agents go on; here, as
-    under every mechanism, fresh agents learn under what was signed.
+    Christoffersen, Haupt and Hadfield-Menell 2023, "Get it in writing", stage 2. In the paper the same agents go on
+    learning; here, as under every mechanism, fresh agents learn under the signed contract.
 
-    Raises UsageError for a game that is no Coin Game, Cleanup or Harvest.
+    Raises UsageError for a game other than the Coin Game, Cleanup and Harvest.
     """
 
     terms_size: ClassVar[int] = 2
 
     theta: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """The price, in reward; none for the null contract."""
+    """The price, in reward; null for no contract."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,4 +1,4 @@
-"""Agents that may give: an action more, by which an agent hands a part of its reward to the others."""
+"""Agents that may give: one more action, by which an agent gives some of its reward to the others."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ GIFT, STAY = "gift", "stay"
 
 @configuration
 class Gifting(Mechanism):
-    """An action `gift` more: who takes it stays, and gives `g / (N - 1)` to each other. Transfers: they sum to zero.
+    """One more action, `gift`: the agent stays and gives each other agent `g / (N - 1)`. Transfers: they sum to zero.
 
-    The gift is the giver's loss, the zero-sum gifting of Lupu and Precup 2020, "Gifting in multi-agent reinforcement
-    learning" (AAMAS). Others do not see who gave; they learn from what they get. An agent may give whatever it has
-    earned so far, and every other gets the same.
+    The giver loses what it gives: this is the zero-sum gifting of Lupu and Precup 2020, "Gifting in multi-agent
+    reinforcement learning" (AAMAS). The other agents do not see who gave; they learn from what they get. An agent may
+    give regardless of what it has earned so far, and each other agent gets the same amount.
 
     Raises UsageError for a game in which agents cannot stay.
     """
@@ -34,7 +34,7 @@ class Gifting(Mechanism):
     def _check(self) -> Self:
         if len(self.game.agents) < 2 or STAY not in self.game.action_names:
             raise ValueError(
-                f"who gives a gift to the others stays where it is; {type(self.game).__name__} has "
+                f"an agent that gives a gift to the others stays where it is; {type(self.game).__name__} has "
                 f"{len(self.game.agents)} agents and the actions {', '.join(self.game.action_names)}: choose Cleanup, "
                 "Harvest, or a Coin Game with stay=true"
             )
@@ -53,9 +53,9 @@ class Gifting(Mechanism):
 
 @dataclass(frozen=True)
 class WithGifts:
-    """`game` with the action `gift` after all others; in the game it is to stay. All else is the game's.
+    """`game` with the action `gift` after all others; the game plays a gift as `stay`. Everything else is the game's.
 
-    It cannot be tabulated: a table of the game would not have the gift.
+    It cannot be tabulated, because a table of the game would not have the gift.
     """
 
     game: Game
@@ -70,7 +70,7 @@ class WithGifts:
         return (*self.game.action_names, GIFT)
 
     def step(self, state: Any, actions: np.ndarray) -> tuple[Any, Any]:
-        """One step of every environment. Raises UsageError where an action is none of `action_names`."""
+        """One step of every environment. Raises UsageError for an action that is not one of `action_names`."""
         names = self.action_names
         legal(actions, (actions.shape[0], len(self.game.agents)), names)
         return self.game.step(state, np.where(actions == len(names) - 1, names.index(STAY), actions))

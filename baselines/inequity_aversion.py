@@ -1,4 +1,4 @@
-"""Agents that dislike unequal rewards, theirs and others' (Hughes et al. 2018)."""
+"""Agents that dislike inequity, to their own and to others' disadvantage (Hughes et al. 2018)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 
 @configuration
 class InequityAversion(Mechanism):
-    """Agent `i` learns from its reward less what inequity costs it. Shaping: no money moves.
+    """Agent `i` learns from its reward minus a cost of inequity. Shaping: no money moves.
 
         r_i - envy / (N - 1) sum_j max(e_j - e_i, 0) - guilt / (N - 1) sum_j max(e_i - e_j, 0)
         e_t = discount * smoothing * e_{t-1} + r_t        (e = 0 before an episode's first step)
 
-    Both terms are subtracted: having less than another hurts, and so does having more. `memory` is `e` (B, N).
+    Both terms are subtracted: having less than another agent hurts, and so does having more. `memory` is `e` (B, N).
     Hughes et al. 2018, "Inequity aversion improves cooperation in intertemporal social dilemmas".
     """
 
@@ -36,7 +36,7 @@ class InequityAversion(Mechanism):
     """gamma, per step."""
 
     smoothing: Rate = 0.975
-    """lambda: what a step leaves, beside the discount, of the rewards smoothed so far. The default is ours."""
+    """lambda: the share of the smoothed rewards that each step keeps, beside the discount. The default is ours."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

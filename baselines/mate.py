@@ -1,4 +1,4 @@
-"""Mutual acknowledgment token exchange: agents ask each other for approval, and learn from the answers."""
+"""Mutual acknowledgment token exchange: agents ask each other for approval and learn from the answers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..core.config import configuration
 
 @configuration
 class Mate(Mechanism):
-    """Agents ask for approval of what went well, and learn from tokens `x`. Shaping: no money moves.
+    """Agents ask each other for approval of what went well, and learn from tokens `x`. Shaping: no money moves.
 
-    In every step agent `i` sends a request to all others if nothing got worse for it: if `m_i >= 0`, with
+    In each step agent `i` sends a request to all others if its situation did not get worse, that is if `m_i >= 0`, with
 
-        m_i = r_i + discount V_i(s') - V_i(s)        V_i: what it expects by its own critic; 0 after the end
+        m_i = r_i + discount V_i(s') - V_i(s)        V_i: the value estimate of its own critic; 0 after the end
 
-    Who is asked gains `x`, however many ask, and tests again with it: to everyone who asked it answers `x` if
-    `m_j + x >= 0`, else `-x`. Who asked gains the least of the answers. Tokens are made from nothing, so they do not
+    An agent `j` that is asked gains `x`, however many ask it. It then answers each of them with `x` if `m_j + x >= 0`,
+    else with `-x`. An agent that asked gains the smallest of the answers. Tokens are made from nothing, so they do not
     sum to zero. Phan et al. 2022, "Emergent cooperation from mutual acknowledgment exchange" (AAMAS).
 
-    The paper's neighbourhoods are its games' own; here every agent is every other's neighbour. Needs agents that
-    expect something: learned by dqn (the value of the best action) or ppo, and played by the loop of learning, not by
-    a PettingZoo view.
+    In the paper each game has neighbourhoods of its own; here every agent is a neighbour of every other. The mechanism
+    needs agents with value estimates: they learn by dqn (the value of the best action) or by ppo, and the learning loop
+    plays them, not a PettingZoo view.
     """
 
     needs_values: ClassVar[bool] = True
@@ -35,7 +35,7 @@ class Mate(Mechanism):
     """x, in reward."""
 
     discount: Annotated[float, Field(ge=0, le=1)] = 0.99
-    """Of V, per step: the learner's."""
+    """The discount of V per step: the learner's."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,4 +1,4 @@
-"""`principal-exact`: the contracts of a principal that knows the equilibrium, under which fresh agents learn."""
+"""`principal-exact`: fresh agents learn under the contract of a principal that knows the equilibrium."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ..equilibria.table import tabular
 
 @configuration
 class ExactContract(RecommendationContract):
-    """The recommendation contract of a principal that is computed, not learned: what is then lost, the agents lose.
+    """The recommendation contract of a principal that is computed, not learned.
 
-    Ivanov et al. 2024, section 5, for games whose table of states can be solved.
+    Welfare that is missing under it is lost by the agents' learning alone. Ivanov et al. 2024, section 5, for games
+    whose table of states can be solved.
     """
 
     principal: ClassVar[str] = "exact"

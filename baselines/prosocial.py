@@ -1,4 +1,4 @@
-"""Agents that care for each other: what cooperation is worth once the conflict of interest is wished away."""
+"""Agents that care for each other: what cooperation is worth without a conflict of interest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..core.config import configuration
 class Joint(Mechanism):
     """Agent `i` learns from `sum_j r_j`, the welfare of the step. Shaping: no money moves.
 
-    A team without conflict of interest; what separates it from the social optimum is learning alone.
+    The agents are a team without a conflict of interest: only learning separates it from the social optimum.
     """
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
@@ -30,7 +30,7 @@ class Prosocial(Mechanism):
     """
 
     eta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
-    """How much another's reward counts beside one's own."""
+    """The weight of another agent's reward, relative to one's own."""
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         return _caring(transition, self.eta), memory

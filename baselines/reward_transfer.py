@@ -1,6 +1,6 @@
-"""Agents that give away parts of their rewards: the same part of everyone, or as a matrix says (Willis and Luck 2023).
+"""Agents that give away shares of their rewards: all the same share, or as a matrix says (Willis and Luck 2023).
 
-How little must be given away so that cooperating is dominant is the business of `contracts/reward_transfer.py`.
+`equilibria/transfer_levels.py` computes the least that agents must give away so that cooperating is dominant.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from ..equilibria.transfer_levels import symmetric_transfers
 
 Part = Annotated[float, Field(ge=0, le=1)]
 
-ROUNDING = 1e-6  # by which the parts of a reward may miss one
+ROUNDING = 1e-6  # by how much the shares of a reward may miss one
 
 
 @configuration
 class SymmetricTransfer(Mechanism):
     """Agent `i` earns `s r_i + (1 - s) / (N - 1) sum_{j != i} r_j`. Transfers: they sum to zero.
 
-    Everyone keeps the part `s` of its reward and the others get even parts of the rest. `s = 1` is selfish, `s = 1 / N`
-    an equal split. It is the transfer matrix with `s` on the diagonal, and moves money as that does. Willis and Luck
-    2023 (arXiv:2310.12928).
+    Each agent keeps the share `s` of its reward, and the others get equal shares of the rest. `s = 1` is selfish,
+    `s = 1 / N` an equal split. This is the transfer matrix with `s` on the diagonal, and it moves money as that does.
+    Willis and Luck 2023 (arXiv:2310.12928).
     """
 
     self_interest: Part = 0.5
-    """s, the part of its reward that every agent keeps."""
+    """s, the share of its reward that each agent keeps."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -45,16 +45,16 @@ class SymmetricTransfer(Mechanism):
 
 @configuration
 class TransferMatrix(Mechanism):
-    """Agent `i` earns `sum_j r_j T_ji`, its part of everyone's reward. Transfers: they sum to zero.
+    """Agent `i` earns `sum_j r_j T_ji`, its share of everyone's reward. Transfers: they sum to zero.
 
-    Whoever gets a part of a loss bears it: it pays that part to who made the loss. What two agents owe each other is
-    set off, so that `i` pays `max(T_ij r_i - T_ji r_j, 0)` to `j` and money never goes both ways, as in the constant
-    share; the paper moves rewards and leaves open how. Willis and Luck 2023 (arXiv:2310.12928).
+    An agent that gets a share of a loss bears it: it pays that share to the agent that made the loss. What two agents
+    owe each other is set off, so `i` pays `max(T_ij r_i - T_ji r_j, 0)` to `j`, and money never goes both ways, as in
+    the constant share. The paper moves rewards and leaves open how. Willis and Luck 2023 (arXiv:2310.12928).
     """
 
     matrix: tuple[tuple[Part, ...], ...] = ()
-    """T, a row for each agent: the part of its reward that each agent gets. Rows sum to one; everyone keeps all if
-    none are given."""
+    """T, with a row for each agent: the share of its reward that each agent gets. Each row sums to one. Without rows,
+    each agent keeps all of its reward."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -79,7 +79,7 @@ def _several(game: Game) -> None:
 
 
 def _transferred(rewards: np.ndarray, matrix: np.ndarray) -> Ledger:
-    """The ledger in which agent j gets the part `matrix[i, j]` of the reward of agent i; `rewards` (B, N)."""
+    """The ledger in which agent j gets the share `matrix[i, j]` of the reward of agent i; `rewards` (B, N)."""
     owed = matrix * rewards[:, :, None]  # by the payer (axis 1) to the payee (axis 2)
     transfers = np.maximum(owed - owed.transpose(0, 2, 1), 0.0).astype(np.float32)
     return nothing(rewards)._replace(transfers=transfers)

@@ -1,4 +1,4 @@
-"""No mechanism: what happens when nobody pays and nobody promises."""
+"""No mechanism: nobody pays and nobody promises anything."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from ..core.config import configuration
 
 @configuration
 class Selfish(Mechanism):
-    """Agent `i` earns `r_i`, what the environment gives it. No money of any kind; the control of every comparison."""
+    """Agent `i` earns `r_i`, its reward from the environment. No money of any kind; the control of every comparison."""

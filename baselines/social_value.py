@@ -1,4 +1,4 @@
-"""Agents that care how rewards are shared: each would have its own and the others' at an angle of its liking."""
+"""Agents that care how rewards are shared: each prefers a certain angle between its own and the others' reward."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class SocialValueOrientation(Mechanism):
 
         theta_i = atan2(mean_{j != i} r_j, r_i)        the angle of the step's rewards
 
-    0 degrees is all for oneself, 45 an equal share, 90 all for the others. McKee et al. 2020, "Social diversity and
-    social preferences in mixed-motive reinforcement learning" (arXiv:2002.02325). The difference is taken in radians
-    and around the circle, at most pi; one public code multiplies it by N, which the paper does not.
+    0 degrees means everything for oneself, 45 an equal share, 90 everything for the others. McKee et al. 2020, "Social
+    diversity and social preferences in mixed-motive reinforcement learning" (arXiv:2002.02325). The difference is in
+    radians and goes around the circle, so it is at most pi. One public implementation multiplies it by N; the paper
+    does not.
 
-    Where an agent and the others earn nothing there is no angle, and nothing is taken: atan2(0, 0) = 0 would charge
-    every idle step as though the agent had kept all. The paper leaves it open; so it does the weight, whose default is
-    that of public code.
+    Where neither the agent nor the others earn anything there is no angle, and nothing is subtracted: atan2(0, 0) = 0
+    would charge every idle step as though the agent had kept everything. The paper leaves this open. It also leaves
+    open the weight; its default is that of public code.
     """
 
     ideal: Annotated[float, Field(ge=-180, le=180)] = 45.0
