@@ -94,8 +94,9 @@ def _index() -> str:
     offered = [(f"[`{id}`](mechanisms/{id}.md)", _summary(mechanism_class(id)), money_of(id)) for id in MECHANISMS]
     return _page(
         "# Games and mechanisms",
-        "Made from the docstrings by `make docs`; change those, not these pages. What the suite is for stands in the "
-        "[README](../README.md), how it is built in [ARCHITECTURE.md](../ARCHITECTURE.md).",
+        "`make docs` makes these pages from the docstrings: change the docstrings, not the pages. The "
+        "[README](../README.md) says what the suite is for, [ARCHITECTURE.md](../ARCHITECTURE.md) how it is built, and "
+        "the [glossary](glossary.md) what its terms mean.",
         "## Games",
         _table(("family", "what it is", "presets"), rows),
         "## Mechanisms",

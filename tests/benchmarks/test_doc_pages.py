@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import fields
 
 import pytest
@@ -12,6 +15,8 @@ from paymaster.benchmarks.reports.doc_pages import DOCS, LARGEST, drawable, mone
 from paymaster.envs import FAMILIES, family, games
 
 PAGES = pages()
+REFERENCE = DOCS.parent / "results" / "reference"
+GLOSSARY = "glossary.md"  # the page that is written by hand
 checkout = pytest.mark.skipif(not DOCS.exists(), reason="needs the checkout")
 
 
@@ -19,7 +24,7 @@ checkout = pytest.mark.skipif(not DOCS.exists(), reason="needs the checkout")
 def test_the_pages_are_what_the_docstrings_say() -> None:
     there = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     stale = {name for name, text in PAGES.items() if name in there and (DOCS / name).read_text() != text}
-    missing, odd = PAGES.keys() - there, there - PAGES.keys()
+    missing, odd = PAGES.keys() - there, there - PAGES.keys() - {GLOSSARY}
     assert not stale | missing | odd, "the docstrings have changed; run `make docs` and commit docs/"
 
 
@@ -31,6 +36,31 @@ def test_every_picture_that_is_shown_is_there_and_small() -> None:
     assert not {name: path.stat().st_size for name, path in there.items() if path.stat().st_size > LARGEST}
     linked = {path.replace(".md", ".png") for path, text in PAGES.items() if re.search(r"!\[.*\]\(.*\.png\)", text)}
     assert linked == shown
+
+
+@checkout
+def test_the_glossary_is_linked_and_in_order_and_names_what_is_stored() -> None:
+    text = (DOCS / GLOSSARY).read_text()
+    terms = re.findall(r"^\*\*(.+?)\*\*: ", text, flags=re.MULTILINE)
+    assert terms == sorted(terms, key=str.casefold)
+    assert len(terms) == len(set(terms)) > 60
+    assert f"]({GLOSSARY})" in PAGES["README.md"]
+    assert f"](docs/{GLOSSARY})" in (DOCS.parent / "README.md").read_text()
+    rows = [row for table in REFERENCE.glob("*.csv") for row in csv.DictReader(table.read_text().splitlines())]
+    columns = re.findall(r"^\| .+? \| `(\w+)`.*? \| column", text, flags=re.MULTILINE)
+    assert columns
+    assert set(columns) <= {name for row in rows for name in row}
+    stored = " ".join(re.findall(r"^\| .+? \| (.+?) \| setting \|$", text, flags=re.MULTILINE))
+    known = {key for row in rows for key in keys(json.loads(row["settings"]))}
+    assert set(re.findall(r"`(\w+)", stored)) <= known
+
+
+def keys(values: object) -> Iterator[str]:
+    """The keys of JSON values, at any depth."""
+    if isinstance(values, dict):
+        yield from values
+    for value in values.values() if isinstance(values, dict) else values if isinstance(values, list) else ():
+        yield from keys(value)
 
 
 def test_a_page_tells_every_rule_preset_and_parameter() -> None:
