@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from importlib.util import find_spec
 from typing import Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -21,10 +23,19 @@ class UsageError(ValueError):
 def configuration(cls: type[T]) -> type[T]:
     """Make `cls` a frozen, keyword-only dataclass whose fields are checked against their types and bounds.
 
-    Unknown fields are refused, numbers are never silently rounded, and a field's docstring is its help.
+    Unknown fields are refused, numbers are never silently rounded, and a field's docstring is its help, also where a
+    subclass gives it another default. A field with an alias is stored, and may be given, by that name too.
     """
-    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
-    return pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)  # type: ignore[return-value]
+    config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True,
+        validate_by_name=True, validate_by_alias=True,
+    )  # fmt: skip
+    made = pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
+    for name, field in made.__pydantic_fields__.items():  # type: ignore[attr-defined]
+        if field.description is None:
+            above = (getattr(base, "__pydantic_fields__", {}).get(name) for base in cls.__mro__[1:])
+            field.description = next((other.description for other in above if other is not None), None)
+    return made  # type: ignore[return-value]
 
 
 def made_by_configuration(cls: Any) -> bool:
@@ -37,10 +48,13 @@ def configure(cls: type[T], values: Mapping[str, Any], *, what: str) -> T:
 
     Raises UsageError, naming `what` was being configured.
     """
-    known = [field.name for field in fields(cls) if field.init]  # type: ignore[arg-type]
+    known = {*stored_names(cls), *stored_names(cls).values()}
     for name in values:
         if name not in known:
             raise UsageError(nearest(f"parameter of {what}", name, known))
+    for name, stored in stored_names(cls).items():
+        if stored != name and name in values and stored in values:
+            raise UsageError(f"{what}: {name} and {stored} are one setting, and both are given; leave one out")
     try:
         return cls(**values)
     except ValidationError as error:
@@ -56,8 +70,25 @@ def nearest(kind: str, got: str, allowed: Iterable[str]) -> str:
 
 
 def plain(config: Any) -> dict[str, Any]:
-    """The fields of a configuration as JSON-ready values, defaults included."""
-    return TypeAdapter(type(config)).dump_python(config, mode="json")
+    """The fields of a configuration as JSON-ready values by their stored names, defaults included."""
+    return TypeAdapter(type(config)).dump_python(config, mode="json", by_alias=True)
+
+
+def stored_names(cls: type[Any]) -> dict[str, str]:
+    """For each field of a configuration's class the name by which it is stored: its alias, or its own."""
+    given = {field.name for field in fields(cls) if field.init}
+    described = cls.__pydantic_fields__
+    return {name: field.alias or name for name, field in described.items() if name in given}
+
+
+def stored(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` of some fields of a configuration's class, by the names by which they are stored, within them too."""
+    names, found = stored_names(cls), dict[str, Any]()
+    for name, value in values.items():
+        within = cls.__pydantic_fields__[name].annotation if name in names else None  # type: ignore[attr-defined]
+        inner = isinstance(value, dict) and hasattr(within, "__pydantic_fields__")
+        found[names.get(name, name)] = stored(within, value) if inner and within else value
+    return found
 
 
 def _fault(fault: Any) -> str:
@@ -68,3 +99,19 @@ def _fault(fault: Any) -> str:
     else:
         message = message[0].lower() + message[1:]
     return f"{where + ': ' if where else ''}{message}{got}"
+
+
+def require(*packages: str, what: str) -> None:
+    """Raise UsageError, naming `what` needs them, for `packages` that are not installed; nothing is imported."""
+    missing = [package for package in packages if package not in sys.modules and not _installed(package)]
+    if missing:
+        raise UsageError(
+            f"{what} needs {' and '.join(missing)}, not installed here: `pip install paymaster` installs everything"
+        )
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False

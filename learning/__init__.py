@@ -1,5 +1,34 @@
-"""RLlib: plays the loop over arrays, trains every role with PPO and DQN, keeps the weights."""
+"""Learning: settings, RLlib's engine over arrays, losses, and what is kept of policies and principals.
 
-from .settings import ALGORITHMS, PRINCIPALS, Resources
+What README and plugins name is here; it is imported when it is first asked for, since it brings torch and RLlib.
+"""
 
-__all__ = ["ALGORITHMS", "PRINCIPALS", "Resources"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..core.config import require
+from .settings import ALGORITHMS, PRINCIPALS, DQNSettings, PPOSettings, Resources
+
+if TYPE_CHECKING:
+    from .phases import agents_config, evaluate, train_agents, train_principal
+    from .policies.networks import load_policy
+    from .principals.loading import load_principal
+
+LATER = {
+    "agents_config": ".phases", "evaluate": ".phases", "train_agents": ".phases", "train_principal": ".phases",
+    "load_policy": ".policies.networks", "load_principal": ".principals.loading",
+}  # fmt: skip
+
+__all__ = [
+    "ALGORITHMS", "PRINCIPALS", "DQNSettings", "PPOSettings", "Resources", "agents_config", "evaluate", "load_policy",
+    "load_principal", "train_agents", "train_principal",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require("torch", "ray", what=f"paymaster.learning.{name}")
+    return getattr(import_module(LATER[name], __name__), name)

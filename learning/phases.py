@@ -13,7 +13,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ..contracts.episodes import Episodes
 from ..contracts.following import FollowedContract
 from ..contracts.loop import Act, Principal, Simulation
-from ..contracts.margins import Promise
+from ..contracts.margins import PaymentMargins
 from ..contracts.mechanism import Mechanism
 from ..contracts.outcomes import OutcomeContract
 from ..contracts.rates import RatesContract
@@ -148,7 +148,7 @@ def agents_config(
     model: dict[str, Any] = {"network": _network(game, mechanism, settings)}
     rates = (settings.lr, settings.lr_final)
     if isinstance(settings, DQNSettings):
-        model["explore"] = (settings.epsilon, settings.epsilon_final, settings.explore_until)
+        model["explore"] = (settings.epsilon, settings.epsilon_final, settings.exploration_fraction)
         return configured(dqn_config(settings), task, QModule, model, rates, seed=seed, resources=resources)
     return configured(
         ppo_config(settings), task, ActorCriticModule, model, rates,
@@ -188,7 +188,7 @@ def train_principal(
         principal_config(settings), task, PrincipalModule, {"shape": shape}, (settings.lr, settings.lr_final),
         seed=seed, resources=resources, runner_class=PrincipalRunner,
     )  # fmt: skip
-    promise = Promise(**{each.name: getattr(settings, each.name) for each in fields(Promise)})
+    promise = PaymentMargins(**{each.name: getattr(settings, each.name) for each in fields(PaymentMargins)})
     principal = TrainedPrincipal(shape, promise, mirrored=settings.mirrored)
     return Phase(config.build_algo(), settings.steps, lambda algorithm: _averaged(algorithm, principal))
 
@@ -199,10 +199,12 @@ def _exact_principal(game: Game, settings: ExactSettings) -> ExactPrincipal:
     solution = solve(
         table, rule, game.horizon, discount=settings.discount, alpha=settings.alpha, favour=settings.favour
     )
-    if settings.stake:
-        staked = staked_payments(table, solution.actions, stake=settings.stake, discount=settings.discount)
+    if settings.proportional_margin:
+        staked = staked_payments(
+            table, solution.actions, stake=settings.proportional_margin, discount=settings.discount
+        )
         solution = solution._replace(promised=staked)
-    return ExactPrincipal(solution, settings.nudge)
+    return ExactPrincipal(solution, settings.margin)
 
 
 def _train_outcome_principal(
@@ -215,7 +217,7 @@ def _train_outcome_principal(
         outcome_config(settings), task, OutcomeModule, {"shape": shape}, (settings.lr, settings.lr_final),
         seed=seed, resources=resources, runner_class=OutcomeRunner,
     )  # fmt: skip
-    principal = OutcomePrincipal(shape, nudge=settings.nudge)
+    principal = OutcomePrincipal(shape, nudge=settings.margin)
     return Phase(config.build_algo(), settings.steps, lambda algorithm: _averaged(algorithm, principal))
 
 

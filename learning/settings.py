@@ -2,86 +2,110 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..contracts.margins import Promise
+from ..contracts.margins import PaymentMargins
 from ..core.config import UsageError, configuration
 
 Encoder = Literal["mlp", "conv"]
 Play = Literal["greedy", "sampled"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0.0)]
+
+
+# What learners share: a learner's class says only what differs, and a redeclared default keeps its bounds and help.
 
 
 @configuration
-class DQNSettings:
-    """Double, dueling deep Q-learning with averaged targets, one policy for all agents unless `policies` says else."""
+class Network:
+    """The networks of a learner."""
 
-    policies: Literal["shared", "separate"] = "shared"
-    """shared: one network plays every agent; separate: one network each."""
     encoder: Encoder = "mlp"
     """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3)."""
     hidden: tuple[int, ...] = (128, 128)
-    """Widths of the dense layers."""
-    discount: float = Field(default=0.99, ge=0.0, le=1.0)
+    """Widths of the dense layers of each network."""
+
+
+@configuration
+class Optimiser:
+    """Adam, and how far ahead is valued."""
+
+    discount: Share = 0.99
     """Discount a step."""
-    lr: float = Field(default=1e-3, gt=0.0)
+    lr: Rate = 1e-3
     """Adam's learning rate at the start ..."""
-    lr_final: float = Field(default=1e-4, gt=0.0)
+    lr_final: Rate = 1e-4
     """... and at the end, linear in between."""
-    epsilon: float = Field(default=0.15, ge=0.0, le=1.0)
+
+
+@configuration
+class Replayed:
+    """Epsilon-greedy exploration, and learning from replayed steps."""
+
+    epsilon: Share = 0.15
     """Share of random actions at the start ..."""
-    epsilon_final: float = Field(default=0.0, ge=0.0, le=1.0)
-    """... and from `explore_until` on."""
-    explore_until: float = Field(default=0.5, gt=0.0, le=1.0)
+    epsilon_final: Share = 0.0
+    """... and from `exploration_fraction` on."""
+    exploration_fraction: Annotated[float, Field(gt=0.0, le=1.0, alias="explore_until")] = 0.5
     """The share of the budget after which epsilon stays at `epsilon_final`."""
-    n_step: int = Field(default=4, ge=1)
-    """Steps of reward before a target bootstraps."""
-    tau: float = Field(default=0.02, gt=0.0, le=1.0)
-    """How far the target network follows at every gradient step."""
-    environments: int = Field(default=64, ge=1)
+    tau: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
+    """How far the target networks follow at every gradient step."""
+    environments: Count = 64
     """Parallel environments of a runner; each vector step pays for one gradient step."""
-    batch: int = Field(default=256, ge=1)
+    batch: Count = 256
     """Environment steps in a minibatch; a shared policy learns from each agent's row of them."""
-    replay: int = Field(default=100_000, ge=1000)
+    replay: Annotated[int, Field(ge=1000)] = 100_000
     """Environment steps remembered."""
-    priority: float = Field(default=0.0, ge=0.0, le=1.0)
+    priority: Share = 0.0
     """Exponent of prioritised replay; 0 is uniform."""
-    fragment: int = Field(default=16, ge=1)
+    rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 16
     """Vector steps, and so gradient steps, to one call of the learner."""
-    warm_up: int = Field(default=5000, ge=0)
+    warm_up: Annotated[int, Field(ge=0)] = 5000
     """Environment steps before the first gradient step; a tenth of the budget at most."""
 
 
 @configuration
-class PPOSettings:
-    """Clipped policy gradient with generalised advantages, one policy for all agents unless `policies` says else."""
+class OnPolicy:
+    """The clipped policy gradient with generalised advantages."""
+
+    gae_lambda: Share = 0.95
+    """Of generalised advantage estimation (Schulman et al. 2016)."""
+    clip: Rate = 0.2
+    """Bound on how far the probability ratio moves from 1."""
+    entropy: Annotated[float, Field(ge=0.0)] = 0.01
+    """Weight of the entropy bonus, at the start where there is an `entropy_final`."""
+
+
+@configuration
+class Shared:
+    """Whether agents share a network."""
 
     policies: Literal["shared", "separate"] = "shared"
     """shared: one network plays every agent; separate: one network each."""
-    encoder: Encoder = "mlp"
-    """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3)."""
-    hidden: tuple[int, ...] = (128, 128)
-    """Widths of the dense layers, of the policy and of the critic."""
-    discount: float = Field(default=0.99, ge=0.0, le=1.0)
-    """Discount a step."""
-    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
-    """Of generalised advantage estimation (Schulman et al. 2016)."""
-    lr: float = Field(default=1e-3, gt=0.0)
-    """Adam's learning rate at the start ..."""
-    lr_final: float = Field(default=1e-4, gt=0.0)
-    """... and at the end, linear in between."""
-    clip: float = Field(default=0.2, gt=0.0)
-    """Of the probability ratio."""
-    entropy: float = Field(default=0.01, ge=0.0)
-    """Weight of the entropy bonus."""
-    environments: int = Field(default=128, ge=1)
+
+
+@configuration
+class DQNSettings(Shared, Network, Optimiser, Replayed):
+    """Double, dueling deep Q-learning with averaged targets, one policy for all agents unless `policies` says else."""
+
+    n_step: Count = 4
+    """Steps of reward before a target bootstraps."""
+
+
+@configuration
+class PPOSettings(Shared, Network, Optimiser, OnPolicy):
+    """Clipped policy gradient with generalised advantages, one policy for all agents unless `policies` says else."""
+
+    environments: Count = 128
     """Parallel environments of a runner."""
-    fragment: int = Field(default=32, ge=1)
+    rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 32
     """Vector steps in a rollout."""
-    epochs: int = Field(default=4, ge=1)
+    epochs: Count = 4
     """Passes over each rollout."""
-    minibatches: int = Field(default=4, ge=1)
+    minibatches: Count = 4
     """Gradient steps in a pass."""
     play: Play = "greedy"
     """What evaluated agents do. greedy: what is likeliest; sampled: draw, as they did while they learned."""
@@ -98,153 +122,102 @@ class BestResponseSettings:
 
 
 @configuration
-class PrincipalSettings(Promise):
-    """Algorithm 3 of Ivanov et al. 2024: how the principal and its model of the agents are trained, and it promises."""
+class Objective:
+    """What a principal maximises."""
 
-    alpha: float = Field(default=0.1, gt=0.0)
+    alpha: Rate = 0.1
     """The price of money: the principal maximises welfare - alpha * payments, discounted."""
-    favour: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """By which share each agent's rewards count for less to the principal than those of the agent before it."""
-    steps: int = Field(default=200_000, ge=1)
-    """Environment steps of the principal's own training; apart from the budget of the agents."""
-    mirrored: bool = False
-    """Whether it learns from all views of a game with symmetries (mirrored, turned), and decides by their mean."""
-    encoder: Encoder = "mlp"
-    """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3)."""
-    hidden: tuple[int, ...] = (128, 128)
-    """Widths of the dense layers of both networks."""
-    discount: float = Field(default=0.99, ge=0.0, le=1.0)
-    """Discount a step."""
-    lr: float = Field(default=1e-3, gt=0.0)
-    """Adam's learning rate at the start ..."""
-    lr_final: float = Field(default=1e-4, gt=0.0)
-    """... and at the end, linear in between."""
-    epsilon: float = Field(default=0.4, ge=0.0, le=1.0)
-    """Share of random actions, recommended or chosen, at the start ..."""
-    epsilon_final: float = Field(default=0.02, ge=0.0, le=1.0)
-    """... and from `explore_until` on."""
-    explore_until: float = Field(default=0.7, gt=0.0, le=1.0)
-    """The share of the budget after which epsilon stays at `epsilon_final`."""
-    follow: float = Field(default=0.75, ge=0.0, le=1.0)
-    """The probability that an agent follows in an episode (f_i = 1)."""
-    tau: float = Field(default=0.05, gt=0.0, le=1.0)
-    """How far the target networks follow at every gradient step."""
-    environments: int = Field(default=64, ge=1)
-    """Parallel environments of a runner; each vector step pays for one gradient step."""
-    batch: int = Field(default=256, ge=1)
-    """Environment steps in a minibatch."""
-    replay: int = Field(default=100_000, ge=1000)
-    """Environment steps remembered."""
-    priority: float = Field(default=0.4, ge=0.0, le=1.0)
-    """Exponent of prioritised replay; 0 is uniform."""
-    fragment: int = Field(default=16, ge=1)
-    """Vector steps, and so gradient steps, to one call of the learner."""
-    warm_up: int = Field(default=5000, ge=0)
-    """Environment steps before the first gradient step; a tenth of the budget at most."""
+    favour: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Agent i's reward counts (1 - favour)^i in the principal's welfare."""
 
 
 @configuration
-class OutcomeSettings:
+class PrincipalSettings(PaymentMargins, Objective, Network, Optimiser, Replayed):
+    """Algorithm 3 of Ivanov et al. 2024: how the principal and its model of the agents are trained, and it promises."""
+
+    steps: Count = 200_000
+    """Environment steps of the principal's own training; apart from the budget of the agents."""
+    mirrored: bool = False
+    """Whether it learns from all views of a game with symmetries (mirrored, turned), and decides by their mean."""
+    follow: Share = 0.75
+    """The probability that an agent follows in an episode (f_i = 1)."""
+    epsilon: Share = 0.4
+    epsilon_final: Share = 0.02
+    exploration_fraction: Annotated[float, Field(gt=0.0, le=1.0, alias="explore_until")] = 0.7
+    tau: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
+    priority: Share = 0.4
+
+
+@configuration
+class OutcomeSettings(Optimiser, Replayed):
     """Algorithm 2 of Ivanov et al. 2024: how a principal that sees only outcomes and its model of the agent learn.
 
     The paper's are two layers of 256, 20,000 gradient steps of 128 rows for 8 environment steps each, targets copied
     every 100; as many environment steps as here, and batches that see each of them several times, leave less noise.
     """
 
-    steps: int = Field(default=1_280_000, ge=1)
+    steps: Count = 1_280_000
     """Environment steps of the principal's own training; apart from the budget of the agents."""
-    nudge: float = Field(default=0.0, ge=0.0)
+    margin: Annotated[float, Field(ge=0.0, alias="nudge")] = 0.0
     """By how much an action that is induced is made better for the agent than any other."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the dense layers of both networks."""
-    discount: float = Field(default=1.0, ge=0.0, le=1.0)
-    """Discount a step."""
-    lr: float = Field(default=2e-3, gt=0.0)
-    """Adam's learning rate at the start ..."""
-    lr_final: float = Field(default=1e-5, gt=0.0)
-    """... and at the end, linear in between."""
-    epsilon: float = Field(default=1.0, ge=0.0, le=1.0)
-    """Share of random actions at the start ..."""
-    epsilon_final: float = Field(default=0.2, ge=0.0, le=1.0)
-    """... and from `explore_until` on."""
-    explore_until: float = Field(default=1.0, gt=0.0, le=1.0)
-    """The share of the budget after which epsilon stays at `epsilon_final`."""
-    tau: float = Field(default=0.005, gt=0.0, le=1.0)
-    """How far the target networks follow at every gradient step."""
-    environments: int = Field(default=256, ge=1)
-    """Parallel environments of a runner; each vector step pays for one gradient step."""
-    batch: int = Field(default=2048, ge=1)
-    """Environment steps in a minibatch."""
-    replay: int = Field(default=1_280_000, ge=1000)
+    discount: Share = 1.0
+    lr: Rate = 2e-3
+    lr_final: Rate = 1e-5
+    epsilon: Share = 1.0
+    epsilon_final: Share = 0.2
+    exploration_fraction: Annotated[float, Field(gt=0.0, le=1.0, alias="explore_until")] = 1.0
+    tau: Annotated[float, Field(gt=0.0, le=1.0)] = 0.005
+    environments: Count = 256
+    batch: Count = 2048
+    replay: Annotated[int, Field(ge=1000)] = 1_280_000
     """Environment steps remembered: by default all, since none is ever out of date."""
-    priority: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Exponent of prioritised replay; 0 is uniform."""
-    fragment: int = Field(default=20, ge=1)
-    """Vector steps, and so gradient steps, to one call of the learner."""
-    warm_up: int = Field(default=5000, ge=0)
-    """Environment steps before the first gradient step; a tenth of the budget at most."""
+    rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 20
 
 
 @configuration
-class RatesSettings:
+class RatesSettings(Network, Optimiser, OnPolicy):
     """A principal that learns rates by PPO, beside the agents that it pays and that learn by PPO too."""
 
-    alpha: float = Field(default=0.1, gt=0.0)
+    alpha: Rate = 0.1
     """The price of money: the principal maximises the sum of welfare / alpha - payments over an episode."""
-    steps: int = Field(default=1_000_000, ge=1)
+    steps: Count = 1_000_000
     """Environment steps of the principal's own training; apart from the budget of the agents that are trained anew."""
     offers: Literal["same", "each"] = "same"
     """same: one rate for each fact, offered to every agent; each: every agent has rates of its own."""
-    rungs: int = Field(default=11, ge=2)
+    rungs: Annotated[int, Field(ge=2)] = 11
     """Rates to choose from, evenly from 0 to the highest."""
-    encoder: Encoder = "mlp"
-    """mlp: dense layers; conv: one convolution before them, over the map of the whole game."""
-    hidden: tuple[int, ...] = (128, 128)
-    """Widths of the dense layers, of the policy and of the critic."""
-    discount: float = Field(default=1.0, ge=0.0, le=1.0)
+    discount: Share = 1.0
     """Discount a step; the episode's end is the end, so there may be none."""
-    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
-    """Of generalised advantage estimation, from decision to decision."""
-    lr: float = Field(default=1e-3, gt=0.0)
-    """Adam's learning rate at the start ..."""
-    lr_final: float = Field(default=1e-4, gt=0.0)
-    """... and at the end, linear in between."""
-    clip: float = Field(default=0.2, gt=0.0)
-    """Of the probability ratio."""
-    entropy: float = Field(default=0.01, ge=0.0)
-    """Weight of the entropy bonus at the start ..."""
-    entropy_final: float = Field(default=0.0, ge=0.0)
-    """... and at the end, linear in between."""
-    generations: int = Field(default=2, ge=1)
+    entropy_final: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of the entropy bonus at the end, linear in between."""
+    generations: Count = 2
     """How often agents begin anew, for equal parts of the budget: it is fresh agents that it is to pay."""
-    wait: float = Field(default=0.4, ge=0.0, lt=1.0)
+    burn_in: Annotated[float, Field(ge=0.0, lt=1.0, alias="wait")] = 0.4
     """The share of each generation in which the principal stands still, while the agents learn to answer its rates."""
-    batch: int = Field(default=128, ge=1)
+    batch: Count = 128
     """Decisions in one update of the principal, at least: it learns more slowly than the agents do."""
     agents: PPOSettings = Field(default_factory=PPOSettings)
     """Of the agents beside it, and of how many environments, epochs and minibatches there are for both."""
 
 
 @configuration
-class ExactSettings:
+class ExactSettings(Objective):
     """A principal that is solved for and not learned: stationary, subgame-perfect, with least payments."""
 
     against: Literal["recommended", "any"] = "recommended"
     """What a payment makes best against: the others' recommended actions, or any of theirs (dominant strategies)."""
-    nudge: float = Field(default=0.0, ge=0.0)
+    margin: Annotated[float, Field(ge=0.0, alias="nudge")] = 0.0
     """Paid on top of the least payment, where one is due."""
-    stake: float = Field(default=0.0, ge=0.0)
+    proportional_margin: Annotated[float, Field(ge=0.0, alias="stake")] = 0.0
     """By which share of the welfare that an action would lose following is made better than it for the agent."""
-    alpha: float = Field(default=0.1, gt=0.0)
-    """The price of money: the principal maximises welfare - alpha * payments, discounted."""
-    favour: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """By which share each agent's rewards count for less to the principal than those of the agent before it."""
-    discount: float = Field(default=0.99, gt=0.0, lt=1.0)
+    discount: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.99
     """Discount a step."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.stake and self.against == "any":
+        if self.proportional_margin and self.against == "any":
             raise ValueError("a stake is a margin over least payments against what is recommended, not against any")
         return self
 

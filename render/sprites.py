@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..core.config import require
+
 if TYPE_CHECKING:
     import pygame
 
@@ -59,7 +61,8 @@ def letter_of(agent: int) -> str:
 
 
 def import_pygame() -> Any:
-    """pygame, with its fonts ready and without its greeting."""
+    """pygame, with its fonts ready and without its greeting. Raises UsageError where it is not installed."""
+    require("pygame", what="a picture")
     if "pygame" not in sys.modules:
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     import pygame

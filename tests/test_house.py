@@ -101,3 +101,32 @@ def test_tests_mirror_the_house() -> None:
     rooms = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("test_*.py"))}
     assert rooms <= {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()}
     assert [path.name for path in sorted((ROOT / "tests").glob("test_*.py"))] == ["test_golden.py", "test_house.py"]
+
+
+def test_games_views_and_the_solver_work_without_ray_torch_and_pygame(tmp_path: Path) -> None:
+    bare = ROOT / "tests" / "bare.py"
+    done = subprocess.run(
+        [sys.executable, bare, "--refuse"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_they_work_in_an_environment_in_which_those_are_not_installed(tmp_path: Path) -> None:
+    """From a wheel, with the other packages that setup.cfg names."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    wanted = [line.split()[0] for line in setup["options"]["install_requires"].split("\n") if line]
+    light = [package for package in wanted if not package.startswith(("torch", "ray", "pygame"))]
+    python = tmp_path / "venv" / "bin" / "python"
+    constraints = ("-c", str(ROOT / "constraints.txt"))
+    for command in (
+        [sys.executable, "-m", "venv", str(tmp_path / "venv")],
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)],
+        [str(python), "-m", "pip", "install", "-q", *constraints, *light],
+    ):
+        subprocess.run(command, check=True, timeout=560)
+    (wheel,) = tmp_path.glob("paymaster-*.whl")
+    subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-deps", str(wheel)], check=True, timeout=300)
+    subprocess.run([str(python), str(ROOT / "tests" / "bare.py")], cwd=tmp_path, check=True, timeout=300)

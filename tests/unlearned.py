@@ -12,7 +12,7 @@ import torch
 
 from paymaster.contracts.episodes import Episodes
 from paymaster.contracts.loop import Simulation
-from paymaster.contracts.margins import Promise
+from paymaster.contracts.margins import PaymentMargins
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
 from paymaster.learning.networks import shape_of
@@ -59,7 +59,7 @@ def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = No
     calls.append("train")
     torch.manual_seed(seed)
     shape = {**_shape(game), "players": len(game.agents), "dueling": True}
-    principal = TrainedPrincipal(shape, Promise(nudge=settings.nudge, due=settings.due))
+    principal = TrainedPrincipal(shape, PaymentMargins(nudge=settings.margin, due=settings.threshold))
     selfish = Mechanism(game=game)
     return Phase(
         Simulation(game, selfish, B, seed=seed, stream=TRAIN), policy(game, selfish, seed), settings.steps, principal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from ...core.config import UsageError, nearest
+from ...core.config import UsageError, nearest, require
 from ...envs import FAMILIES, games
 from .. import files
 from ..provenance import command, cores
@@ -61,6 +61,7 @@ def make_runs(request: Request, console: Console) -> tuple[list[Path], list[Even
     out = folder_of(request)
     wanted = jobs(override(specs(request), parse_settings(request.settings)))
     files.check(out)
+    require("torch", "ray", "pyarrow", what="a run")
     todo = [job for job in wanted if not (out / job.id).exists()]
     if request.address is None:
         for job in wanted:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...contracts.episodes import Episodes
-from ...core.config import UsageError
+from ...core.config import UsageError, require
 from .. import files
 from ..measures.audit import Exam, examine, write_audit
 from ..measures.exact_solutions import affordable
@@ -72,10 +72,11 @@ def perform(run: Resolved, out: Path) -> Iterator[Progress]:
 
     A finished run is not made again. What was cut starts anew from its seed and gives the same episodes.
     """
-    import torch
-
     if (out / run.folder).exists():
         return
+    require("torch", "ray", what="a run")
+    import torch
+
     torch.set_num_threads(1)  # sums in another order would give other episodes; and small networks gain nothing
     running = RunInProgress(run, out)
     yield from running.train()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...baselines import mechanism_class
-from ...core.config import UsageError, nearest
+from ...core.config import UsageError, nearest, stored, stored_names
 from ...envs import family
 from ...learning import Resources
 from .resolve import algorithm_class, principal_class
@@ -24,7 +24,8 @@ class Place(NamedTuple):
     """Where a key belongs in a spec."""
 
     section: str  # of SECTIONS
-    key: str  # `lr`, or `network.hidden` where settings hold settings
+    key: str  # as it is written: `lr`, or `network.hidden` where settings hold settings
+    stored: str  # the name by which it is stored
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
@@ -67,6 +68,10 @@ def _changed(spec: RunSpec, settings: Mapping[str, Any]) -> RunSpec:
     for name, value in values["parameters"].items():
         if isinstance(value, Reference):
             values["parameters"][name] = value.model_copy(update={"source": _changed(value.source, settings)})
+    values["settings"] = stored(algorithm_class(spec.algorithm), values["settings"])
+    principal = principal_class(spec.mechanism)
+    if principal is not None:
+        values["principal"] = stored(principal, values["principal"])
     places = _places(spec)
     for key, value in settings.items():
         place = _place(key, places)
@@ -87,15 +92,17 @@ def _place(key: str, places: list[Place]) -> Place | None:
 def _places(spec: RunSpec) -> list[Place]:
     """Every key that a spec has a place for."""
     game = family(spec.game.partition("/")[0])
-    places = [Place("game", key) for key in _leaves(game)]
-    places += [Place("mechanism", key) for key in _leaves(mechanism_class(spec.mechanism)) if key != "game"]
-    places += [Place("algorithm", key) for key in _leaves(algorithm_class(spec.algorithm))]
+    rules, parameters = _leaves(game), _leaves(mechanism_class(spec.mechanism))
+    places = [Place("game", *leaf) for leaf in rules]
+    places += [Place("mechanism", *leaf) for leaf in parameters if leaf.key != "game"]
+    places += [Place("algorithm", *leaf) for leaf in _leaves(algorithm_class(spec.algorithm))]
     principal = principal_class(spec.mechanism)
-    taken = spec.principal_from is not None
     if principal is not None:
-        places += [Place("principal", key) for key in _leaves(principal) if not taken or key in spec.principal]
-    places += [Place("resources", key) for key in _leaves(Resources)]
-    return places + [Place("run", key) for key in BUDGETS]
+        given = stored(principal, spec.principal)
+        taken = spec.principal_from is not None
+        places += [Place("principal", *leaf) for leaf in _leaves(principal) if not taken or leaf.stored in given]
+    places += [Place("resources", *leaf) for leaf in _leaves(Resources)]
+    return places + [Place("run", key, key) for key in BUDGETS]
 
 
 def _keys(places: list[Place]) -> Iterator[str]:
@@ -104,13 +111,21 @@ def _keys(places: list[Place]) -> Iterator[str]:
         yield f"{place.section}.{place.key}"
 
 
-def _leaves(cls: Any) -> Iterator[str]:
+class Leaf(NamedTuple):
+    """A field of a configuration: a way to write it, and the name by which it is stored."""
+
+    key: str
+    stored: str
+
+
+def _leaves(cls: Any) -> Iterator[Leaf]:
     """The fields of a configuration, those of configurations within it as `outer.inner`."""
-    for name, field in cls.__pydantic_fields__.items():
-        if hasattr(field.annotation, "__pydantic_fields__"):
-            yield from (f"{name}.{leaf}" for leaf in _leaves(field.annotation))
+    for name, kept in stored_names(cls).items():
+        within = cls.__pydantic_fields__[name].annotation
+        if hasattr(within, "__pydantic_fields__"):
+            yield from (Leaf(f"{name}.{leaf.key}", f"{kept}.{leaf.stored}") for leaf in _leaves(within))
         else:
-            yield name
+            yield from (Leaf(key, kept) for key in dict.fromkeys((kept, name)))
 
 
 def _family(spec: RunSpec) -> Iterator[RunSpec]:
@@ -121,7 +136,7 @@ def _family(spec: RunSpec) -> Iterator[RunSpec]:
 
 def _put(values: dict[str, Any], place: Place, value: Any) -> None:
     target = values[SECTIONS[place.section]] if SECTIONS[place.section] else values
-    *outer, last = place.key.split(".")
+    *outer, last = place.stored.split(".")
     for name in outer:
         target = target.setdefault(name, {})
     target[last] = value

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic_core import to_jsonable_python
 
 from ...baselines import make_mechanism, mechanism_class
-from ...contracts.margins import Promise
+from ...contracts.margins import PaymentMargins
 from ...contracts.mechanism import Mechanism
-from ...core.config import UsageError, configure, nearest, plain
+from ...core.config import UsageError, configure, nearest, plain, stored, stored_names
 from ...envs import make
 from ...envs.game import Game
 from .spec import THETAS, Reference, RunSpec
@@ -22,7 +22,7 @@ from .spec import THETAS, Reference, RunSpec
 if TYPE_CHECKING:
     from ...learning.settings import AgentSettings, AnyPrincipalSettings, Resources
 
-PROMISE = tuple(each.name for each in fields(Promise))
+MARGINS = stored_names(PaymentMargins)
 PROBE = 0.5  # stands for what another run has yet to give, while the parameters around it are checked
 
 
@@ -238,15 +238,16 @@ def _promise(spec: RunSpec) -> dict[str, Any]:
     """How a principal taken from another run promises where that differs: the settings that no training depends on."""
     from ...learning import PRINCIPALS
 
-    allowed = PROMISE if principal_class(spec.mechanism) is PRINCIPALS["dqn"] else ()
-    refused = sorted(set(spec.principal) - set(allowed))
+    allowed = tuple(MARGINS.values()) if principal_class(spec.mechanism) is PRINCIPALS["dqn"] else ()
+    given = stored(PaymentMargins, spec.principal)
+    refused = sorted(set(given) - set(allowed))
     if refused:
         raise UsageError(
             f"a principal taken from another run is not trained again: got {', '.join(refused)}, allowed "
             f"{'is ' + ', '.join(allowed) if allowed else 'is no setting'}"
         )
-    checked = plain(configure(Promise, spec.principal, what="the principal"))
-    return {name: checked[name] for name in sorted(spec.principal)}
+    checked = plain(configure(PaymentMargins, spec.principal, what="the principal"))
+    return {name: checked[name] for name in sorted(given)}
 
 
 def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], further: Mapping[str, Any]) -> str:
@@ -266,6 +267,6 @@ def _told_of_principal(spec: RunSpec, settings: AnyPrincipalSettings | None) -> 
     How it was solved for, or promises otherwise than it was trained, or the price of money at which it was trained.
     """
     if spec.principal_from is not None or mechanism_class(spec.mechanism).principal == "exact":
-        return dict(spec.principal)
+        return stored(principal_class(spec.mechanism), spec.principal)
     alpha = getattr(settings, "alpha", None)
     return {} if settings is None or alpha == getattr(type(settings)(), "alpha", None) else {"alpha": alpha}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.arrays import where
+from ...core.config import require
 from ...core.random import episode_keys
 from ...envs import make
 from ...envs.game import Game
@@ -26,6 +27,7 @@ def speed(id: str, settings: list[str], *, as_json: bool) -> str:
 
     Raises UsageError for an unknown game or rule.
     """
+    require("torch", "ray", what="the comparison with RLlib")
     from .sampling import sampling
 
     rules = parse_settings(settings)
@@ -56,6 +58,7 @@ def training_speed(id: str, settings: list[str], *, as_json: bool) -> str:
 
     Raises UsageError for an unknown game or rule.
     """
+    require("torch", "ray", what="the comparison with RLlib")
     from .training import TURNS, training, training_rates
 
     rules = parse_settings(settings)

@@ -96,7 +96,7 @@ def _trained(algorithm: Algorithm) -> int:
 
 
 def _stock(game: Game, settings: PPOSettings, environments: int) -> Algorithm:
-    samples = settings.environments * settings.fragment
+    samples = settings.environments * settings.rollout_length
     config = stock_config(game, settings.hidden, environments).training(
         train_batch_size_per_learner=samples, num_epochs=settings.epochs,
         minibatch_size=_minibatch_rows(game, samples, environments, settings.minibatches),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Self
 
 import torch
 
-from ...contracts.margins import Promise
+from ...contracts.margins import PaymentMargins
 from ...contracts.mechanism import Decisions
 from ...core.checkpoint import Checkpoint, Saved
-from ...core.config import plain
+from ...core.config import configure, plain, stored
 from ...envs.game import Game, symmetries
 from ..joint_networks import all_follow, joint, joint_rows, none_follows, principal_networks
 from ..losses.algorithm_3 import least_payments
@@ -29,39 +28,42 @@ class TrainedPrincipal(Saved):
     values are means over the game's symmetries.
     """
 
-    def __init__(self, shape: dict[str, Any], promise: Promise | None = None, *, mirrored: bool = False) -> None:
-        self.shape, self.promise, self.mirrored = shape, promise or Promise(), mirrored
+    def __init__(self, shape: dict[str, Any], margins: PaymentMargins | None = None, *, mirrored: bool = False) -> None:
+        self.shape, self.margins, self.mirrored = shape, margins or PaymentMargins(), mirrored
         self.networks = principal_networks(**shape)
 
     def __call__(self, game: Game, state: Any) -> Decisions:
-        promise, rows = self.promise, joint_rows(game.observe(state))
+        rows = joint_rows(game.observe(state))
         views = symmetries(game) if self.mirrored else ()
         with torch.no_grad():
             worth = joint(self.networks["principal"], rows, views)
             recommended = worth.argmax(dim=-1)
-            margins = promise.stake * (worth.amax(dim=-1, keepdim=True) - worth)
+            margins = self.margins.proportional_margin * (worth.amax(dim=-1, keepdim=True) - worth)
             following = joint(self.networks["agents"], all_follow(rows), views) + margins
             least = least_payments(following, following, recommended)
-            if promise.robust:
+            if self.margins.dominant:
                 alone = joint(self.networks["agents"], none_follows(rows), views) + margins
                 least = torch.maximum(least, least_payments(alone, alone, recommended))
-        promised = promise.bonus + torch.where(least > promise.due, least + promise.nudge, 0.0)
-        return Decisions(recommended.numpy(), promised.clamp(min=0.0, max=promise.cap).numpy())
+        own = self.margins
+        promised = own.base_pay + torch.where(least > own.threshold, least + own.margin, 0.0)
+        return Decisions(recommended.numpy(), promised.clamp(min=0.0, max=own.max_payment).numpy())
 
     def promising(self, **changed: Any) -> TrainedPrincipal:
-        """The same principal with a `Promise` of other values."""
-        principal = TrainedPrincipal(self.shape, replace(self.promise, **changed), mirrored=self.mirrored)
+        """The same principal with a `PaymentMargins` of other values."""
+        values = {**plain(self.margins), **stored(PaymentMargins, changed)}
+        margins = configure(PaymentMargins, values, what="the principal")
+        principal = TrainedPrincipal(self.shape, margins, mirrored=self.mirrored)
         principal.networks = self.networks
         return principal
 
     def checkpoint(self) -> Checkpoint:
-        about = {"shape": self.shape, **plain(self.promise), "mirrored": self.mirrored}
+        about = {"shape": self.shape, **plain(self.margins), "mirrored": self.mirrored}
         return Checkpoint(about, arrays_of(self.networks))
 
     @classmethod
     def restored(cls, checkpoint: Checkpoint) -> Self:
         promise = {name: value for name, value in checkpoint.about.items() if name not in ("shape", "mirrored")}
         mirrored = checkpoint.about.get("mirrored", False)
-        principal = cls(checkpoint.about["shape"], Promise(**promise), mirrored=mirrored)
+        principal = cls(checkpoint.about["shape"], PaymentMargins(**promise), mirrored=mirrored)
         give_arrays(principal.networks, checkpoint.arrays)
         return principal

@@ -131,13 +131,13 @@ def _of(columns: dict[str, np.ndarray], players: tuple[int, ...]) -> dict[str, n
 def dqn_config(settings: DQNSettings) -> DQNConfig:
     """What RLlib is told; `engine.configured` adds the task."""
     plan = {
-        "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
+        "minibatches": settings.rollout_length, "epochs": 1, "batch": settings.batch,
         "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
         "n_step": settings.n_step,
     }  # fmt: skip
     return (
         DQNConfig(algo_class=ArrayDQN)
-        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
+        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)
         .learners(learner_class=ArrayDQNLearner, learner_config_dict=plan)
         .training(
             gamma=settings.discount, tau=settings.tau, double_q=True, num_atoms=1,

@@ -113,7 +113,7 @@ def ppo_config(settings: PPOSettings) -> PPOConfig:
     }  # fmt: skip
     return (
         PPOConfig(algo_class=ArrayPPO)
-        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
+        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)
         .learners(learner_class=ArrayPPOLearner, learner_config_dict=plan)
         .training(
             gamma=settings.discount, lambda_=settings.gae_lambda, clip_param=settings.clip,

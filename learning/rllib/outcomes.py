@@ -119,14 +119,14 @@ class OutcomeDQN(ReplayAlgorithm):
 def outcome_config(settings: OutcomeSettings) -> DQNConfig:
     """What RLlib is told; `engine.configured` adds the task."""
     plan = {
-        "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
+        "minibatches": settings.rollout_length, "epochs": 1, "batch": settings.batch,
         "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
-        "nudge": settings.nudge,
-        "explore": (settings.epsilon, settings.epsilon_final, settings.explore_until),
+        "nudge": settings.margin,
+        "explore": (settings.epsilon, settings.epsilon_final, settings.exploration_fraction),
     }  # fmt: skip
     return (
         DQNConfig(algo_class=OutcomeDQN)
-        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
+        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)
         .learners(learner_class=OutcomeLearner, learner_config_dict=plan)
         .training(
             gamma=settings.discount, tau=settings.tau, grad_clip=10.0, grad_clip_by="global_norm",

@@ -208,7 +208,7 @@ def rates_config(settings: RatesSettings, network: dict[str, Any]) -> PPOConfig:
     config = ppo_config(settings.agents)
     plan = {
         **config.learner_config_dict, "network": network,
-        "alpha": settings.alpha, "generations": settings.generations, "wait": settings.wait, "batch": settings.batch,
+        "alpha": settings.alpha, "generations": settings.generations, "wait": settings.burn_in, "batch": settings.batch,
         "discount": settings.discount, "gae_lambda": settings.gae_lambda,
     }  # fmt: skip
     config.algo_class = RatesPPO

@@ -183,14 +183,14 @@ def mirrored(columns: dict[str, np.ndarray], views: Sequence[Symmetry], rng: Str
 def principal_config(settings: PrincipalSettings) -> DQNConfig:
     """What RLlib is told; `engine.configured` adds the task."""
     plan = {
-        "minibatches": settings.fragment, "epochs": 1, "batch": settings.batch,
+        "minibatches": settings.rollout_length, "epochs": 1, "batch": settings.batch,
         "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
         "alpha": settings.alpha, "favour": settings.favour, "mirrored": settings.mirrored,
-        "explore": (settings.epsilon, settings.epsilon_final, settings.explore_until),
+        "explore": (settings.epsilon, settings.epsilon_final, settings.exploration_fraction),
     }  # fmt: skip
     return (
         DQNConfig(algo_class=PrincipalDQN)
-        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.fragment)
+        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)
         .learners(learner_class=PrincipalLearner, learner_config_dict=plan)
         .training(
             gamma=settings.discount, tau=settings.tau, grad_clip=10.0, grad_clip_by="global_norm",

@@ -14,7 +14,8 @@ from paymaster.benchmarks.specs.resolve import explicit, resolve
 from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.benchmarks.specs.strict_yaml import parse, read
 from paymaster.benchmarks.specs.suites import Suite, expand, load_suite, suites
-from paymaster.core.config import UsageError
+from paymaster.core.config import UsageError, configure
+from paymaster.learning.settings import PrincipalSettings
 
 GAME = "coin_game/ivanov-3x3"
 SMALL: dict[str, Any] = {"game": GAME, "steps": 100, "seeds": 2, "runs": [{"mechanism": "selfish"}]}
@@ -251,3 +252,30 @@ def test_a_learned_principals_price_of_money_is_told_where_it_is_another() -> No
     values: dict[str, Any] = {"game": GAME, "mechanism": "principal-dqn", "steps": 100}
     names = [resolve(RunSpec(**values, principal=principal)).name for principal in ({}, {"alpha": 0.1}, {"alpha": 0.5})]
     assert names == ["principal-dqn", "principal-dqn", "principal-dqn alpha=0.5"]
+
+
+def test_a_setting_with_a_better_name_is_stored_by_the_old_one_and_taken_by_both() -> None:
+    game, small = "coin_game/ivanov-3x3", {"steps": 100}
+    old = RunSpec(game=game, mechanism="principal-dqn", principal={"nudge": 0.1, "fragment": 8}, **small)
+    new = RunSpec(game=game, mechanism="principal-dqn", principal={"margin": 0.1, "rollout_length": 8}, **small)
+    assert resolve(old).folder == resolve(new).folder
+    assert resolve(new).values["principal"]["nudge"] == 0.1
+    assert "margin" not in resolve(new).values["principal"]
+    both = RunSpec(game=game, mechanism="principal-dqn", principal={"nudge": 0.1, "margin": 0.1}, **small)
+    with pytest.raises(UsageError, match="margin and nudge are one setting, and both are given"):
+        resolve(both)
+    for spec in (old, new):
+        (changed,) = override([spec], {"margin": 0.3, "principal.exploration_fraction": 0.5})
+        assert resolve(changed).values["principal"]["nudge"] == 0.3
+    assert resolve(changed).values["principal"]["nudge"] == 0.3
+    assert resolve(changed).values["principal"]["explore_until"] == 0.5
+    taken = RunSpec(game=game, mechanism="principal-dqn", principal_from=old, principal={"base_pay": 0.1}, **small)
+    assert resolve(taken).name == "principal-dqn bonus=0.1"
+
+
+def test_a_default_that_is_redeclared_keeps_its_bounds_and_its_help() -> None:
+    described = PrincipalSettings.__pydantic_fields__
+    assert described["epsilon"].default == 0.4
+    assert described["epsilon"].description == "Share of random actions at the start ..."
+    with pytest.raises(UsageError, match=r"epsilon: input should be less than or equal to 1 .got 1.5"):
+        configure(PrincipalSettings, {"epsilon": 1.5}, what="the principal")

@@ -10,7 +10,7 @@ import torch
 
 from paymaster import make
 from paymaster.contracts.following import FollowedContract
-from paymaster.contracts.margins import Promise
+from paymaster.contracts.margins import PaymentMargins
 from paymaster.core.random import Stream, episode_keys
 from paymaster.learning.joint_networks import all_follow, joint, joint_rows, none_follows, others, principal_networks
 from paymaster.learning.losses.algorithm_3 import Transitions, Values, as_meant, least_payments, losses
@@ -142,8 +142,8 @@ def test_who_follows_is_drawn_for_each_agent_and_episode() -> None:
 @pytest.mark.parametrize(("due", "nudge"), [(0.0, 0.0), (0.01, 0.5)])
 def test_principal_promises_only_what_is_due(due: float, nudge: float) -> None:
     game = make("coin_game/ivanov-3x3")
-    principal = TrainedPrincipal(SHAPE, Promise(due=due, nudge=nudge))
-    bare = TrainedPrincipal(SHAPE, Promise(due=0.0, nudge=0.0))
+    principal = TrainedPrincipal(SHAPE, PaymentMargins(due=due, nudge=nudge))
+    bare = TrainedPrincipal(SHAPE, PaymentMargins(due=0.0, nudge=0.0))
     bare.networks.load_state_dict(principal.networks.state_dict())
     state = game.reset(episode_keys(0, 0, np.arange(500), np.zeros(500, np.int64)))
     least, decisions = bare(game, state).promised, principal(game, state)
@@ -154,7 +154,7 @@ def test_principal_promises_only_what_is_due(due: float, nudge: float) -> None:
 
 def test_principal_is_kept_as_tensors_and_json(tmp_path: Path) -> None:
     game = make("coin_game/ivanov-3x3")
-    principal = TrainedPrincipal(SHAPE, Promise(due=0.01, nudge=0.1))
+    principal = TrainedPrincipal(SHAPE, PaymentMargins(due=0.01, nudge=0.1))
     principal.save(tmp_path / "principal")
     again = TrainedPrincipal.load(tmp_path / "principal")
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".safetensors"]
@@ -165,7 +165,7 @@ def test_principal_is_kept_as_tensors_and_json(tmp_path: Path) -> None:
 
 def test_nobody_is_paid_more_than_the_cap_in_a_step() -> None:
     game = make("coin_game/ivanov-3x3")
-    free = TrainedPrincipal(SHAPE, Promise(bonus=0.01, nudge=0.1))
+    free = TrainedPrincipal(SHAPE, PaymentMargins(bonus=0.01, nudge=0.1))
     state = game.reset(episode_keys(0, 0, np.arange(500), np.zeros(500, np.int64)))
     recommended, promised = free(game, state)
     cap = float(np.median(promised))
@@ -180,8 +180,8 @@ def test_a_bonus_is_paid_everywhere_and_robust_payments_are_enough_whoever_follo
     game = make("coin_game/ivanov-3x3")
     bare, bonus, robust = (
         TrainedPrincipal(SHAPE),
-        TrainedPrincipal(SHAPE, Promise(bonus=0.5)),
-        TrainedPrincipal(SHAPE, Promise(robust=True)),
+        TrainedPrincipal(SHAPE, PaymentMargins(bonus=0.5)),
+        TrainedPrincipal(SHAPE, PaymentMargins(robust=True)),
     )
     for principal in (bonus, robust):
         principal.networks.load_state_dict(bare.networks.state_dict())
@@ -198,7 +198,7 @@ def test_a_bonus_is_paid_everywhere_and_robust_payments_are_enough_whoever_follo
 
 def test_a_stake_is_a_share_of_what_the_principal_would_lose() -> None:
     game = make("coin_game/ivanov-3x3")
-    principal = TrainedPrincipal(SHAPE, Promise(stake=0.5))
+    principal = TrainedPrincipal(SHAPE, PaymentMargins(stake=0.5))
     state = game.reset(episode_keys(0, 0, np.arange(500), np.zeros(500, np.int64)))
     rows = joint_rows(game.observe(state))
     with torch.no_grad():

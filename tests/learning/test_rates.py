@@ -32,7 +32,7 @@ from ..envs.plain_game import PlainGame
 
 GAME = make("matrix/prisoners-dilemma", horizon=7)
 SMALL = RatesSettings(
-    steps=2240, hidden=(16,), batch=32, generations=1, wait=0.2,
+    steps=2240, hidden=(16,), batch=32, generations=1, burn_in=0.2,
     agents=PPOSettings(hidden=(16,), environments=16, fragment=10, minibatches=2)
 )  # fmt: skip
 
@@ -334,7 +334,7 @@ def test_it_learns_from_whole_episodes_once() -> None:
 
 
 def test_while_it_waits_the_principal_stands_still() -> None:
-    settings = RatesSettings(**{**SMALL.__dict__, "wait": 0.99})
+    settings = RatesSettings(**{**SMALL.__dict__, "burn_in": 0.99})
     with train_principal(GAME, settings, seed=3, mechanism=contract()) as phase:
         before = {name: value.copy() for name, value in phase.algorithm.weights()[MODULE].items()}
         agents = phase.algorithm.weights()["agents"]
