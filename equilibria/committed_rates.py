@@ -28,7 +28,7 @@ from .stage_games import HIGHEST
 from .table import Table
 from .tabulate import Progress, reachable
 from .threads import at_once
-from .vertex_enumeration import TIE
+from .tolerances import PAYOFF_TIE, RATE_GAIN
 
 LADDER = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)  # times the largest reward of any agent in one step
 ROUNDS = 2  # times that each rate goes through the ladder
@@ -39,7 +39,6 @@ SOLVES, WORK = 96, 2_000_000_000  # games solved at most, and (state, joint acti
 LEAST = 8  # games solved, however large they are
 CLIMB = 1 / 2  # the share of them that the ladder may take
 STATIONARY = 50_000_000  # such triples of the games solved in the end where they are stationary, which takes long
-EQUILIBRIUM = 1e-6  # what a best reply may add to a stationary answer, which else is none
 
 
 class Committed(NamedTuple):
@@ -148,7 +147,7 @@ class _Search:
         best, *others = (rates for rates in candidates if rates in self.known)
         for rates in others:
             worth = self.known[rates]
-            if worth > self.known[best] + TIE * (1.0 + abs(worth)):
+            if worth > self.known[best] + PAYOFF_TIE * (1.0 + abs(worth)):
                 best = rates
         return best
 
@@ -157,7 +156,7 @@ class _Search:
             worth = _worth(self.table, rates, self.horizon, self.alpha)
         else:
             found = committed(self.table, rates, self.horizon, discount=self.discount)
-            stable = found.gains.max(initial=0.0) <= EQUILIBRIUM
+            stable = found.gains.max(initial=0.0) <= RATE_GAIN
             worth = found.welfare / self.alpha - found.payment if stable else -np.inf
         self.solved += 1
         self.progress(self.solved / self.budget)

@@ -16,10 +16,9 @@ from ..core.config import UsageError
 from ..envs.game import Game
 from .stage_games import chance, expected
 from .table import Table, tabular
-from .vertex_enumeration import TIE
+from .tolerances import PAYOFF_TIE, VALUE_CONVERGENCE
 
 HOLD = 50  # steps that a stationary reply is held between two improvements of it
-CLOSE = 1e-12  # a stationary value has converged when it moves by less, relative to 1 + its size
 LONGEST = 2_000  # improvements after which that is given up
 
 
@@ -164,7 +163,7 @@ def _stationary(
         better, reply = _reply(table, table.action_count, joint, due, strategies, agent, ahead, improve)
         moved = np.abs(better - values).max()
         values = better
-        if moved <= CLOSE * (1.0 + np.abs(values).max()):
+        if moved <= VALUE_CONVERGENCE * (1.0 + np.abs(values).max()):
             break
         held = _hold(table, joint, due, strategies, reply, agent, values, discount, HOLD)
         values = leap(_hold(table, joint, due, strategies, reply, agent, held, discount, 1), held, discount)
@@ -294,7 +293,7 @@ def _reply(
                 value = table.rewards[s, j, agent] + ahead[table.following[s, j]]
             else:
                 value = of_action[a]
-            if value > new[s] + TIE * (1.0 + abs(value)):
+            if value > new[s] + PAYOFF_TIE * (1.0 + abs(value)):
                 new[s], reply[s] = value, a
     return new, reply
 

@@ -25,9 +25,7 @@ from ..core.config import UsageError
 from ..envs.game import Game
 from .table import Table, tabular
 from .tabulate import tabulate
-
-TIE = 1e-6  # utilities closer than this are equal: payments are kept in single precision
-TOLERANCE = 1e-9  # by which constraints may contradict each other and still be met: they are rounded sums
+from .tolerances import CONTRADICTION, UTILITY_TIE
 
 
 class OutcomeContracts(NamedTuple):
@@ -82,7 +80,7 @@ def two_outcomes(q: np.ndarray, chance: np.ndarray, nudge: float = 0.0) -> np.nd
     bound = due / np.where(apart == 0.0, 1.0, apart)
     least = np.where(other & (apart > 0.0), bound, -np.inf).max(axis=-1)
     most = np.where(other & (apart < 0.0), bound, np.inf).min(axis=-1)
-    hopeless = (other & (apart == 0.0) & (due > TOLERANCE)).any(axis=-1) | (least > most + TOLERANCE)
+    hopeless = (other & (apart == 0.0) & (due > CONTRADICTION)).any(axis=-1) | (least > most + CONTRADICTION)
     x = np.where(hopeless, np.inf, np.clip(0.0, least, most))
     return np.stack([np.where(hopeless, np.inf, np.maximum(-x, 0.0)), np.maximum(x, 0.0)], axis=-1)
 
@@ -128,7 +126,7 @@ def best_response(table: Table, contracts: OutcomeContracts) -> Played:
     for t in reversed(range(T)):
         q = table.rewards[..., 0] + follow(value) + np.einsum("sak,sk->sa", chance, contracts.payments[t])
         meant = contracts.induced[t]
-        obeys = q[state, meant] >= q.max(axis=1) - TIE
+        obeys = q[state, meant] >= q.max(axis=1) - UTILITY_TIE
         actions[t] = np.where(obeys, meant, q.argmax(axis=1))
         value = q[state, actions[t]]
     return played(table, contracts.payments, actions)
@@ -163,7 +161,7 @@ def unpaid(table: Table, horizon: int) -> Played:
     agent, principal, actions = np.zeros(S), np.zeros(S), np.empty((horizon, S), np.int64)
     for t in reversed(range(horizon)):
         q, utility = table.rewards[..., 0] + follow(agent), table.objective + follow(principal)
-        actions[t] = np.where(q >= q.max(axis=1, keepdims=True) - TIE, utility, -np.inf).argmax(axis=1)
+        actions[t] = np.where(q >= q.max(axis=1, keepdims=True) - UTILITY_TIE, utility, -np.inf).argmax(axis=1)
         agent, principal = q[state, actions[t]], utility[state, actions[t]]
     return played(table, np.zeros((horizon, S, K)), actions)
 

@@ -23,7 +23,7 @@ from .evaluation import Evaluation, Mixed, action_values, deviation_gains, evalu
 from .solve import solve
 from .table import Table, Tabular, tabular
 from .tabulate import plays, tabulate, take
-from .vertex_enumeration import TIE
+from .tolerances import PAYOFF_TIE
 
 RULES = ("highest", "lowest")  # of selection among the pure equilibria of every stage
 ROUNDS = 30  # of best replies in turn, which settle within a few or go round in circles
@@ -211,7 +211,7 @@ def _best_reply(table: Table, actions: np.ndarray, agent: int, discount: float |
         each = action_values(table, table.joint(actions[t]), agent, values, 1.0)
         values, own = each.max(axis=1), actions[t, :, agent]
         kept = np.take_along_axis(each, own[:, None], axis=1)[:, 0]
-        actions[t, :, agent] = np.where(values > kept + TIE * (1.0 + abs(values)), each.argmax(axis=1), own)
+        actions[t, :, agent] = np.where(values > kept + PAYOFF_TIE * (1.0 + abs(values)), each.argmax(axis=1), own)
     return actions
 
 

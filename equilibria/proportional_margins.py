@@ -12,7 +12,7 @@ import numpy as np
 
 from .evaluation import action_values, stationary_reply
 from .table import Table
-from .vertex_enumeration import TIE
+from .tolerances import PAYOFF_TIE
 
 
 def staked_payments(table: Table, recommended: np.ndarray, *, stake: float, discount: float) -> np.ndarray:
@@ -31,7 +31,7 @@ def staked_payments(table: Table, recommended: np.ndarray, *, stake: float, disc
         margins = stake * _lost(table, joint, i, discount)
         values, _ = stationary_reply(_with_margins(table, joint, i, margins), joint, nothing, i, discount)
         due = values - _kept(table, joint, i, action_values(table, joint, i, values, discount))
-        promised[:, i] = np.where(due > TIE * (1.0 + np.abs(values)), due, 0.0)
+        promised[:, i] = np.where(due > PAYOFF_TIE * (1.0 + np.abs(values)), due, 0.0)
     return promised
 
 

@@ -13,7 +13,8 @@ import numba
 import numpy as np
 
 from .table import Table
-from .vertex_enumeration import TIE, mixed_equilibrium
+from .tolerances import PAYOFF_TIE
+from .vertex_enumeration import mixed_equilibrium
 
 COOPERATIVE = 0  # the joint action of highest total value
 HIGHEST = 1  # the pure equilibrium of highest total value; where there is none, a mixed one, by the same rule
@@ -164,7 +165,7 @@ def _regrets(q: np.ndarray, A: int, regrets: np.ndarray) -> None:
                 best = q[base, i]
                 for j in range(base + stride, base + block, stride):
                     best = max(best, q[j, i])
-                tie = TIE * (1.0 + abs(best))
+                tie = PAYOFF_TIE * (1.0 + abs(best))
                 for j in range(base, base + block, stride):
                     regret = best - q[j, i]
                     regrets[j, i] = regret if regret > tie else 0.0
@@ -223,7 +224,7 @@ def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int
         worth = q[j, N] if paying else 0.0
         for i in range(N):
             worth += -due[j, i] if paying else -q[j, i] if rule == LOWEST else q[j, i]
-        if worth > best + TIE * (1.0 + abs(worth)):
+        if worth > best + PAYOFF_TIE * (1.0 + abs(worth)):
             best, chosen = worth, j
     return (chosen, True) if chosen >= 0 else (_calmest(due, before), False)
 
@@ -244,7 +245,7 @@ def _calmest(due: np.ndarray, before: int) -> int:
         j = k if k >= 0 else before
         if j >= 0:
             largest = _largest(due, j)
-            if largest < least - TIE * (1.0 + largest):
+            if largest < least - PAYOFF_TIE * (1.0 + largest):
                 least, calmest = largest, j
     return calmest
 

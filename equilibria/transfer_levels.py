@@ -20,8 +20,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from ..core.config import UsageError
-
-TIE = 1e-9  # gains closer than this are equal
+from .tolerances import TRANSFER_TIE
 
 
 class LeastTransfers(NamedTuple):
@@ -47,12 +46,12 @@ def symmetric_level(payoffs: np.ndarray) -> float:
     for agent, gained in _defections(payoffs):
         own, others = gained[:, agent], np.delete(gained, agent, axis=1).mean(axis=1)
         slope = own - others
-        if (others[abs(slope) <= TIE] > TIE).any():
+        if (others[abs(slope) <= TRANSFER_TIE] > TRANSFER_TIE).any():
             return float("nan")
-        above, below = slope > TIE, slope < -TIE
+        above, below = slope > TRANSFER_TIE, slope < -TRANSFER_TIE
         highest = min([highest, *(-others[above] / slope[above])])
         lowest = max([lowest, *(-others[below] / slope[below])])
-    return abs(float(highest)) if lowest <= highest + TIE else float("nan")
+    return abs(float(highest)) if lowest <= highest + TRANSFER_TIE else float("nan")
 
 
 def least_transfers(payoffs: np.ndarray) -> LeastTransfers:

@@ -15,8 +15,8 @@ import numpy as np
 from .evaluation import Mixed, leap, stationary_reply
 from .stage_games import DOMINANT, HIGHEST, LOWEST, PRINCIPAL, Stage, chosen, follow, sweep
 from .table import Table
+from .tolerances import VALUE_CONVERGENCE
 
-CLOSE = 1e-12  # values have converged when a sweep moves them by less, relative to 1 + their size
 STILL = 3  # sweeps with hardly a change of choice after which the choice is followed for a while, which is cheap
 CHANGES = 0.01  # the share of states that may change for that; none of selfish agents, whose choices may go in circles
 FOLLOW = 40  # steps that it is followed
@@ -57,7 +57,7 @@ def _iterate(table: Table, rule: int, discount: float, alpha: float) -> Stationa
     for _ in range(LIMITS.get(rule, SWEEPS)):
         stage = sweep(table, values, rule=rule, alpha=alpha, discount=discount, before=before)
         residual = _moved(stage.values, values)
-        if residual <= CLOSE:
+        if residual <= VALUE_CONVERGENCE:
             break
         still = still + 1 if before is not None and np.count_nonzero(stage.joint != before) <= few else 0
         before, values = stage.joint, leap(stage.values, values, discount)
@@ -65,7 +65,7 @@ def _iterate(table: Table, rule: int, discount: float, alpha: float) -> Stationa
             values = follow(table, stage, values, alpha=alpha, discount=discount, steps=FOLLOW)
             later = follow(table, stage, values, alpha=alpha, discount=discount, steps=1)
             values = leap(later, values, discount)
-    return Stationary(stage, residual, residual <= CLOSE)
+    return Stationary(stage, residual, residual <= VALUE_CONVERGENCE)
 
 
 def _damped(table: Table, rule: int, stage: Stage, discount: float, alpha: float) -> Stationary:
@@ -74,10 +74,10 @@ def _damped(table: Table, rule: int, stage: Stage, discount: float, alpha: float
     for _ in range(DAMPED_SWEEPS):
         stage = sweep(table, values, rule=rule, alpha=alpha, discount=discount, before=stage.joint)
         residual = _moved(stage.values, values)
-        if residual <= CLOSE:
+        if residual <= VALUE_CONVERGENCE:
             break
         values = values + DAMPING * (leap(stage.values, values, discount) - values)
-    return Stationary(stage, residual, residual <= CLOSE)
+    return Stationary(stage, residual, residual <= VALUE_CONVERGENCE)
 
 
 def _replies_in_turn(table: Table, stage: Stage, discount: float) -> Stationary:

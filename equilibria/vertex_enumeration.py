@@ -12,11 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-TIE = 1e-9  # payoffs closer than this, relative to 1 + their size, are equal; of equal choices the first is taken
-TIGHT = 1e-9  # by how much a constraint of a polytope may be missed, its payoffs scaled to [1, 2]
-CLEAR = 1e-8  # a row this much above another all along is more than TIGHT above it: x sums to 1/2 or more
-SINGULAR = 1e-11
-SAME = 1e-12  # payoffs closer than this, relative to 1 + their size, make no difference
+from .tolerances import CONSTRAINT_SLACK, DOMINATED_ROW, IDENTICAL_PAYOFF, PAYOFF_TIE, SINGULAR_PIVOT
 
 
 @numba.njit(cache=True, nogil=True)
@@ -53,7 +49,7 @@ def mixed_equilibrium(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -
                         for a in range(m):
                             strategies[second, other[a]] = ys[r, a]
                         total, regret = _worth(q, actions, strategies)
-                        if regret <= 0.0 and sign * total > best + TIE * (1.0 + abs(total)):
+                        if regret <= 0.0 and sign * total > best + PAYOFF_TIE * (1.0 + abs(total)):
                             best, found = sign * total, True
                             chosen[:] = strategies
     return found, chosen
@@ -98,13 +94,13 @@ def _kept(game: np.ndarray, own: int, against: int, player: int, agent: int) -> 
                     row, column = (b, a) if player else (a, b)
                     row_2, column_2 = (b, better) if player else (better, b)
                     yours = game[row_2, column_2, agent]
-                    if yours - game[row, column, agent] > TIE * (1.0 + abs(yours)):
+                    if yours - game[row, column, agent] > PAYOFF_TIE * (1.0 + abs(yours)):
                         same = False
                     else:
                         worse = False
                         for i in range(game.shape[2]):
                             mine = game[row, column, i]
-                            same = same and abs(game[row_2, column_2, i] - mine) <= SAME * (1.0 + abs(mine))
+                            same = same and abs(game[row_2, column_2, i] - mine) <= IDENTICAL_PAYOFF * (1.0 + abs(mine))
                     if not worse and not same:
                         break
             if worse or same:
@@ -143,7 +139,7 @@ def _worth(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray) -> tuple[
             value += strategies[i, a] * of_action[a]
             best = max(best, of_action[a])
         total += value
-        if best - value > TIE * (1.0 + abs(best)):
+        if best - value > PAYOFF_TIE * (1.0 + abs(best)):
             regret = max(regret, best - value)
     return total, regret
 
@@ -196,7 +192,7 @@ def _candidates(M: np.ndarray, played: int) -> int:
             if other != r and candidates >> other & 1:
                 above = True
                 for i in range(m):
-                    if played >> i & 1 and M[other, i] - M[r, i] <= CLEAR:
+                    if played >> i & 1 and M[other, i] - M[r, i] <= DOMINATED_ROW:
                         above = False
                         break
                 if above:
@@ -211,18 +207,18 @@ def _labels(M: np.ndarray, x: np.ndarray) -> int:
     n, m = M.shape
     label = 0
     for i in range(m):
-        if x[i] < -TIGHT:
+        if x[i] < -CONSTRAINT_SLACK:
             return -1
-        if x[i] <= TIGHT:
+        if x[i] <= CONSTRAINT_SLACK:
             x[i] = 0.0
             label |= 1 << i
     for r in range(n):
         product = 0.0
         for i in range(m):
             product += M[r, i] * x[i]
-        if product > 1.0 + TIGHT:
+        if product > 1.0 + CONSTRAINT_SLACK:
             return -1
-        if product >= 1.0 - TIGHT:
+        if product >= 1.0 - CONSTRAINT_SLACK:
             label |= 1 << (m + r)
     return label
 
@@ -258,7 +254,7 @@ def _solved(M: np.ndarray, played: int, tight: int, system: np.ndarray, x: np.nd
         for r in range(i + 1, size):
             if abs(system[r, i]) > abs(system[pivot, i]):
                 pivot = r
-        if abs(system[pivot, i]) < SINGULAR:
+        if abs(system[pivot, i]) < SINGULAR_PIVOT:
             return False
         if pivot != i:
             for k in range(size + 1):

@@ -17,8 +17,9 @@ from ...envs import make
 from ...envs.game import Game, hides_actions
 from ...equilibria.meta_algorithm import rounds
 from ...equilibria.solve import Told, favouring, solve_all, summarised, summary
+from ...equilibria.tolerances import WELFARE_TIE
 from .. import files
-from ..measures.exact_solutions import ALPHA, NAMES, NOT_SETTLED, PRINCIPAL, SAME, solutions
+from ..measures.exact_solutions import ALPHA, NAMES, NOT_SETTLED, PRINCIPAL, solutions
 from ..provenance import command
 from ..reports.text_table import columns
 from ..runs.solution import save_solution
@@ -95,7 +96,7 @@ def _stages(words: dict[str, Any]) -> Iterator[str]:
     for name, row in rows.items():
         told = [f"agents mix in {row['mixed']:,} stages"] if row["mixed"] else []
         told += [f"no equilibrium was found in {row['unresolved']:,}"] if row["unresolved"] else []
-        told += [f"a best reply gains {row['gain']:.2g}"] if row["gain"] > SAME else []
+        told += [f"a best reply gains {row['gain']:.2g}"] if row["gain"] > WELFARE_TIE else []
         told += [] if row["settled"] else ["its rule alone did not come to rest"]
         if told:
             yield f"{name}: {'; '.join(told)}"

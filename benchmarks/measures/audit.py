@@ -12,10 +12,11 @@ from ...contracts.loop import Loop, Principal, Seen
 from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
+from ...equilibria.tolerances import EPSILON_EQUILIBRIUM
 from ..files import whole_file
 from ..specs.resolve import Resolved
 from ..specs.spec import Model, faults
-from .exact_solutions import ALPHA, DISCOUNT, NEAR, affordable
+from .exact_solutions import ALPHA, DISCOUNT, affordable
 from .solution_cache import remembered
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def _judged(judged: Contracted, actions: np.ndarray, reply: Reply) -> Judged:
 def _found(each: Equilibrium) -> Found:
     return Found(
         welfare=each.worth.welfare, payment=each.worth.payment,
-        found=each.found, gain=each.gain, holds=each.gain < NEAR,
+        found=each.found, gain=each.gain, holds=each.gain < EPSILON_EQUILIBRIUM,
     )  # fmt: skip
 
 

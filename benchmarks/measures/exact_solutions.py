@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.config import UsageError
 from ...envs.game import Game
+from ...equilibria.tolerances import EPSILON_EQUILIBRIUM, WELFARE_TIE
 from .metrics import utility
 from .solution_cache import remembered
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
 DISCOUNT = 0.99  # the learners'
-SAME = 1e-6  # up to which two welfares are one
-NEAR = 0.01  # what no single deviation may gain in what counts as an equilibrium
 NOT_SETTLED = " (did not settle)"
 FINITE = "finite horizon"
 ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is solved unasked: ten seconds at the most
@@ -83,10 +82,10 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
         "principal, dominant strategies": summary["principal_dominant"],
         BEST_RATE: summary["best_rate"],
     }
-    if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=SAME):
+    if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=WELFARE_TIE):
         del rows["selfish equilibrium, lowest"]
     return [Exact(name, kind, row["welfare"], row.get("payment"), _settled(row)) for name, row in rows.items()]
 
 
 def _settled(row: dict[str, Any]) -> bool:
-    return bool(row.get("settled", True) or row.get("gain", NEAR) < NEAR)
+    return bool(row.get("settled", True) or row.get("gain", EPSILON_EQUILIBRIUM) < EPSILON_EQUILIBRIUM)
