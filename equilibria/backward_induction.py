@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .evaluation import Mixed
+from .rules import Rule
 from .stage_games import Stage, chosen, sweep
 from .table import Table
 from .value_iteration import stationary
@@ -24,7 +25,7 @@ class Policy(NamedTuple):
     settled: bool  # whether the rule alone gave it
 
 
-def policy(table: Table, rule: int, horizon: int, *, discount: float | None, alpha: float) -> Policy:
+def policy(table: Table, rule: Rule, horizon: int, *, discount: float | None, alpha: float) -> Policy:
     """The policy of a rule of `stage_games`: finite without a `discount`, stationary with one."""
     if discount is None:
         return _backward_induction(table, rule, horizon, alpha)
@@ -33,7 +34,7 @@ def policy(table: Table, rule: int, horizon: int, *, discount: float | None, alp
     return Policy(chosen(table, stage), stage.promised, _where_mixed(table, stage), unresolved, residual, settled)
 
 
-def backward(table: Table, rule: int, horizon: int, alpha: float) -> Iterator[Stage]:
+def backward(table: Table, rule: Rule, horizon: int, alpha: float) -> Iterator[Stage]:
     """The stages of the finite game, undiscounted, the last step's first."""
     values = np.zeros((table.states, table.rewards.shape[2] + 1))
     for _ in range(horizon):
@@ -42,7 +43,7 @@ def backward(table: Table, rule: int, horizon: int, alpha: float) -> Iterator[St
         yield stage
 
 
-def _backward_induction(table: Table, rule: int, horizon: int, alpha: float) -> Policy:
+def _backward_induction(table: Table, rule: Rule, horizon: int, alpha: float) -> Policy:
     S, _, N = table.rewards.shape
     actions, promised = np.empty((horizon, S, N), np.int16), np.empty((horizon, S, N))
     unresolved, mixed = 0, []

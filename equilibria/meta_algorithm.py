@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .evaluation import evaluate_policy
-from .stage_games import ANSWER, PRINCIPAL, sweep
+from .rules import Rule
+from .stage_games import sweep
 from .table import Table
 
 
@@ -56,7 +57,7 @@ def _agents(table: Table, actions: np.ndarray, promised: np.ndarray) -> np.ndarr
         followed = table.actions[None] == actions[t][:, None]  # (S, J, N)
         paid = table._replace(rewards=table.rewards + followed * promised[t][:, None])
         recommended = table.joint(actions[t])
-        values[t] = sweep(paid, values[t + 1], rule=ANSWER, alpha=1.0, discount=1.0, before=recommended).values
+        values[t] = sweep(paid, values[t + 1], rule=Rule.ANSWER, alpha=1.0, discount=1.0, before=recommended).values
     return values[..., :N]
 
 
@@ -67,6 +68,6 @@ def _principal(table: Table, agents: np.ndarray, alpha: float) -> tuple[np.ndarr
     own = np.zeros(S)
     for t in reversed(range(T)):
         values = np.concatenate([agents[t + 1], own[:, None]], axis=1)
-        stage = sweep(table, values, rule=PRINCIPAL, alpha=alpha, discount=1.0)
+        stage = sweep(table, values, rule=Rule.PRINCIPAL, alpha=alpha, discount=1.0)
         actions[t], promised[t], own = table.actions[stage.joint], stage.promised, stage.values[:, N]
     return actions, promised

@@ -32,17 +32,17 @@ from . import hidden_actions
 from .backward_induction import policy
 from .committed_rates import Committed, best_rate
 from .evaluation import Mixed, deviation_gains, evaluate_policy
-from .stage_games import COOPERATIVE, DOMINANT, HIGHEST, LOWEST, PRINCIPAL
+from .rules import Rule
 from .table import Table
 from .tabulate import tabulate
 from .threads import at_once
 
 RULES = {
-    "cooperative": COOPERATIVE,
-    "highest": HIGHEST,
-    "lowest": LOWEST,
-    "principal": PRINCIPAL,
-    "dominant": DOMINANT,
+    "cooperative": Rule.COOPERATIVE,
+    "highest": Rule.HIGHEST,
+    "lowest": Rule.LOWEST,
+    "principal": Rule.PRINCIPAL,
+    "dominant": Rule.DOMINANT,
 }
 
 
@@ -84,7 +84,7 @@ def solve(
     Raises UsageError for values out of range.
     """
     _check(rule, horizon, discount, alpha, favour)
-    weighed = favouring(table, favour) if RULES[rule] in (PRINCIPAL, DOMINANT) else table
+    weighed = favouring(table, favour) if RULES[rule] in (Rule.PRINCIPAL, Rule.DOMINANT) else table
     found = policy(weighed, RULES[rule], horizon, discount=discount, alpha=alpha)
     actions, promised, mixed = found.actions, found.promised, found.mixed
     worth = evaluate_policy(table, actions, promised, horizon, mixed=mixed)

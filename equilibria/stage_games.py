@@ -12,16 +12,10 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from .rules import Rule
 from .table import Table
 from .tolerances import PAYOFF_TIE
 from .vertex_enumeration import mixed_equilibrium
-
-COOPERATIVE = 0  # the joint action of highest total value
-HIGHEST = 1  # the pure equilibrium of highest total value; where there is none, a mixed one, by the same rule
-LOWEST = 2  # the pure equilibrium of lowest total value; likewise
-PRINCIPAL = 3  # what maximises objective / alpha - payments, each payment the regret of the action recommended
-DOMINANT = 4  # the same, each payment the largest regret over all actions of the others
-ANSWER = 5  # what was chosen before, where it is an equilibrium; else as HIGHEST
 
 
 class Stage(NamedTuple):
@@ -39,7 +33,7 @@ def sweep(
     table: Table,
     values: np.ndarray,
     *,
-    rule: int,
+    rule: Rule,
     alpha: float,
     discount: float,
     before: np.ndarray | None = None,
@@ -49,7 +43,8 @@ def sweep(
     Of equal choices the one made `before` (S,) is taken, else the first.
     """
     prior = np.full(table.states, -1) if before is None else before
-    return Stage(*_sweep(table, table.action_count, expected(table, values, discount), rule, alpha, prior))
+    stage: Stage = _sweep(table, table.action_count, expected(table, values, discount), int(rule), alpha, prior)
+    return stage
 
 
 def follow(table: Table, stage: Stage, values: np.ndarray, *, alpha: float, discount: float, steps: int) -> np.ndarray:
@@ -90,9 +85,7 @@ def chance(actions: np.ndarray, j: int, strategies: np.ndarray) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _sweep(
-    table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, before: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _sweep(table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, before: np.ndarray) -> Stage:
     S, J, N = table.rewards.shape
     new = np.empty((S, N + 1))
     joint = np.empty(S, np.int64)
@@ -101,19 +94,19 @@ def _sweep(
     unresolved = np.zeros(S, np.bool_)
     q = np.empty((J, N + 1))
     regrets, raised = np.zeros((J, N)), np.zeros((J, N))
-    due = raised if rule == DOMINANT else regrets
+    due = raised if rule == Rule.DOMINANT else regrets
     strategies, mixed = np.empty((1, N, A)), 0
     for s in range(S):
         _fill(table, s, ahead, alpha, q)
-        if rule != COOPERATIVE:
+        if rule != Rule.COOPERATIVE:
             _regrets(q, A, regrets)
-        if rule == DOMINANT:
+        if rule == Rule.DOMINANT:
             _largest_over_others(table.actions, A, regrets, raised)
         j, resolved = _choose(q, due, rule, before[s] if before[s] < J else -1)
         joint[s] = j
         new[s] = q[j]
         if not resolved:
-            found, strategy = mixed_equilibrium(q[:, :N], table.actions, A, -1.0 if rule == LOWEST else 1.0)
+            found, strategy = mixed_equilibrium(q[:, :N], table.actions, A, -1.0 if rule == Rule.LOWEST else 1.0)
             unresolved[s] = not found
             if found:
                 if mixed == len(strategies):
@@ -123,13 +116,13 @@ def _sweep(
                 mixed += 1
         for i in range(N):
             tempting[s, i] = j
-            if rule in (PRINCIPAL, DOMINANT):
+            if rule in (Rule.PRINCIPAL, Rule.DOMINANT):
                 promised[s, i] = due[j, i]
-                down = _most_tempting(table.actions, regrets, i, j) if rule == DOMINANT else j
+                down = _most_tempting(table.actions, regrets, i, j) if rule == Rule.DOMINANT else j
                 tempting[s, i, 0], tempting[s, i, 1] = _best_reply(q, A, regrets, i, down), down
                 new[s, i] += due[j, i]
                 new[s, N] -= due[j, i]
-    return new, joint, promised, tempting, unresolved, strategies[:mixed].copy()
+    return Stage(new, joint, promised, tempting, unresolved, strategies[:mixed].copy())
 
 
 @numba.njit(cache=True, nogil=True)
@@ -213,17 +206,17 @@ def _most_tempting(actions: np.ndarray, regrets: np.ndarray, agent: int, j: int)
 def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int, bool]:
     """The joint action that `rule` takes, and whether it is a solution of the stage game."""
     J, N = due.shape
-    selfish, paying = rule in (HIGHEST, LOWEST, ANSWER), rule in (PRINCIPAL, DOMINANT)
+    selfish, paying = rule in (Rule.HIGHEST, Rule.LOWEST, Rule.ANSWER), rule in (Rule.PRINCIPAL, Rule.DOMINANT)
     best, chosen = -np.inf, -1
     for k in range(-1, J):
         j = k if k >= 0 else before
         if j < 0 or (selfish and _largest(due, j) > 0.0):
             continue
-        if rule == ANSWER and k < 0:
+        if rule == Rule.ANSWER and k < 0:
             return j, True
         worth = q[j, N] if paying else 0.0
         for i in range(N):
-            worth += -due[j, i] if paying else -q[j, i] if rule == LOWEST else q[j, i]
+            worth += -due[j, i] if paying else -q[j, i] if rule == Rule.LOWEST else q[j, i]
         if worth > best + PAYOFF_TIE * (1.0 + abs(worth)):
             best, chosen = worth, j
     return (chosen, True) if chosen >= 0 else (_calmest(due, before), False)

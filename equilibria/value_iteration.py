@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .evaluation import Mixed, leap, stationary_reply
-from .stage_games import DOMINANT, HIGHEST, LOWEST, PRINCIPAL, Stage, chosen, follow, sweep
+from .rules import Rule
+from .stage_games import Stage, chosen, follow, sweep
 from .table import Table
 from .tolerances import VALUE_CONVERGENCE
 
@@ -21,7 +22,7 @@ STILL = 3  # sweeps with hardly a change of choice after which the choice is fol
 CHANGES = 0.01  # the share of states that may change for that; none of selfish agents, whose choices may go in circles
 FOLLOW = 40  # steps that it is followed
 SWEEPS = 3000  # after which value iteration is given up
-LIMITS = {HIGHEST: 100, LOWEST: 100, PRINCIPAL: 300}  # the same where there is another way to go on
+LIMITS = {Rule.HIGHEST: 100, Rule.LOWEST: 100, Rule.PRINCIPAL: 300}  # the same where there is another way to go on
 ROUNDS = 100  # of best replies in turn
 DAMPED_SWEEPS, DAMPING = 100, 0.3  # at the end for a principal, each moving the values by this share
 
@@ -34,26 +35,26 @@ class Stationary(NamedTuple):
     settled: bool  # whether value iteration by the rule alone converged
 
 
-def stationary(table: Table, rule: int, discount: float, alpha: float) -> Stationary:
+def stationary(table: Table, rule: Rule, discount: float, alpha: float) -> Stationary:
     """The stationary choice of `rule`, or what stands for it where there is none.
 
     HIGHEST and LOWEST: where value iteration does not settle, agents best-reply in turn from where it stood, until
     nobody gains: an equilibrium, but of the rule's neighbourhood only. PRINCIPAL: likewise in small steps; DOMINANT: in
     small steps from the principal's solution.
     """
-    found = _iterate(table, PRINCIPAL if rule == DOMINANT else rule, discount, alpha)
-    if rule == DOMINANT or (rule == PRINCIPAL and not found.settled):
+    found = _iterate(table, Rule.PRINCIPAL if rule == Rule.DOMINANT else rule, discount, alpha)
+    if rule == Rule.DOMINANT or (rule == Rule.PRINCIPAL and not found.settled):
         return _damped(table, rule, found.stage, discount, alpha)
-    if rule in (HIGHEST, LOWEST) and not found.settled:
+    if rule in (Rule.HIGHEST, Rule.LOWEST) and not found.settled:
         return _replies_in_turn(table, found.stage, discount)
     return found
 
 
-def _iterate(table: Table, rule: int, discount: float, alpha: float) -> Stationary:
+def _iterate(table: Table, rule: Rule, discount: float, alpha: float) -> Stationary:
     """Value iteration, as long as it may take."""
     values = np.zeros((table.states, table.rewards.shape[2] + 1))
     before, still = None, 0
-    few = 0.0 if rule in (HIGHEST, LOWEST) else CHANGES * table.states
+    few = 0.0 if rule in (Rule.HIGHEST, Rule.LOWEST) else CHANGES * table.states
     for _ in range(LIMITS.get(rule, SWEEPS)):
         stage = sweep(table, values, rule=rule, alpha=alpha, discount=discount, before=before)
         residual = _moved(stage.values, values)
@@ -68,7 +69,7 @@ def _iterate(table: Table, rule: int, discount: float, alpha: float) -> Stationa
     return Stationary(stage, residual, residual <= VALUE_CONVERGENCE)
 
 
-def _damped(table: Table, rule: int, stage: Stage, discount: float, alpha: float) -> Stationary:
+def _damped(table: Table, rule: Rule, stage: Stage, discount: float, alpha: float) -> Stationary:
     """Value iteration by small steps, from the values and choices of `stage`."""
     values = stage.values
     for _ in range(DAMPED_SWEEPS):
