@@ -22,8 +22,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .backward_induction import Policy, backward, policy
-from .evaluation import deviation_gains, evaluate_policy
+from .backward_induction import backward_induction
+from .best_response import deviation_gains
+from .evaluation import evaluate_policy
+from .markov_policy import markov_policy
+from .policies import Policy
 from .rules import Rule
 from .table import Table
 from .tabulate import Progress, reachable
@@ -168,7 +171,7 @@ def _moved(rates: tuple[float, ...], k: int, rate: float) -> tuple[float, ...]:
 
 
 def _answer(table: Table, rates: tuple[float, ...], horizon: int, discount: float | None) -> Policy:
-    return policy(contracted(table, rates), Rule.HIGHEST, horizon, discount=discount, alpha=1.0)
+    return markov_policy(contracted(table, rates), Rule.HIGHEST, horizon, discount=discount, alpha=1.0)
 
 
 def _worth(table: Table, rates: tuple[float, ...], horizon: int, alpha: float) -> float:
@@ -176,7 +179,7 @@ def _worth(table: Table, rates: tuple[float, ...], horizon: int, alpha: float) -
     paid = table.facts @ np.array(rates)
     objective = (table.rewards / alpha - paid) @ np.ones(table.rewards.shape[2])
     game = table._replace(rewards=table.rewards + paid, objective=objective)
-    for stage in backward(game, Rule.HIGHEST, horizon, 1.0):
+    for stage in backward_induction(game, Rule.HIGHEST, horizon, 1.0):
         values = stage.values
     return float(table.start @ values[:, -1])
 

@@ -19,14 +19,15 @@ from ..contracts.loop import Principal
 from ..contracts.mechanism import Decisions, Mechanism, Transition
 from ..core.config import UsageError
 from ..envs.game import Game
-from .evaluation import Evaluation, Mixed, action_values, deviation_gains, evaluate_policy, stationary_reply
+from .best_response import action_values, deviation_gains, stationary_best_response
+from .best_response_dynamics import iterated_best_response
+from .evaluation import Evaluation, evaluate_policy
+from .policies import Mixed
 from .solve import solve
 from .table import Table, Tabular, tabular
 from .tabulate import plays, tabulate, take
-from .tolerances import PAYOFF_TIE
 
 RULES = ("highest", "lowest")  # of selection among the pure equilibria of every stage
-ROUNDS = 30  # of best replies in turn, which settle within a few or go round in circles
 
 
 class Contracted(NamedTuple):
@@ -136,7 +137,7 @@ def equilibria(game: Contracted, starts: Mapping[str, np.ndarray]) -> list[Equil
         gain = float(solution.gains.max())
         found.append(Equilibrium(rule, worth(game, solution.actions, solution.mixed), gain))
     for name, actions in starts.items():
-        settled = _replies_in_turn(game, actions)
+        settled = iterated_best_response(game.earned, actions, game.horizon, discount=game.discount)
         unpaid = np.zeros(settled.shape)  # what is paid has been earned
         gains = deviation_gains(game.earned, settled, unpaid, game.horizon, discount=game.discount)
         found.append(Equilibrium(f"from {name}", worth(game, settled), float(gains.max())))
@@ -168,8 +169,8 @@ def _action_values(game: Contracted, actions: np.ndarray, agent: int) -> tuple[n
     """(T, S, A) twice: what each action of an agent is worth if it then keeps to `actions`, or to its best reply."""
     table, joint = game.earned, game.earned.joint(actions)
     if game.discount is not None:
-        kept, _ = stationary_reply(table, joint, np.zeros(actions.shape), agent, game.discount, improve=False)
-        best, _ = stationary_reply(table, joint, np.zeros(actions.shape), agent, game.discount, values=kept)
+        kept, _ = stationary_best_response(table, joint, np.zeros(actions.shape), agent, game.discount, improve=False)
+        best, _ = stationary_best_response(table, joint, np.zeros(actions.shape), agent, game.discount, values=kept)
         both = (action_values(table, joint, agent, values, game.discount)[None] for values in (kept, best))
         return next(both), next(both)
     following = np.empty((game.horizon, table.states, table.action_count))
@@ -185,34 +186,6 @@ def _action_values(game: Contracted, actions: np.ndarray, agent: int) -> tuple[n
 def _taken(values: np.ndarray, actions: np.ndarray, agent: int) -> np.ndarray:
     """(T, S): the `values` (T, S, A) of what an agent does."""
     return np.take_along_axis(values, actions[None, :, agent, None], axis=2)[..., 0]
-
-
-def _replies_in_turn(game: Contracted, actions: np.ndarray) -> np.ndarray:
-    """Each agent in turn takes its best reply until none changes anything, or for `ROUNDS`; ties keep what was."""
-    table = game.earned
-    if game.discount is None:
-        actions = np.repeat(actions[None], game.horizon, axis=0)
-    for _ in range(ROUNDS):
-        before = actions
-        for agent in range(actions.shape[-1]):
-            actions = _best_reply(table, actions, agent, game.discount)
-        if np.array_equal(actions, before):
-            break
-    return actions
-
-
-def _best_reply(table: Table, actions: np.ndarray, agent: int, discount: float | None) -> np.ndarray:
-    """The policy, (S, N) with a `discount`, else (T, S, N), with an agent's best reply in it."""
-    if discount is not None:
-        _, joint = stationary_reply(table, table.joint(actions), np.zeros(actions.shape), agent, discount)
-        return table.actions[joint]
-    actions, values = actions.copy(), np.zeros(table.states)
-    for t in reversed(range(len(actions))):
-        each = action_values(table, table.joint(actions[t]), agent, values, 1.0)
-        values, own = each.max(axis=1), actions[t, :, agent]
-        kept = np.take_along_axis(each, own[:, None], axis=1)[:, 0]
-        actions[t, :, agent] = np.where(values > kept + PAYOFF_TIE * (1.0 + abs(values)), each.argmax(axis=1), own)
-    return actions
 
 
 def _reached(game: Contracted) -> np.ndarray:

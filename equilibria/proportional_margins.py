@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .evaluation import action_values, stationary_reply
+from .best_response import action_values, stationary_best_response
 from .table import Table
 from .tolerances import PAYOFF_TIE
 
@@ -29,7 +29,7 @@ def staked_payments(table: Table, recommended: np.ndarray, *, stake: float, disc
     promised = np.empty(recommended.shape)
     for i in range(recommended.shape[1]):
         margins = stake * _lost(table, joint, i, discount)
-        values, _ = stationary_reply(_with_margins(table, joint, i, margins), joint, nothing, i, discount)
+        values, _ = stationary_best_response(_with_margins(table, joint, i, margins), joint, nothing, i, discount)
         due = values - _kept(table, joint, i, action_values(table, joint, i, values, discount))
         promised[:, i] = np.where(due > PAYOFF_TIE * (1.0 + np.abs(values)), due, 0.0)
     return promised
@@ -39,7 +39,7 @@ def _lost(table: Table, joint: np.ndarray, agent: int, discount: float) -> np.nd
     """(S, A): what the principal loses, before it pays, where one agent takes each action for a step."""
     N = table.rewards.shape[2]
     common = table._replace(rewards=np.repeat(table.objective[..., None], N, axis=2))
-    values, _ = stationary_reply(common, joint, np.zeros((len(joint), N)), agent, discount, improve=False)
+    values, _ = stationary_best_response(common, joint, np.zeros((len(joint), N)), agent, discount, improve=False)
     worth = action_values(common, joint, agent, values, discount)
     return np.maximum(_kept(table, joint, agent, worth)[:, None] - worth, 0.0)
 

@@ -29,9 +29,11 @@ from ..core.config import UsageError, nearest, plain
 from ..envs import FAMILIES, family, make
 from ..envs.game import Game, hides_actions
 from . import hidden_actions
-from .backward_induction import policy
+from .best_response import deviation_gains
 from .committed_rates import Committed, best_rate
-from .evaluation import Mixed, deviation_gains, evaluate_policy
+from .evaluation import evaluate_policy
+from .markov_policy import markov_policy
+from .policies import Mixed
 from .rules import Rule
 from .table import Table
 from .tabulate import tabulate
@@ -54,7 +56,7 @@ class Solution(NamedTuple):
     mixed: Mixed  # the (state, step) pairs without a pure equilibrium, in which agents mix
     unresolved: int  # how many pairs have no equilibrium that was found
     residual: float  # by how much a stationary solution's values still moved, relative; 0 for a finite horizon
-    settled: bool  # whether the rule alone gave it; else `gains` say what it is worth
+    converged: bool  # whether value iteration by the rule alone converged; else the `gains` tell its quality
     returns: np.ndarray  # (N,) from the environment alone, undiscounted
     payments: np.ndarray  # (N,)
     gains: np.ndarray  # (N,) what each agent's best reply would add in the game that was solved
@@ -85,13 +87,10 @@ def solve(
     """
     _check(rule, horizon, discount, alpha, favour)
     weighed = favouring(table, favour) if RULES[rule] in (Rule.PRINCIPAL, Rule.DOMINANT) else table
-    found = policy(weighed, RULES[rule], horizon, discount=discount, alpha=alpha)
-    actions, promised, mixed = found.actions, found.promised, found.mixed
-    worth = evaluate_policy(table, actions, promised, horizon, mixed=mixed)
-    gains = deviation_gains(table, actions, promised, horizon, discount=discount, mixed=mixed)
-    return Solution(
-        actions, promised, mixed, found.unresolved, found.residual, found.settled, worth.returns, worth.payments, gains
-    )
+    found = markov_policy(weighed, RULES[rule], horizon, discount=discount, alpha=alpha)
+    worth = evaluate_policy(table, found.actions, found.promised, horizon, mixed=found.mixed)
+    gains = deviation_gains(table, found.actions, found.promised, horizon, discount=discount, mixed=found.mixed)
+    return Solution(*found, worth.returns, worth.payments, gains)
 
 
 def favouring(table: Table, favour: float) -> Table:
@@ -220,5 +219,5 @@ def _row(solution: Solution) -> dict[str, Any]:
         "mixed": len(solution.mixed.cells),
         "unresolved": solution.unresolved,
         "residual": solution.residual,
-        "settled": solution.settled,
+        "settled": solution.converged,
     }

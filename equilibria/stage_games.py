@@ -62,6 +62,13 @@ def chosen(table: Table, stage: Stage) -> np.ndarray:
     return actions
 
 
+def mixing(table: Table, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) and (M, N, A): the states in which agents mix, and each agent's probabilities there."""
+    J = len(table.actions)
+    states = np.flatnonzero(stage.joint >= J)
+    return states, stage.strategies[stage.joint[states] - J]
+
+
 @numba.njit(cache=True, nogil=True)
 def expected(table: Table, values: np.ndarray, discount: float) -> np.ndarray:
     """(D, M): what the `values` (S, M) of the next state come to in each distribution, discounted."""
