@@ -30,8 +30,8 @@ from ..envs import FAMILIES, family, make
 from ..envs.game import Game, hides_actions
 from . import hidden_actions
 from .best_response import deviation_gains
-from .committed_rates import Committed, best_rate
 from .evaluation import evaluate_policy
+from .linear_contracts import LinearContract, best_linear_contract
 from .markov_policy import markov_policy
 from .policies import Mixed
 from .rules import Rule
@@ -101,10 +101,10 @@ def favouring(table: Table, favour: float) -> Table:
     return table._replace(objective=table.objective + table.rewards @ (weights - 1.0))
 
 
-class Told(Protocol):
-    """What is told how far the solver is: what it does, and how much of that is done, of 1."""
+class StageProgress(Protocol):
+    """A callback with the solver's current stage and the share of that stage that is done."""
 
-    def __call__(self, what: str, share: float) -> None: ...
+    def __call__(self, stage: str, share: float) -> None: ...
 
 
 class Solved(NamedTuple):
@@ -112,7 +112,7 @@ class Solved(NamedTuple):
 
     table: Table
     solutions: dict[str, Solution]  # by rule
-    best_rate: Committed
+    linear_contract: LinearContract
     seconds: float  # making the table included
 
 
@@ -123,7 +123,7 @@ def solve_all(
     *,
     favour: float = 0.0,
     table: Table | None = None,
-    told: Told = lambda what, share: None,
+    on_progress: StageProgress = lambda stage, share: None,
 ) -> Solved:
     """Every solution of `game`, whose `table` may be known already.
 
@@ -131,17 +131,17 @@ def solve_all(
     """
     began = time.perf_counter()
     _check("principal", game.horizon, discount, alpha, favour)
-    table = tabulate(game, progress=partial(told, "table")) if table is None else table
+    table = tabulate(game, on_progress=partial(on_progress, "table")) if table is None else table
     done = count(1)
 
     def solution(rule: str) -> Solution:
         found = solve(table, rule, game.horizon, discount=discount, alpha=alpha, favour=favour)
-        told("equilibria", next(done) / len(RULES))
+        on_progress("equilibria", next(done) / len(RULES))
         return found
 
-    def rates() -> Committed:
-        progress = partial(told, "committed rates")
-        return best_rate(table, game.horizon, discount=discount, alpha=alpha, progress=progress)
+    def rates() -> LinearContract:
+        share = partial(on_progress, "linear contracts")
+        return best_linear_contract(table, game.horizon, discount=discount, alpha=alpha, on_progress=share)
 
     tasks: list[Callable[[], Any]] = [rates, *(partial(solution, rule) for rule in RULES)]  # the longest first
     best, *found = at_once(lambda task: task(), tasks)
@@ -161,7 +161,7 @@ def summarised(
     game: Game, alpha: float, discount: float | None, solved: Solved, *, favour: float = 0.0
 ) -> dict[str, Any]:
     """What was `solved` as JSON-ready values."""
-    rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.best_rate
+    rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.linear_contract
     return {
         "game": game_name(game),
         "rules": plain(game),

@@ -23,7 +23,7 @@ from .transitions import Distinct, gather
 PLAYS = 1 << 18  # (state, joint action, draw) triples played at once: some 50 MB
 GIB = 2**30
 
-Progress = Callable[[float], None]  # told how much is done, of 1
+Progress = Callable[[float], None]  # called with the share of the work that is done
 
 
 # A game may also have `alike(state, actions) -> (B,) uint64`: equal codes where the same comes of the actions,
@@ -49,10 +49,10 @@ class Plays(NamedTuple):
         return np.stack(means, axis=1) if means else np.zeros((self.rows, 0))
 
 
-def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lambda share: None) -> Table:
+def tabulate(game: Game, *, memory: int | None = None, on_progress: Progress = lambda share: None) -> Table:
     """The table of `game`, which may take up to `memory` bytes (what is free now, if None).
 
-    `progress` is told the share of the plays that are done.
+    `on_progress` gets the share of the plays that are done.
 
     Raises UsageError for a game that cannot be tabulated, or that is too large, saying what would fit.
     """
@@ -77,7 +77,7 @@ def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lamb
         following[these], known = gather(known, row[alive], index[alive], chance[alive], played.rows)
         done += played.rows
         fits(game, budget, distributions=known.nbytes * R // done)
-        progress(done / R)
+        on_progress(done / R)
     D, entries = known.counts
     return Table(
         rewards[same].reshape(S, J, N), objective[same].reshape(S, J), facts[same].reshape(S, J, N, K),

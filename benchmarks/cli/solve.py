@@ -16,7 +16,7 @@ from ...core.config import UsageError
 from ...envs import make
 from ...envs.game import Game, hides_actions
 from ...equilibria.meta_algorithm import rounds
-from ...equilibria.solve import Told, favouring, solve_all, summarised, summary
+from ...equilibria.solve import StageProgress, favouring, solve_all, summarised, summary
 from ...equilibria.tolerances import WELFARE_TIE
 from .. import files
 from ..measures.exact_solutions import ALPHA, NAMES, NOT_SETTLED, PRINCIPAL, solutions
@@ -55,8 +55,8 @@ def solved(request: Request) -> str:
         return _hidden(game, request)
     if request.out is not None:
         files.check(request.out)
-    with _bar() as told:
-        found = solve_all(game, request.alpha, request.discount, favour=request.favour, told=told)
+    with _bar() as on_progress:
+        found = solve_all(game, request.alpha, request.discount, favour=request.favour, on_progress=on_progress)
     words = summarised(game, request.alpha, request.discount, found, favour=request.favour)
     if request.rounds:
         words["rounds"] = [
@@ -150,7 +150,7 @@ def _hidden_rows(found: dict[str, Any]) -> list[list[str]]:
 
 
 @contextmanager
-def _bar() -> Iterator[Told]:
+def _bar() -> Iterator[StageProgress]:
     """A bar on a terminal, once the solver has taken a while."""
     console = Console(stderr=True)
     display = Progress(
@@ -164,15 +164,15 @@ def _bar() -> Iterator[Told]:
     )
     began, bars = time.monotonic(), {}
 
-    def told(what: str, share: float) -> None:
+    def on_progress(stage: str, share: float) -> None:
         if time.monotonic() - began < PATIENCE:
             return
         display.start()
-        if what not in bars:
-            bars[what] = display.add_task(what, total=1.0)
-        display.update(bars[what], completed=share)
+        if stage not in bars:
+            bars[stage] = display.add_task(stage, total=1.0)
+        display.update(bars[stage], completed=share)
 
     try:
-        yield told
+        yield on_progress
     finally:
         display.stop()
