@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..contracts.mechanism import Decisions
 from ..envs.game import Game
-from .hidden_actions import solve
+from .hidden_actions import subgame_perfect_contracts
 from .table import tabular
 from .tabulate import tabulate
 
@@ -20,10 +18,11 @@ class ExactOutcomePrincipal:
     """
 
     def __init__(self, game: Game, nudge: float = 1e-4) -> None:
-        contracts, states = solve(tabulate(game), game.horizon, nudge=nudge), tabular(game).representatives()
+        contracts = subgame_perfect_contracts(tabulate(game), game.horizon, nudge=nudge)
+        states = tabular(game).representatives()
         here = states.t, np.arange(len(states.t))  # a state tells its step
         self.induced, self.payments = contracts.induced[here], contracts.payments[here].astype(np.float32)
 
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def __call__(self, game: Game, state: object) -> Decisions:
         index = tabular(game).index(state)
         return Decisions(self.induced[index][:, None], self.payments[index][:, None])

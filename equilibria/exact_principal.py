@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -34,7 +33,7 @@ class ExactPrincipal:
         self.recommended = recommended.astype(np.int64)  # (S, N)
         self.promised = promised.astype(np.float32)  # (S, N)
 
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def __call__(self, game: Game, state: object) -> Decisions:
         index = tabular(game).index(state)
         return Decisions(self.recommended[index], self.promised[index])
 
