@@ -100,7 +100,7 @@ def _policy_iteration(
     """`stationary_best_response` to agents that may mix; the response (S,) is an action, or -1 to follow."""
     values = np.zeros(table.states) if values is None else np.ascontiguousarray(values)
     for _ in range(MAX_IMPROVEMENTS):
-        better, response = _improve(table, policy, agent, _ahead(table, values, discount), improve)
+        better, response = _improve(table, policy, agent, _ahead(table, values, discount), improve=improve)
         moved = np.abs(better - values).max()
         values = better
         if moved <= VALUE_CONVERGENCE * (1.0 + np.abs(values).max()):
@@ -117,7 +117,7 @@ def _finite(table: Table, policy: JointPolicy, horizon: int) -> tuple[np.ndarray
     for t in reversed(range(horizon)):
         now, ahead = policy.at(t), expected(table, values, 1.0).T.copy()
         for k in range(2 * N):
-            values[:, k], _ = _improve(table, now, k % N, ahead[k], k < N)
+            values[:, k], _ = _improve(table, now, k % N, ahead[k], improve=k < N)
     return values[:, :N], values[:, N:]
 
 

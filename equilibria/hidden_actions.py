@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -135,7 +135,7 @@ def social_optimum(table: Table, horizon: int) -> Played:
     return played(table, np.zeros((horizon, S, table.facts.shape[-1])), actions)
 
 
-def summary(game: Game, discount: float | None = None) -> dict[str, Any]:
+def summary(game: Game, discount: float | None = None) -> dict[str, object]:
     """The social optimum of `game`, its play without contracts and its equilibrium, as JSON-ready values.
 
     `actions` holds the share of states in which each action is taken at the first step. Every state counts once; where

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -143,9 +143,10 @@ def solve_all(
         share = partial(on_progress, "linear contracts")
         return best_linear_contract(table, game.horizon, discount=discount, alpha=alpha, on_progress=share)
 
-    tasks: list[Callable[[], Any]] = [rates, *(partial(solution, rule) for rule in RULES)]  # the longest first
-    best, *found = at_once(lambda task: task(), tasks)
-    return Solved(table, dict(zip(RULES, found, strict=True)), best, time.perf_counter() - began)
+    longest_first: list[Callable[[], LinearContract | Solution]] = [rates, *(partial(solution, rule) for rule in RULES)]
+    best, *found = at_once(lambda task: task(), longest_first)
+    solutions = dict(zip(RULES, cast(list[Solution], found), strict=True))
+    return Solved(table, solutions, cast(LinearContract, best), time.perf_counter() - began)
 
 
 def summary(
@@ -210,7 +211,7 @@ def _check(rule: str, horizon: int, discount: float | None, alpha: float, favour
         raise UsageError(f"favour: got {favour}, allowed is 0 up to, but not including, 1")
 
 
-def _row(solution: Solution) -> dict[str, Any]:
+def _row(solution: Solution) -> dict[str, object]:
     return {
         "welfare": solution.welfare,
         "payment": solution.payment,

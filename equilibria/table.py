@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 
 from ..core.config import UsageError
-from ..envs.game import Game, State
+from ..envs.game import Events, Game, State
 
 
-class Tabular(Game[State, Any], Protocol[State]):
+class Tabular(Game[State, Events], Protocol[State, Events]):
     """A game that can be solved: finitely many states, and draws that can be listed."""
 
     @property
@@ -23,7 +23,7 @@ class Tabular(Game[State, Any], Protocol[State]):
     def index(self, state: State) -> np.ndarray:
         """(B,) int: the class of every state, in [0, S)."""
 
-    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Any]:
+    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
         """One step with its chance given: `actions` (B, N), `draws` (B, slots)."""
 
     def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple
 
 import numpy as np
 
 from ..core.config import UsageError
-from ..envs.game import Game, State
+from ..envs.game import Events, Game, State
 from .table import Table, Tabular, joint_actions, tabular
 from .threads import as_they_come, at_once
 from .transitions import Distinct, gather
@@ -30,17 +30,17 @@ Progress = Callable[[float], None]  # called with the share of the work that is 
 # events included, whatever chance does. Such rows are played once.
 
 
-class Plays(NamedTuple):
+class Plays(NamedTuple, Generic[State, Events]):
     """All that can happen in one step in R rows, a state and a joint action each, played P times in all."""
 
     states: np.ndarray  # (R,) their indices
     rows: int  # R
     row: np.ndarray  # (P,) the row that was played
     chance: np.ndarray  # (P,) float64 how probable it is, given the row
-    state: Any  # (P, ...) before the step
+    state: State  # (P, ...) before the step
     actions: np.ndarray  # (P, N)
-    following: Any  # (P, ...) after it
-    events: Any
+    following: State  # (P, ...) after it
+    events: Events
 
     def expected(self, values: np.ndarray) -> np.ndarray:
         """(R, M) float64: the mean of `values` (P, M) in each row."""

@@ -51,7 +51,9 @@ class Distinct(NamedTuple):
         return int(self.counts @ (8, 12))
 
 
-def gather(known: Distinct, row: np.ndarray, successor: np.ndarray, chance: np.ndarray, rows: int) -> tuple:
+def gather(
+    known: Distinct, row: np.ndarray, successor: np.ndarray, chance: np.ndarray, rows: int
+) -> tuple[np.ndarray, Distinct]:
     """The distribution of each of `rows`, (rows,) int32, and all that are `known` with them.
 
     Entry e leads from `row[e]`, ascending, to `successor[e]` with probability `chance[e]`; equal successors of a row
