@@ -33,26 +33,39 @@ def mixed_equilibrium(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -
                 game = _between(q, base, step_1, step_2, A)  # (A, A, N)
                 own, other = _worth_playing(game, first, second)
                 n, m = len(own), len(other)
-                xs, unplayed_x = _vertices(_scaled(game, own, other, second).T.copy())
-                ys, unplayed_y = _vertices(_scaled(game, own, other, first))
+                xs, ys = extreme_equilibria(_scaled(game, own, other, first), _scaled(game, own, other, second))
                 for k in range(len(xs)):
-                    mask = (unplayed_x[k] >> n) | ((unplayed_x[k] & ((1 << n) - 1)) << m)  # as y orders its labels
-                    for r in range(len(ys)):
-                        if mask | unplayed_y[r] != (1 << (n + m)) - 1:
-                            continue
-                        strategies[:] = 0.0
-                        for i in range(N):
-                            if i != first and i != second:
-                                strategies[i, actions[base, i]] = 1.0
-                        for a in range(n):
-                            strategies[first, own[a]] = xs[k, a]
-                        for a in range(m):
-                            strategies[second, other[a]] = ys[r, a]
-                        total, regret = _worth(q, actions, strategies)
-                        if regret <= 0.0 and sign * total > best + PAYOFF_TIE * (1.0 + abs(total)):
-                            best, found = sign * total, True
-                            chosen[:] = strategies
+                    strategies[:] = 0.0
+                    for i in range(N):
+                        if i != first and i != second:
+                            strategies[i, actions[base, i]] = 1.0
+                    for a in range(n):
+                        strategies[first, own[a]] = xs[k, a]
+                    for a in range(m):
+                        strategies[second, other[a]] = ys[k, a]
+                    total, regret = _worth(q, actions, strategies)
+                    if regret <= 0.0 and sign * total > best + PAYOFF_TIE * (1.0 + abs(total)):
+                        best, found = sign * total, True
+                        chosen[:] = strategies
     return found, chosen
+
+
+@numba.njit(cache=True, nogil=True)
+def extreme_equilibria(row: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The strategies (E, n) and (E, m) of all extreme equilibria of two agents, with payoffs (n, m) in [1, 2] each."""
+    n, m = row.shape
+    xs, unplayed_x = _vertices(column.T.copy())
+    ys, unplayed_y = _vertices(row)
+    pairs, count = np.empty((16, 2), np.int64), 0
+    for k in range(len(xs)):
+        mask = (unplayed_x[k] >> n) | ((unplayed_x[k] & ((1 << n) - 1)) << m)  # in the order of y's labels
+        for r in range(len(ys)):
+            if mask | unplayed_y[r] == (1 << (n + m)) - 1:
+                if count == len(pairs):
+                    pairs = np.concatenate((pairs, pairs))
+                pairs[count, 0], pairs[count, 1] = k, r
+                count += 1
+    return xs[pairs[:count, 0]], ys[pairs[:count, 1]]
 
 
 @numba.njit(cache=True, nogil=True)
