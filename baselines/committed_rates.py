@@ -19,7 +19,7 @@ class CommittedRates(Mechanism):
     """Agent `i` earns `r_i + sum_k b_k f_ik`, with `f_ik` how often it did what fact k says. Payments of a principal.
 
     The rates `b_k >= 0` hold for every agent and from the first step to the last; a wage for every cell cleaned is such
-    a contract. Those that are best for the principal are the row "best committed rates" of `paymaster solve`. Simple
+    a contract. Those that are best for the principal are the row "best linear contract" of `paymaster solve`. Simple
     contracts: Dutting, Roughgarden and Talgam-Cohen 2019.
     """
 

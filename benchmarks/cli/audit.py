@@ -24,7 +24,7 @@ NOTE = (
     "Welfare and payment of an episode, exactly. Gain: what the best deviation of any agent adds to its value, now "
     "by one step in the state where it adds most, or by any policy, on average over the starts{discounted}. To spe, to "
     "best rates: welfare that is missing to, payment that is more than with the subgame-perfect principal and the best "
-    "committed rates."
+    "linear contract."
 )
 
 

@@ -19,7 +19,7 @@ from ...equilibria.meta_algorithm import rounds
 from ...equilibria.solve import StageProgress, favouring, solve_all, summarised, summary
 from ...equilibria.tolerances import WELFARE_TIE
 from .. import files
-from ..measures.exact_solutions import ALPHA, NAMES, NOT_SETTLED, PRINCIPAL, solutions
+from ..measures.exact_solutions import ALPHA, NAMES, PRINCIPAL, solutions
 from ..provenance import command
 from ..reports.text_table import columns
 from ..runs.solution import save_solution
@@ -79,10 +79,10 @@ def _lines(request: Request, words: dict[str, Any]) -> Iterator[str]:
         share = "" if each.payment is None else f"{paid / each.welfare:.1%}" if each.welfare > 0 else "-"
         payment = "" if each.payment is None else f"{paid:.3f}"
         utility = f"{each.welfare / alpha - paid:.2f}"
-        rows.append([each.name + NOT_SETTLED * (not each.settled), f"{each.welfare:.3f}", payment, share, utility])
+        rows.append([each.label, f"{each.welfare:.3f}", payment, share, utility])
     yield columns(rows)
     yield "".join(f"\n{note}" for note in _stages(words))
-    yield f"Best committed rates, by search: {_rates(words['best_rate']['rates'])}"
+    yield f"Best linear contract, by search: {_rates(words['best_rate']['rates'])}"
     if request.rounds:
         yield f"\nThe meta-algorithm:\n{columns(_rounds(words['rounds']))}"
     if request.out is not None:
@@ -90,16 +90,16 @@ def _lines(request: Request, words: dict[str, Any]) -> Iterator[str]:
 
 
 def _stages(words: dict[str, Any]) -> Iterator[str]:
-    """Of solutions with any: stages where agents mix, or without an equilibrium, and what a best reply gains."""
+    """Notes on solutions: stages where agents mix or that are unresolved, deviation gains, and convergence."""
     rows = {f"selfish equilibrium, {rule}": row for rule, row in words["selfish"].items()}
     rows |= {PRINCIPAL: words["principal"], "principal, dominant strategies": words["principal_dominant"]}
     for name, row in rows.items():
-        told = [f"agents mix in {row['mixed']:,} stages"] if row["mixed"] else []
-        told += [f"no equilibrium was found in {row['unresolved']:,}"] if row["unresolved"] else []
-        told += [f"a best reply gains {row['gain']:.2g}"] if row["gain"] > WELFARE_TIE else []
-        told += [] if row["settled"] else ["its rule alone did not come to rest"]
-        if told:
-            yield f"{name}: {'; '.join(told)}"
+        notes = [f"agents mix in {row['mixed']:,} stages"] if row["mixed"] else []
+        notes += [f"no equilibrium was found in {row['unresolved']:,}"] if row["unresolved"] else []
+        notes += [f"a best response gains {row['gain']:.2g}"] if row["gain"] > WELFARE_TIE else []
+        notes += [] if row["settled"] else ["value iteration did not converge"]
+        if notes:
+            yield f"{name}: {'; '.join(notes)}"
 
 
 def _rates(rates: dict[str, float]) -> str:

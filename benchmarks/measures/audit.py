@@ -76,7 +76,7 @@ class Audit(Model):
     worst: str | None
     """Which of the equilibria that hold has the lowest welfare."""
     benchmarks: dict[str, Money]
-    """spe: the subgame-perfect principal; best_rate: the best committed rates."""
+    """spe: the subgame-perfect principal; best_rate: the best linear contract."""
     regrets: dict[str, dict[str, Money]]
     """To each benchmark, if followed and as learned: welfare that is missing, payment that is too much. Not clipped."""
 
