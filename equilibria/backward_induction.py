@@ -1,6 +1,6 @@
 """Backward induction: the undiscounted game over a finite horizon, solved from its last step to its first.
 
-1. After the last step everything is worth zero.
+1. After the last step all values are zero.
 2. At step t solve the stage game of every state by the rule, given the values of step t + 1. The chosen joint actions
    and their payments are the policy of step t, and their values are what step t - 1 counts on.
 

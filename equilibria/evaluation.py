@@ -19,7 +19,7 @@ from .table import Table, tabular
 
 
 class Evaluation(NamedTuple):
-    """What an episode comes to if everyone follows the policy."""
+    """The returns and payments of an episode in which everyone follows the policy."""
 
     returns: np.ndarray  # (N,) from the environment alone
     payments: np.ndarray  # (N,) from the principal

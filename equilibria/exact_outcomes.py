@@ -1,4 +1,4 @@
-"""A principal that pays for outcomes as the subgame-perfect one does."""
+"""The subgame-perfect principal of a game with hidden actions, as a principal that loops and learners can ask."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .tabulate import tabulate
 
 
 class ExactOutcomePrincipal:
-    """Induces what the subgame-perfect principal does, by the least payments on outcomes and a `nudge`.
+    """Induces the subgame-perfect principal's actions by the least payments on outcomes and a margin, `nudge`.
 
-    Without a nudge an agent is left indifferent; the default only outdoes single precision.
+    Without a nudge the agent is indifferent; the default only outweighs the rounding of single precision.
     """
 
     def __init__(self, game: Game, nudge: float = 1e-4) -> None:

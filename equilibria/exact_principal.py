@@ -1,4 +1,4 @@
-"""A principal that knows the equilibrium: exact contracts, under which fresh learners are trained."""
+"""A principal that offers exact equilibrium contracts, under which fresh agents learn."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .table import tabular
 
 
 class ExactPrincipal:
-    """Recommends and promises as a stationary solution does, with a margin `nudge` wherever a payment is due.
+    """Recommends and promises as a stationary solution does, with a margin `nudge` on every positive payment.
 
-    Least payments leave an agent indifferent; the nudge makes it prefer to follow, and costs nothing where following
-    is a best response anyway.
+    Least payments leave an agent indifferent; the nudge makes it prefer obedience, and costs nothing where obedience
+    is a best response without payment.
     """
 
     def __init__(self, solution: Solution, nudge: float = 0.0) -> None:

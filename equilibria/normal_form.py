@@ -21,7 +21,7 @@ from ..core.config import UsageError
 from .tolerances import PAYOFF_TIE
 from .vertex_enumeration import extreme_equilibria
 
-MAX_ACTIONS = 24  # of both agents: vertex enumeration tries 2 ** MAX_ACTIONS pairs of supports, in about a minute
+MAX_ACTIONS = 24  # of both agents: vertex enumeration tries 2 ** MAX_ACTIONS pairs of supports, in seconds
 
 
 class NashEquilibrium(NamedTuple):

@@ -1,17 +1,22 @@
-"""The exact equilibria of a game that fits in a table: what is optimal, what selfishness gives, what a principal pays.
+"""The exact solutions of a game that fits in a table: social optimum, selfish equilibria, and what a principal pays.
 
-Five solutions, each by its rule (`RULES`): the social optimum; the selfish Markov equilibria that at every stage take
-the pure equilibrium of highest, or lowest, total continuation value (rules of selection, not bounds); and the
-subgame-perfect equilibrium of a principal who cannot commit, who pays the least that makes its recommendation a best
-response, to the others' recommended actions or, `dominant`, to every action of theirs, and maximises
-`welfare / alpha - payments` (Ivanov et al. 2024, with observable actions). Where a stage has no pure equilibrium agents
-mix (`mixed` says what is found); where nothing is found the joint action with the smallest largest regret is taken, and
-the number of such stages and what a best reply would gain are reported. Beside them stands the best committed contract
-of a simple family (`commitment`).
+Five solutions, each by its rule (`RULES`):
 
-Each is solved over the finite horizon by backward induction, undiscounted, or with a discount for the stationary
-game that never ends (`stationary` says what is done where the rule does not settle); both are evaluated over the
-undiscounted horizon.
+1. `cooperative`: the social optimum.
+2. `highest` and `lowest`: the selfish Markov equilibria that take, in every stage game, the pure equilibrium of highest
+   or lowest total continuation value. These are rules of selection, not bounds.
+3. `principal`: the subgame-perfect equilibrium of a principal who cannot commit (Ivanov et al. 2024, with observable
+   actions). It maximises `welfare / alpha - payments`, and pays the least that makes its recommendation a best response
+   to the others' recommended actions.
+4. `dominant`: the same, where the payments make the recommendation a dominant strategy of every stage game.
+
+Where a stage game has no pure equilibrium agents mix (`vertex_enumeration`). Where no equilibrium is found, the joint
+action whose largest regret is smallest is taken; the number of such stages and the deviation gains are reported. Beside
+the five stands the best linear contract (`linear_contracts`), to which a principal commits.
+
+Each is solved over the finite horizon, undiscounted, by backward induction, or with a discount for the stationary game
+that never ends by value iteration (`value_iteration` has the fallbacks where it does not converge). All are evaluated
+over the undiscounted horizon.
 """
 
 from __future__ import annotations
@@ -49,17 +54,17 @@ RULES = {
 
 
 class Solution(NamedTuple):
-    """A policy for every agent, what it is paid for following it, and what that comes to over the horizon."""
+    """A policy of all agents, their payments for following it, and its evaluation over the horizon."""
 
     actions: np.ndarray  # (S, N) int where stationary, else (T, S, N); where an agent mixes, its most probable action
     promised: np.ndarray  # the same shape, float64; zero without a principal
     mixed: Mixed  # the (state, step) pairs without a pure equilibrium, in which agents mix
-    unresolved: int  # how many pairs have no equilibrium that was found
+    unresolved: int  # the number of pairs for which no equilibrium was found
     residual: float  # by how much a stationary solution's values still moved, relative; 0 for a finite horizon
     converged: bool  # whether value iteration by the rule alone converged; else the `gains` tell its quality
     returns: np.ndarray  # (N,) from the environment alone, undiscounted
     payments: np.ndarray  # (N,)
-    gains: np.ndarray  # (N,) what each agent's best reply would add in the game that was solved
+    gains: np.ndarray  # (N,) each agent's deviation gain in the game that was solved
 
     @property
     def welfare(self) -> float:
@@ -81,20 +86,20 @@ def solve(
 ) -> Solution:
     """The solution of `table` by one of the `RULES`.
 
-    Finite without a `discount`, stationary with one in (0, 1). `alpha` is what a unit of payment is worth to the
-    principal in welfare: it maximises welfare / alpha - payments, with a `favour` the welfare of `welfare_weights`.
-    Raises UsageError for values out of range.
+    Finite without a `discount`, stationary with one in (0, 1). The principal maximises welfare / alpha - payments:
+    a unit of payment costs it as much as `alpha` units of welfare. With a `favour` it weighs the agents' rewards by
+    `welfare_weights`. Raises UsageError for values out of range.
     """
     _check(rule, horizon, discount, alpha, favour)
     weighed = favouring(table, favour) if RULES[rule] in (Rule.PRINCIPAL, Rule.DOMINANT) else table
     found = markov_policy(weighed, RULES[rule], horizon, discount=discount, alpha=alpha)
-    worth = evaluate_policy(table, found.actions, found.promised, horizon, mixed=found.mixed)
+    followed = evaluate_policy(table, found.actions, found.promised, horizon, mixed=found.mixed)
     gains = deviation_gains(table, found.actions, found.promised, horizon, discount=discount, mixed=found.mixed)
-    return Solution(*found, worth.returns, worth.payments, gains)
+    return Solution(*found, followed.returns, followed.payments, gains)
 
 
 def favouring(table: Table, favour: float) -> Table:
-    """The table of a principal to whom the agents' rewards count as `welfare_weights` has it."""
+    """The table of a principal who weighs the agents' rewards by `welfare_weights`."""
     if not favour:
         return table
     weights = welfare_weights(table.rewards.shape[2], favour)
@@ -108,7 +113,7 @@ class StageProgress(Protocol):
 
 
 class Solved(NamedTuple):
-    """Every solution of a game, and the best committed rates."""
+    """Every solution of a game, and the best linear contract."""
 
     table: Table
     solutions: dict[str, Solution]  # by rule
@@ -125,7 +130,7 @@ def solve_all(
     table: Table | None = None,
     on_progress: StageProgress = lambda stage, share: None,
 ) -> Solved:
-    """Every solution of `game`, whose `table` may be known already.
+    """Every solution of `game`; its `table` is made unless given.
 
     Raises UsageError for a game that cannot be tabulated or is too large.
     """
@@ -161,7 +166,7 @@ def summary(
 def summarised(
     game: Game, alpha: float, discount: float | None, solved: Solved, *, favour: float = 0.0
 ) -> dict[str, Any]:
-    """What was `solved` as JSON-ready values."""
+    """The solutions in `solved` as JSON-ready values."""
     rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.linear_contract
     return {
         "game": game_name(game),
