@@ -5,8 +5,8 @@
    2010): the pairs of vertices of the two best-response polytopes that are completely labelled, so that every action
    is a best response or is not played.
 
-The equilibria of step 2 are the extreme ones. A degenerate game has infinitely many: all convex combinations of
-extreme equilibria that share a strategy with each other are equilibria, too.
+The equilibria of step 2 are the extreme ones. A degenerate game may have infinitely many others: where extreme
+equilibria share one agent's strategy, their convex combinations are equilibria, too.
 """
 
 from __future__ import annotations
