@@ -1,40 +1,27 @@
-"""What a rule decides in every state: by backward induction over a horizon, or in the game that never ends."""
+"""Backward induction: the undiscounted game over a finite horizon, solved from its last step to its first.
+
+1. After the last step all values are zero.
+2. At step t solve the stage game of every state by the rule, given the values of step t + 1. The chosen joint actions
+   and their payments are the policy of step t, and their values are what step t - 1 counts on.
+
+By the rules HIGHEST and LOWEST the policy is a subgame-perfect equilibrium of the agents wherever a stage has one that
+is found; by PRINCIPAL and DOMINANT that of a principal who cannot commit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-from .evaluation import Mixed
-from .stage_games import Stage, chosen, sweep
+from .policies import Mixed, Policy
+from .rules import Rule
+from .stage_games import Stage, chosen, mixing, sweep
 from .table import Table
-from .value_iteration import stationary
 
 
-class Policy(NamedTuple):
-    """What every agent does, and what it is paid for doing so."""
-
-    actions: np.ndarray  # (S, N) int where stationary, else (T, S, N); where an agent mixes, its most probable action
-    promised: np.ndarray  # the same shape, float64; zero without a principal
-    mixed: Mixed  # the (state, step) pairs in which agents mix
-    unresolved: int  # how many pairs have no equilibrium that was found
-    residual: float  # by how much a stationary policy's values still moved, relative; 0 for a finite horizon
-    settled: bool  # whether the rule alone gave it
-
-
-def policy(table: Table, rule: int, horizon: int, *, discount: float | None, alpha: float) -> Policy:
-    """The policy of a rule of `stage_games`: finite without a `discount`, stationary with one."""
-    if discount is None:
-        return _backward_induction(table, rule, horizon, alpha)
-    stage, residual, settled = stationary(table, rule, discount, alpha)
-    unresolved = int(stage.unresolved.sum())
-    return Policy(chosen(table, stage), stage.promised, _where_mixed(table, stage), unresolved, residual, settled)
-
-
-def backward(table: Table, rule: int, horizon: int, alpha: float) -> Iterator[Stage]:
-    """The stages of the finite game, undiscounted, the last step's first."""
+def backward_induction(table: Table, rule: Rule, horizon: int, alpha: float) -> Iterator[Stage]:
+    """The stages of the finite game, undiscounted, that of the last step first."""
     values = np.zeros((table.states, table.rewards.shape[2] + 1))
     for _ in range(horizon):
         stage = sweep(table, values, rule=rule, alpha=alpha, discount=1.0)
@@ -42,19 +29,15 @@ def backward(table: Table, rule: int, horizon: int, alpha: float) -> Iterator[St
         yield stage
 
 
-def _backward_induction(table: Table, rule: int, horizon: int, alpha: float) -> Policy:
+def finite_policy(table: Table, rule: Rule, horizon: int, alpha: float) -> Policy:
+    """The policy (T, S, N) of `rule` over the horizon."""
     S, _, N = table.rewards.shape
     actions, promised = np.empty((horizon, S, N), np.int16), np.empty((horizon, S, N))
     unresolved, mixed = 0, []
-    for t, stage in zip(reversed(range(horizon)), backward(table, rule, horizon, alpha), strict=True):
+    for t, stage in zip(reversed(range(horizon)), backward_induction(table, rule, horizon, alpha), strict=True):
         actions[t], promised[t] = chosen(table, stage), stage.promised
         unresolved += int(stage.unresolved.sum())
-        mixed.append(_where_mixed(table, stage, t))
+        states, strategies = mixing(table, stage)
+        mixed.append(Mixed(t * S + states, strategies))
     everywhere = Mixed(*(np.concatenate(parts) for parts in zip(*mixed, strict=True)))
-    return Policy(actions, promised, everywhere, unresolved, 0.0, True)
-
-
-def _where_mixed(table: Table, stage: Stage, t: int = 0) -> Mixed:
-    J = len(table.actions)
-    states = np.flatnonzero(stage.joint >= J)
-    return Mixed(t * table.states + states, stage.strategies[stage.joint[states] - J])
+    return Policy(actions, promised, everywhere, unresolved, residual=0.0, converged=True)

@@ -1,29 +1,28 @@
-"""A principal that pays for outcomes as the subgame-perfect one does."""
+"""The subgame-perfect principal of a game with hidden actions, as a principal that loops and learners can ask."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from ..contracts.mechanism import Decisions
 from ..envs.game import Game
-from .hidden_actions import solve
+from .hidden_actions import subgame_perfect_contracts
 from .table import tabular
 from .tabulate import tabulate
 
 
 class ExactOutcomePrincipal:
-    """Induces what the subgame-perfect principal does, by the least payments on outcomes and a `nudge`.
+    """Induces the subgame-perfect principal's actions by the least payments on outcomes and a margin, `nudge`.
 
-    Without a nudge an agent is left indifferent; the default only outdoes single precision.
+    Without a nudge the agent is indifferent; the default only outweighs the rounding of single precision.
     """
 
     def __init__(self, game: Game, nudge: float = 1e-4) -> None:
-        contracts, states = solve(tabulate(game), game.horizon, nudge=nudge), tabular(game).representatives()
+        contracts = subgame_perfect_contracts(tabulate(game), game.horizon, nudge=nudge)
+        states = tabular(game).representatives()
         here = states.t, np.arange(len(states.t))  # a state tells its step
         self.induced, self.payments = contracts.induced[here], contracts.payments[here].astype(np.float32)
 
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def __call__(self, game: Game, state: object) -> Decisions:
         index = tabular(game).index(state)
         return Decisions(self.induced[index][:, None], self.payments[index][:, None])

@@ -1,8 +1,8 @@
-"""A principal that knows the equilibrium: exact contracts, under which fresh learners are trained."""
+"""A principal that offers exact equilibrium contracts, under which fresh agents learn."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -15,10 +15,10 @@ from .table import tabular
 
 
 class ExactPrincipal(Saved):
-    """Recommends and promises as a stationary solution does, with a margin `nudge` wherever a payment is due.
+    """Recommends and promises as a stationary solution does, with a margin `nudge` on every positive payment.
 
-    Least payments leave an agent indifferent; the nudge makes it prefer to follow, and costs nothing where following
-    is a best response anyway.
+    Least payments leave an agent indifferent; the nudge makes it prefer obedience, and costs nothing where obedience
+    is a best response without payment.
     """
 
     def __init__(self, solution: Solution, nudge: float = 0.0) -> None:
@@ -32,7 +32,7 @@ class ExactPrincipal(Saved):
         self.recommended = recommended.astype(np.int64)  # (S, N)
         self.promised = promised.astype(np.float32)  # (S, N)
 
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def __call__(self, game: Game, state: object) -> Decisions:
         index = tabular(game).index(state)
         return Decisions(self.recommended[index], self.promised[index])
 

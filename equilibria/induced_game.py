@@ -1,11 +1,11 @@
-"""What a mechanism and the agents under it are worth, exactly: nothing is sampled, so nothing is left to luck.
+"""The game that a mechanism induces among the agents: exact values, best responses and equilibria. Nothing is sampled.
 
-A mechanism without memory changes what every (state, joint action) earns and nothing else: the game under it is a table
-again, with the same transitions. A policy in that table has a value, each agent a best reply to it, and the table has
-equilibria: those that the contract really brings about, whatever its principal recommends.
+A mechanism without memory changes the rewards of every (state, joint action) and nothing else: the induced game is a
+table again, with the same transitions. Its equilibria are those that the contract really implements, whatever its
+principal recommends.
 
-Values are discounted in the game that never ends where there is a discount, as learners have it whose horizon only
-truncates; else they are undiscounted and finite. Welfare and payments are counted over the undiscounted horizon.
+With a discount values are those of the game that never ends, on which agents train whose horizon only truncates;
+without one they are undiscounted over the horizon. Welfare and payments are always undiscounted over the horizon.
 """
 
 from __future__ import annotations
@@ -19,56 +19,57 @@ from ..contracts.loop import Principal
 from ..contracts.mechanism import Decisions, Mechanism, Transition
 from ..core.config import UsageError
 from ..envs.game import Game
-from .evaluation import Evaluation, Mixed, action_values, deviation_gains, evaluate_policy, stationary_reply
+from .best_response import action_values, deviation_gains, stationary_best_response
+from .best_response_dynamics import iterated_best_response
+from .evaluation import Evaluation, evaluate_policy
+from .policies import Mixed
 from .solve import solve
 from .table import Table, Tabular, tabular
 from .tabulate import plays, tabulate, take
-from .vertex_enumeration import TIE
 
-RULES = ("highest", "lowest")  # of selection among the pure equilibria of every stage
-ROUNDS = 30  # of best replies in turn, which settle within a few or go round in circles
+RULES = ("highest", "lowest")  # that select among the equilibria of every stage game
 
 
-class Contracted(NamedTuple):
-    """A game of S states, N agents and J joint actions under a mechanism."""
+class InducedGame(NamedTuple):
+    """A game of S states, N agents and J joint actions, under a mechanism."""
 
-    table: Table  # the game alone: its rewards make welfare
-    earned: Table  # the same with the rewards that agents learn from: the mechanism's income is added
+    table: Table  # the game alone: its rewards add up to welfare
+    earned: Table  # the game with the rewards that agents learn from, the mechanism's incomes included
     payments: np.ndarray  # (S, J, N) from the principal, expected
-    decisions: Decisions | None  # (S, N) what the principal recommends and promises, where there is one
+    decisions: Decisions | None  # (S, N) recommended and promised by the principal, if there is one
     horizon: int
     discount: float | None
 
 
-class Reply(NamedTuple):
-    """What each agent could make of it if the others kept to a policy; T is 1 where values are stationary."""
+class BestResponses(NamedTuple):
+    """Each agent's best response while the others follow a policy; T is 1 where values are stationary."""
 
-    kept: np.ndarray  # (N,) an agent's value of keeping to the policy too, averaged over the starts
-    best: np.ndarray  # (N,) of its best policy
-    now: np.ndarray  # (N,) the most that another action in one step adds, in any state that can be reached
-    lost: np.ndarray  # (T, S, N, A) by how much each of its actions falls short of its best reply
+    kept: np.ndarray  # (N,) an agent's value of following the policy too, averaged over the starts
+    best: np.ndarray  # (N,) its value of its best response
+    now: np.ndarray  # (N,) its largest one-shot deviation gain in any reachable state
+    lost: np.ndarray  # (T, S, N, A) the regret of each action: the value of the best response less the action's
 
     @property
     def gains(self) -> np.ndarray:
-        """(N,): what its best policy adds."""
+        """(N,): the deviation gains."""
         return np.maximum(self.best - self.kept, 0.0)
 
 
 class Equilibrium(NamedTuple):
-    """A policy from which nobody gains by deviating, or what was found instead of one."""
+    """A policy that is an equilibrium as far as its deviation gain is zero."""
 
-    found: str  # how
-    worth: Evaluation
-    gain: float  # the largest gain of any agent: next to nothing in an equilibrium
+    found: str  # by which rule, or from which start
+    evaluation: Evaluation
+    gain: float  # the largest deviation gain of any agent; zero, but for rounding, in an equilibrium
 
 
-def contracted(
+def induce(
     game: Game, mechanism: Mechanism, principal: Principal | None = None, *, discount: float | None = None
-) -> Contracted:
-    """`game` under `mechanism`, as tables.
+) -> InducedGame:
+    """The game that `mechanism` induces on `game`, as tables.
 
-    The principal is asked about one representative of each class of symmetric states, as is the mechanism. Raises
-    UsageError for a game without a table, and for a mechanism that remembers more than the state.
+    The principal and the mechanism decide for one representative of each class of symmetric states. Raises UsageError
+    for a game without a table, and for a mechanism that remembers more than the state.
     """
     memory = mechanism.start(np.zeros(1, np.uint64))
     if mechanism.needs_values:
@@ -85,11 +86,11 @@ def contracted(
     decisions = principal(game, listed.representatives()) if principal else None
     incomes, payments = _incomes(listed, mechanism, decisions, table.actions)
     earned = table._replace(rewards=table.rewards + incomes)
-    return Contracted(table, earned, payments, decisions, game.horizon, discount)
+    return InducedGame(table, earned, payments, decisions, game.horizon, discount)
 
 
-def worth(game: Contracted, actions: np.ndarray, mixed: Mixed | None = None) -> Evaluation:
-    """What an episode of the policy `actions`, (S, N) or (T, S, N), comes to; where agents mix, as `mixed` says."""
+def evaluate(game: InducedGame, actions: np.ndarray, mixed: Mixed | None = None) -> Evaluation:
+    """The returns and payments of an episode of the policy `actions`, (S, N) or (T, S, N), with its `mixed` states."""
     unpaid = np.zeros(actions.shape)
     earned, paid = (
         evaluate_policy(game.table._replace(rewards=rewards), actions, unpaid, game.horizon, mixed=mixed).returns
@@ -98,8 +99,8 @@ def worth(game: Contracted, actions: np.ndarray, mixed: Mixed | None = None) -> 
     return Evaluation(earned, paid)
 
 
-def replies(game: Contracted, actions: np.ndarray) -> Reply:
-    """Each agent's best reply, where the others keep to the stationary policy `actions` (S, N)."""
+def best_responses(game: InducedGame, actions: np.ndarray) -> BestResponses:
+    """Each agent's best response while the others follow the stationary policy `actions` (S, N)."""
     start, there = game.table.start, _reached(game)
     kept, best, now, lost = [], [], [], []
     for agent in range(actions.shape[1]):
@@ -109,11 +110,11 @@ def replies(game: Contracted, actions: np.ndarray) -> Reply:
         best.append(start @ most[0])
         now.append((following.max(axis=2) - value)[there].max(initial=0.0))
         lost.append(most[..., None] - replying)
-    return Reply(np.array(kept), np.array(best), np.array(now), np.stack(lost, axis=2))
+    return BestResponses(np.array(kept), np.array(best), np.array(now), np.stack(lost, axis=2))
 
 
-def obedience(game: Contracted, recommended: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) and (N,): each agent's value of following, and of its best reply, where the others play as in `others`."""
+def obedience(game: InducedGame, recommended: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) and (N,): each agent's value of obedience, and of its best response, while others play `others` (S, N)."""
     start, values = game.table.start, []
     for agent in range(recommended.shape[1]):
         mixed = others.copy()
@@ -124,29 +125,29 @@ def obedience(game: Contracted, recommended: np.ndarray, others: np.ndarray) -> 
     return kept, best
 
 
-def equilibria(game: Contracted, starts: Mapping[str, np.ndarray]) -> list[Equilibrium]:
-    """The equilibria of the game under its mechanism that were found, and what was found in place of one.
+def equilibria(game: InducedGame, starts: Mapping[str, np.ndarray]) -> list[Equilibrium]:
+    """Equilibria of the induced game, or policies in their place, each with its deviation gain.
 
-    First those of the two rules of selection; then what best replies in turn lead to from each of the `starts`,
+    First those of the two rules of selection; then those that iterated best response reaches from each of the `starts`,
     policies (S, N).
     """
     found = []
     for rule in RULES:
         solution = solve(game.earned, rule, game.horizon, discount=game.discount)
         gain = float(solution.gains.max())
-        found.append(Equilibrium(rule, worth(game, solution.actions, solution.mixed), gain))
+        found.append(Equilibrium(rule, evaluate(game, solution.actions, solution.mixed), gain))
     for name, actions in starts.items():
-        settled = _replies_in_turn(game, actions)
-        unpaid = np.zeros(settled.shape)  # what is paid has been earned
-        gains = deviation_gains(game.earned, settled, unpaid, game.horizon, discount=game.discount)
-        found.append(Equilibrium(f"from {name}", worth(game, settled), float(gains.max())))
+        reached = iterated_best_response(game.earned, actions, game.horizon, discount=game.discount)
+        unpaid = np.zeros(reached.shape)  # the payments are part of `earned`
+        gains = deviation_gains(game.earned, reached, unpaid, game.horizon, discount=game.discount)
+        found.append(Equilibrium(f"from {name}", evaluate(game, reached), float(gains.max())))
     return found
 
 
 def _incomes(
     game: Tabular, mechanism: Mechanism, decisions: Decisions | None, actions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(S, J, N) and (S, J, N): what the mechanism adds to each agent's reward, and what the principal pays of it."""
+    """(S, J, N) and (S, J, N): the mechanism's income of each agent, and the principal's payments in it."""
     incomes, payments = [], []
     for played in plays(game, actions):
         keys = np.zeros(len(played.row), np.uint64)
@@ -164,12 +165,12 @@ def _incomes(
     return np.concatenate(incomes).reshape(shape), np.concatenate(payments).reshape(shape)
 
 
-def _action_values(game: Contracted, actions: np.ndarray, agent: int) -> tuple[np.ndarray, np.ndarray]:
-    """(T, S, A) twice: what each action of an agent is worth if it then keeps to `actions`, or to its best reply."""
+def _action_values(game: InducedGame, actions: np.ndarray, agent: int) -> tuple[np.ndarray, np.ndarray]:
+    """(T, S, A) twice: an agent's value of each action if it then follows `actions`, or its best response."""
     table, joint = game.earned, game.earned.joint(actions)
     if game.discount is not None:
-        kept, _ = stationary_reply(table, joint, np.zeros(actions.shape), agent, game.discount, improve=False)
-        best, _ = stationary_reply(table, joint, np.zeros(actions.shape), agent, game.discount, values=kept)
+        kept, _ = stationary_best_response(table, joint, np.zeros(actions.shape), agent, game.discount, improve=False)
+        best, _ = stationary_best_response(table, joint, np.zeros(actions.shape), agent, game.discount, values=kept)
         both = (action_values(table, joint, agent, values, game.discount)[None] for values in (kept, best))
         return next(both), next(both)
     following = np.empty((game.horizon, table.states, table.action_count))
@@ -183,40 +184,12 @@ def _action_values(game: Contracted, actions: np.ndarray, agent: int) -> tuple[n
 
 
 def _taken(values: np.ndarray, actions: np.ndarray, agent: int) -> np.ndarray:
-    """(T, S): the `values` (T, S, A) of what an agent does."""
+    """(T, S): of the `values` (T, S, A), those of the actions that an agent takes."""
     return np.take_along_axis(values, actions[None, :, agent, None], axis=2)[..., 0]
 
 
-def _replies_in_turn(game: Contracted, actions: np.ndarray) -> np.ndarray:
-    """Each agent in turn takes its best reply until none changes anything, or for `ROUNDS`; ties keep what was."""
-    table = game.earned
-    if game.discount is None:
-        actions = np.repeat(actions[None], game.horizon, axis=0)
-    for _ in range(ROUNDS):
-        before = actions
-        for agent in range(actions.shape[-1]):
-            actions = _best_reply(table, actions, agent, game.discount)
-        if np.array_equal(actions, before):
-            break
-    return actions
-
-
-def _best_reply(table: Table, actions: np.ndarray, agent: int, discount: float | None) -> np.ndarray:
-    """The policy, (S, N) with a `discount`, else (T, S, N), with an agent's best reply in it."""
-    if discount is not None:
-        _, joint = stationary_reply(table, table.joint(actions), np.zeros(actions.shape), agent, discount)
-        return table.actions[joint]
-    actions, values = actions.copy(), np.zeros(table.states)
-    for t in reversed(range(len(actions))):
-        each = action_values(table, table.joint(actions[t]), agent, values, 1.0)
-        values, own = each.max(axis=1), actions[t, :, agent]
-        kept = np.take_along_axis(each, own[:, None], axis=1)[:, 0]
-        actions[t, :, agent] = np.where(values > kept + TIE * (1.0 + abs(values)), each.argmax(axis=1), own)
-    return actions
-
-
-def _reached(game: Contracted) -> np.ndarray:
-    """The states that some play reaches: (T, S) bool by step, or (1, S) at any, where values are stationary."""
+def _reached(game: InducedGame) -> np.ndarray:
+    """The reachable states: (T, S) bool by step, or (1, S) at any step where values are stationary."""
     table, there = game.table, game.table.start > 0.0
     distribution = np.repeat(np.arange(len(table.offsets) - 1), np.diff(table.offsets))  # of each entry
     steps = [there]

@@ -1,17 +1,22 @@
-"""The exact equilibria of a game that fits in a table: what is optimal, what selfishness gives, what a principal pays.
+"""The exact solutions of a game that fits in a table: social optimum, selfish equilibria, and what a principal pays.
 
-Five solutions, each by its rule (`RULES`): the social optimum; the selfish Markov equilibria that at every stage take
-the pure equilibrium of highest, or lowest, total continuation value (rules of selection, not bounds); and the
-subgame-perfect equilibrium of a principal who cannot commit, who pays the least that makes its recommendation a best
-response, to the others' recommended actions or, `dominant`, to every action of theirs, and maximises
-`welfare / alpha - payments` (Ivanov et al. 2024, with observable actions). Where a stage has no pure equilibrium agents
-mix (`mixed` says what is found); where nothing is found the joint action with the smallest largest regret is taken, and
-the number of such stages and what a best reply would gain are reported. Beside them stands the best committed contract
-of a simple family (`commitment`).
+Five solutions, each by its rule (`RULES`):
 
-Each is solved over the finite horizon by backward induction, undiscounted, or with a discount for the stationary
-game that never ends (`stationary` says what is done where the rule does not settle); both are evaluated over the
-undiscounted horizon.
+1. `cooperative`: the social optimum.
+2. `highest` and `lowest`: the selfish Markov equilibria that take, in every stage game, the pure equilibrium of highest
+   or lowest total continuation value. These are rules of selection, not bounds.
+3. `principal`: the subgame-perfect equilibrium of a principal who cannot commit (Ivanov et al. 2024, with observable
+   actions). It maximises `welfare / alpha - payments`, and pays the least that makes its recommendation a best response
+   to the others' recommended actions.
+4. `dominant`: the same, where the payments make the recommendation a dominant strategy of every stage game.
+
+Where a stage game has no pure equilibrium agents mix (`vertex_enumeration`). Where no equilibrium is found, the joint
+action whose largest regret is smallest is taken; the number of such stages and the deviation gains are reported. Beside
+the five stands the best linear contract (`linear_contracts`), to which a principal commits.
+
+Each is solved over the finite horizon, undiscounted, by backward induction, or with a discount for the stationary game
+that never ends by value iteration (`value_iteration` has the fallbacks where it does not converge). All are evaluated
+over the undiscounted horizon.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -29,35 +34,37 @@ from ..core.config import UsageError, nearest, plain
 from ..envs import FAMILIES, family, make
 from ..envs.game import Game, hides_actions
 from . import hidden_actions
-from .backward_induction import policy
-from .committed_rates import Committed, best_rate
-from .evaluation import Mixed, deviation_gains, evaluate_policy
-from .stage_games import COOPERATIVE, DOMINANT, HIGHEST, LOWEST, PRINCIPAL
+from .best_response import deviation_gains
+from .evaluation import evaluate_policy
+from .linear_contracts import LinearContract, best_linear_contract
+from .markov_policy import markov_policy
+from .policies import Mixed
+from .rules import Rule
 from .table import Table
 from .tabulate import tabulate
 from .threads import at_once
 
 RULES = {
-    "cooperative": COOPERATIVE,
-    "highest": HIGHEST,
-    "lowest": LOWEST,
-    "principal": PRINCIPAL,
-    "dominant": DOMINANT,
+    "cooperative": Rule.COOPERATIVE,
+    "highest": Rule.HIGHEST,
+    "lowest": Rule.LOWEST,
+    "principal": Rule.PRINCIPAL,
+    "dominant": Rule.DOMINANT,
 }
 
 
 class Solution(NamedTuple):
-    """A policy for every agent, what it is paid for following it, and what that comes to over the horizon."""
+    """A policy of all agents, their payments for following it, and its evaluation over the horizon."""
 
     actions: np.ndarray  # (S, N) int where stationary, else (T, S, N); where an agent mixes, its most probable action
     promised: np.ndarray  # the same shape, float64; zero without a principal
     mixed: Mixed  # the (state, step) pairs without a pure equilibrium, in which agents mix
-    unresolved: int  # how many pairs have no equilibrium that was found
+    unresolved: int  # the number of pairs for which no equilibrium was found
     residual: float  # by how much a stationary solution's values still moved, relative; 0 for a finite horizon
-    settled: bool  # whether the rule alone gave it; else `gains` say what it is worth
+    converged: bool  # whether value iteration by the rule alone converged; else the `gains` tell its quality
     returns: np.ndarray  # (N,) from the environment alone, undiscounted
     payments: np.ndarray  # (N,)
-    gains: np.ndarray  # (N,) what each agent's best reply would add in the game that was solved
+    gains: np.ndarray  # (N,) each agent's deviation gain in the game that was solved
 
     @property
     def welfare(self) -> float:
@@ -79,41 +86,38 @@ def solve(
 ) -> Solution:
     """The solution of `table` by one of the `RULES`.
 
-    Finite without a `discount`, stationary with one in (0, 1). `alpha` is what a unit of payment is worth to the
-    principal in welfare: it maximises welfare / alpha - payments, with a `favour` the welfare of `welfare_weights`.
-    Raises UsageError for values out of range.
+    Finite without a `discount`, stationary with one in (0, 1). The principal maximises welfare / alpha - payments:
+    a unit of payment costs it as much as `alpha` units of welfare. With a `favour` it weighs the agents' rewards by
+    `welfare_weights`. Raises UsageError for values out of range.
     """
     _check(rule, horizon, discount, alpha, favour)
-    weighed = favouring(table, favour) if RULES[rule] in (PRINCIPAL, DOMINANT) else table
-    found = policy(weighed, RULES[rule], horizon, discount=discount, alpha=alpha)
-    actions, promised, mixed = found.actions, found.promised, found.mixed
-    worth = evaluate_policy(table, actions, promised, horizon, mixed=mixed)
-    gains = deviation_gains(table, actions, promised, horizon, discount=discount, mixed=mixed)
-    return Solution(
-        actions, promised, mixed, found.unresolved, found.residual, found.settled, worth.returns, worth.payments, gains
-    )
+    weighed = favouring(table, favour) if RULES[rule] in (Rule.PRINCIPAL, Rule.DOMINANT) else table
+    found = markov_policy(weighed, RULES[rule], horizon, discount=discount, alpha=alpha)
+    followed = evaluate_policy(table, found.actions, found.promised, horizon, mixed=found.mixed)
+    gains = deviation_gains(table, found.actions, found.promised, horizon, discount=discount, mixed=found.mixed)
+    return Solution(*found, followed.returns, followed.payments, gains)
 
 
 def favouring(table: Table, favour: float) -> Table:
-    """The table of a principal to whom the agents' rewards count as `welfare_weights` has it."""
+    """The table of a principal who weighs the agents' rewards by `welfare_weights`."""
     if not favour:
         return table
     weights = welfare_weights(table.rewards.shape[2], favour)
     return table._replace(objective=table.objective + table.rewards @ (weights - 1.0))
 
 
-class Told(Protocol):
-    """What is told how far the solver is: what it does, and how much of that is done, of 1."""
+class StageProgress(Protocol):
+    """A callback with the solver's current stage and the share of that stage that is done."""
 
-    def __call__(self, what: str, share: float) -> None: ...
+    def __call__(self, stage: str, share: float) -> None: ...
 
 
 class Solved(NamedTuple):
-    """Every solution of a game, and the best committed rates."""
+    """Every solution of a game, and the best linear contract."""
 
     table: Table
     solutions: dict[str, Solution]  # by rule
-    best_rate: Committed
+    linear_contract: LinearContract
     seconds: float  # making the table included
 
 
@@ -124,29 +128,30 @@ def solve_all(
     *,
     favour: float = 0.0,
     table: Table | None = None,
-    told: Told = lambda what, share: None,
+    on_progress: StageProgress = lambda stage, share: None,
 ) -> Solved:
-    """Every solution of `game`, whose `table` may be known already.
+    """Every solution of `game`; its `table` is made unless given.
 
     Raises UsageError for a game that cannot be tabulated or is too large.
     """
     began = time.perf_counter()
     _check("principal", game.horizon, discount, alpha, favour)
-    table = tabulate(game, progress=partial(told, "table")) if table is None else table
+    table = tabulate(game, on_progress=partial(on_progress, "table")) if table is None else table
     done = count(1)
 
     def solution(rule: str) -> Solution:
         found = solve(table, rule, game.horizon, discount=discount, alpha=alpha, favour=favour)
-        told("equilibria", next(done) / len(RULES))
+        on_progress("equilibria", next(done) / len(RULES))
         return found
 
-    def rates() -> Committed:
-        progress = partial(told, "committed rates")
-        return best_rate(table, game.horizon, discount=discount, alpha=alpha, progress=progress)
+    def rates() -> LinearContract:
+        share = partial(on_progress, "linear contracts")
+        return best_linear_contract(table, game.horizon, discount=discount, alpha=alpha, on_progress=share)
 
-    tasks: list[Callable[[], Any]] = [rates, *(partial(solution, rule) for rule in RULES)]  # the longest first
-    best, *found = at_once(lambda task: task(), tasks)
-    return Solved(table, dict(zip(RULES, found, strict=True)), best, time.perf_counter() - began)
+    longest_first: list[Callable[[], LinearContract | Solution]] = [rates, *(partial(solution, rule) for rule in RULES)]
+    best, *found = at_once(lambda task: task(), longest_first)
+    solutions = dict(zip(RULES, cast(list[Solution], found), strict=True))
+    return Solved(table, solutions, cast(LinearContract, best), time.perf_counter() - began)
 
 
 def summary(
@@ -161,8 +166,8 @@ def summary(
 def summarised(
     game: Game, alpha: float, discount: float | None, solved: Solved, *, favour: float = 0.0
 ) -> dict[str, Any]:
-    """What was `solved` as JSON-ready values."""
-    rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.best_rate
+    """The solutions in `solved` as JSON-ready values."""
+    rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.linear_contract
     return {
         "game": game_name(game),
         "rules": plain(game),
@@ -211,7 +216,7 @@ def _check(rule: str, horizon: int, discount: float | None, alpha: float, favour
         raise UsageError(f"favour: got {favour}, allowed is 0 up to, but not including, 1")
 
 
-def _row(solution: Solution) -> dict[str, Any]:
+def _row(solution: Solution) -> dict[str, object]:
     return {
         "welfare": solution.welfare,
         "payment": solution.payment,
@@ -220,5 +225,5 @@ def _row(solution: Solution) -> dict[str, Any]:
         "mixed": len(solution.mixed.cells),
         "unresolved": solution.unresolved,
         "residual": solution.residual,
-        "settled": solution.settled,
+        "settled": solution.converged,
     }

@@ -1,8 +1,14 @@
-"""The stage game of every state, and the rules that choose a joint action in it.
+"""The stage game of every state, and the choice of a joint action in it by a `Rule`: one sweep over all states.
 
-At a stage, `q[j, i]` is what agent i earns from the joint action j on: its expected reward now and, discounted, its
-value at the next state. `q[j, N]` is the same for who chooses. An agent's *regret* of j is what its best reply to the
-others' part of j would add.
+1. `q[j, i]`, agent i's value of the joint action j, is its expected reward and the discounted value of the next state.
+   `q[j, N]` is the same of the chooser, who values objective / alpha.
+2. An agent's *regret* of j is what its best response to the others' part of j would add.
+3. A selfish rule takes the best joint action without regrets, a pure Nash equilibrium. Where there is none it takes the
+   best mixed one that is found (`vertex_enumeration`), else the joint action whose largest regret is smallest.
+4. A principal's rule takes the joint action of highest objective / alpha - payments. The least payment that makes an
+   agent's part of j a best response is its regret of j; the least that makes it a dominant strategy is its largest
+   regret of that action. Backward induction with this rule gives the subgame-perfect principal, who cannot commit
+   (Ivanov et al. 2024, arXiv:2407.18074).
 """
 
 from __future__ import annotations
@@ -12,25 +18,20 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from .rules import Rule
 from .table import Table
-from .vertex_enumeration import TIE, mixed_equilibrium
-
-COOPERATIVE = 0  # the joint action of highest total value
-HIGHEST = 1  # the pure equilibrium of highest total value; where there is none, a mixed one, by the same rule
-LOWEST = 2  # the pure equilibrium of lowest total value; likewise
-PRINCIPAL = 3  # what maximises objective / alpha - payments, each payment the regret of the action recommended
-DOMINANT = 4  # the same, each payment the largest regret over all actions of the others
-ANSWER = 5  # what was chosen before, where it is an equilibrium; else as HIGHEST
+from .tolerances import PAYOFF_TIE
+from .vertex_enumeration import mixed_equilibrium
 
 
 class Stage(NamedTuple):
-    """What a sweep over all states found."""
+    """The choices of a sweep over all states, and their values."""
 
-    values: np.ndarray  # (S, N + 1) the agents', payments included, and the chooser's
+    values: np.ndarray  # (S, N + 1) of the agents, payments included, and of the chooser
     joint: np.ndarray  # (S,) int64 the joint action chosen; J + m where the agents mix as in strategies[m]
     promised: np.ndarray  # (S, N) paid to each agent that does its part; zero without a principal
     tempting: np.ndarray  # (S, N, 2) int64: agent i is paid q[tempting[s, i, 0], i] - q[tempting[s, i, 1], i]
-    unresolved: np.ndarray  # (S,) bool: no equilibrium was found; the smallest largest regret was taken
+    unresolved: np.ndarray  # (S,) bool: no equilibrium was found; the largest regret is smallest
     strategies: np.ndarray  # (M, N, A) float64, each agent's probabilities where they mix
 
 
@@ -38,27 +39,28 @@ def sweep(
     table: Table,
     values: np.ndarray,
     *,
-    rule: int,
+    rule: Rule,
     alpha: float,
     discount: float,
     before: np.ndarray | None = None,
 ) -> Stage:
     """Solve the stage game of every state by `rule`, given the `values` (S, N + 1) of what follows.
 
-    Of equal choices the one made `before` (S,) is taken, else the first.
+    Ties go to the choice made `before` (S,), else to the first joint action.
     """
     prior = np.full(table.states, -1) if before is None else before
-    return Stage(*_sweep(table, table.action_count, expected(table, values, discount), rule, alpha, prior))
+    stage: Stage = _sweep(table, table.action_count, expected(table, values, discount), int(rule), alpha, prior)
+    return stage
 
 
 def follow(table: Table, stage: Stage, values: np.ndarray, *, alpha: float, discount: float, steps: int) -> np.ndarray:
-    """The `values` (S, N + 1) after `steps` more sweeps that choose, and are tempted, as in `stage`."""
+    """Evaluate `stage`: the `values` (S, N + 1) after `steps` more sweeps with its choices and tempting deviations."""
     later: np.ndarray = _follow(table, stage.joint, stage.tempting, stage.strategies, values, alpha, discount, steps)
     return later
 
 
 def chosen(table: Table, stage: Stage) -> np.ndarray:
-    """(S, N) int64: the action chosen for each agent; where it mixes, its most probable one."""
+    """(S, N) int64: each agent's chosen action; where it mixes, its most probable one."""
     J = len(table.actions)
     actions = table.actions[np.minimum(stage.joint, J - 1)]
     mixing = stage.joint >= J
@@ -66,9 +68,16 @@ def chosen(table: Table, stage: Stage) -> np.ndarray:
     return actions
 
 
+def mixing(table: Table, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) and (M, N, A): the states in which agents mix, and each agent's probabilities there."""
+    J = len(table.actions)
+    states = np.flatnonzero(stage.joint >= J)
+    return states, stage.strategies[stage.joint[states] - J]
+
+
 @numba.njit(cache=True, nogil=True)
 def expected(table: Table, values: np.ndarray, discount: float) -> np.ndarray:
-    """(D, M): what the `values` (S, M) of the next state come to in each distribution, discounted."""
+    """(D, M): the discounted expectation of the next state's `values` (S, M) in each distribution."""
     D, M = len(table.offsets) - 1, values.shape[1]
     ahead = np.zeros((D, M))
     for d in range(D):
@@ -81,7 +90,7 @@ def expected(table: Table, values: np.ndarray, discount: float) -> np.ndarray:
 
 @numba.njit(cache=True, nogil=True)
 def chance(actions: np.ndarray, j: int, strategies: np.ndarray) -> float:
-    """How probable the joint action j is where each agent mixes on its own, as in `strategies` (N, A)."""
+    """The probability of the joint action j where agents mix independently by `strategies` (N, A)."""
     product = 1.0
     for i in range(actions.shape[1]):
         product *= strategies[i, actions[j, i]]
@@ -89,9 +98,7 @@ def chance(actions: np.ndarray, j: int, strategies: np.ndarray) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _sweep(
-    table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, before: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _sweep(table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, before: np.ndarray) -> Stage:
     S, J, N = table.rewards.shape
     new = np.empty((S, N + 1))
     joint = np.empty(S, np.int64)
@@ -100,19 +107,19 @@ def _sweep(
     unresolved = np.zeros(S, np.bool_)
     q = np.empty((J, N + 1))
     regrets, raised = np.zeros((J, N)), np.zeros((J, N))
-    due = raised if rule == DOMINANT else regrets
+    due = raised if rule == Rule.DOMINANT else regrets
     strategies, mixed = np.empty((1, N, A)), 0
     for s in range(S):
         _fill(table, s, ahead, alpha, q)
-        if rule != COOPERATIVE:
+        if rule != Rule.COOPERATIVE:
             _regrets(q, A, regrets)
-        if rule == DOMINANT:
+        if rule == Rule.DOMINANT:
             _largest_over_others(table.actions, A, regrets, raised)
         j, resolved = _choose(q, due, rule, before[s] if before[s] < J else -1)
         joint[s] = j
         new[s] = q[j]
         if not resolved:
-            found, strategy = mixed_equilibrium(q[:, :N], table.actions, A, -1.0 if rule == LOWEST else 1.0)
+            found, strategy = mixed_equilibrium(q[:, :N], table.actions, A, -1.0 if rule == Rule.LOWEST else 1.0)
             unresolved[s] = not found
             if found:
                 if mixed == len(strategies):
@@ -122,18 +129,18 @@ def _sweep(
                 mixed += 1
         for i in range(N):
             tempting[s, i] = j
-            if rule in (PRINCIPAL, DOMINANT):
+            if rule in (Rule.PRINCIPAL, Rule.DOMINANT):
                 promised[s, i] = due[j, i]
-                down = _most_tempting(table.actions, regrets, i, j) if rule == DOMINANT else j
-                tempting[s, i, 0], tempting[s, i, 1] = _best_reply(q, A, regrets, i, down), down
+                down = _most_tempting(table.actions, regrets, i, j) if rule == Rule.DOMINANT else j
+                tempting[s, i, 0], tempting[s, i, 1] = _best_response(q, A, regrets, i, down), down
                 new[s, i] += due[j, i]
                 new[s, N] -= due[j, i]
-    return new, joint, promised, tempting, unresolved, strategies[:mixed].copy()
+    return Stage(new, joint, promised, tempting, unresolved, strategies[:mixed].copy())
 
 
 @numba.njit(cache=True, nogil=True)
 def _fill(table: Table, s: int, ahead: np.ndarray, alpha: float, q: np.ndarray) -> None:
-    """Fill in `q` (J, N + 1): what every joint action is worth in state s."""
+    """Fill in `q` (J, N + 1): the values of every joint action in state s."""
     _, J, N = table.rewards.shape
     for j in range(J):
         d = table.following[s, j]
@@ -143,13 +150,13 @@ def _fill(table: Table, s: int, ahead: np.ndarray, alpha: float, q: np.ndarray) 
 
 
 @numba.njit(cache=True, nogil=True)
-def _mean(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray, worth: np.ndarray) -> None:
-    """Fill in `worth` (N + 1,): the agents' and the chooser's values where the agents mix."""
-    worth[:] = 0.0
+def _mean(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray, value: np.ndarray) -> None:
+    """Fill in `value` (N + 1,): the expected values of the agents and of the chooser where the agents mix."""
+    value[:] = 0.0
     for j in range(len(q)):
         share = chance(actions, j, strategies)
-        for i in range(len(worth)):
-            worth[i] += share * q[j, i]
+        for i in range(len(value)):
+            value[i] += share * q[j, i]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -164,15 +171,15 @@ def _regrets(q: np.ndarray, A: int, regrets: np.ndarray) -> None:
                 best = q[base, i]
                 for j in range(base + stride, base + block, stride):
                     best = max(best, q[j, i])
-                tie = TIE * (1.0 + abs(best))
+                tie = PAYOFF_TIE * (1.0 + abs(best))
                 for j in range(base, base + block, stride):
                     regret = best - q[j, i]
                     regrets[j, i] = regret if regret > tie else 0.0
 
 
 @numba.njit(cache=True, nogil=True)
-def _best_reply(q: np.ndarray, A: int, regrets: np.ndarray, agent: int, j: int) -> int:
-    """The row of an agent's best reply to the others' part of j, the first of equals: j itself without regret."""
+def _best_response(q: np.ndarray, A: int, regrets: np.ndarray, agent: int, j: int) -> int:
+    """The joint action with an agent's best response to the others' part of j, ties to the first; j without regret."""
     if regrets[j, agent] <= 0.0:
         return j
     N = regrets.shape[1]
@@ -187,7 +194,7 @@ def _best_reply(q: np.ndarray, A: int, regrets: np.ndarray, agent: int, j: int) 
 
 @numba.njit(cache=True, nogil=True)
 def _largest_over_others(actions: np.ndarray, A: int, regrets: np.ndarray, raised: np.ndarray) -> None:
-    """Raise each agent's regret of an action to its largest over all actions of the others."""
+    """Fill in `raised` (J, N): each agent's largest regret of its action over all actions of the others."""
     J, N = actions.shape
     largest = np.empty(A)
     for i in range(N):
@@ -200,7 +207,7 @@ def _largest_over_others(actions: np.ndarray, A: int, regrets: np.ndarray, raise
 
 @numba.njit(cache=True, nogil=True)
 def _most_tempting(actions: np.ndarray, regrets: np.ndarray, agent: int, j: int) -> int:
-    """The row in which an agent's regret of its action in j is largest, the first of equals."""
+    """The joint action in which an agent's regret of its action in j is largest, ties to the first."""
     most = -1
     for k in range(len(actions)):
         if actions[k, agent] == actions[j, agent] and (most < 0 or regrets[k, agent] > regrets[most, agent]):
@@ -210,22 +217,22 @@ def _most_tempting(actions: np.ndarray, regrets: np.ndarray, agent: int, j: int)
 
 @numba.njit(cache=True, nogil=True)
 def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int, bool]:
-    """The joint action that `rule` takes, and whether it is a solution of the stage game."""
+    """The joint action that `rule` takes, and whether it solves the stage game."""
     J, N = due.shape
-    selfish, paying = rule in (HIGHEST, LOWEST, ANSWER), rule in (PRINCIPAL, DOMINANT)
+    selfish, paying = rule in (Rule.HIGHEST, Rule.LOWEST, Rule.ANSWER), rule in (Rule.PRINCIPAL, Rule.DOMINANT)
     best, chosen = -np.inf, -1
     for k in range(-1, J):
         j = k if k >= 0 else before
         if j < 0 or (selfish and _largest(due, j) > 0.0):
             continue
-        if rule == ANSWER and k < 0:
+        if rule == Rule.ANSWER and k < 0:
             return j, True
-        worth = q[j, N] if paying else 0.0
+        value = q[j, N] if paying else 0.0
         for i in range(N):
-            worth += -due[j, i] if paying else -q[j, i] if rule == LOWEST else q[j, i]
-        if worth > best + TIE * (1.0 + abs(worth)):
-            best, chosen = worth, j
-    return (chosen, True) if chosen >= 0 else (_calmest(due, before), False)
+            value += -due[j, i] if paying else -q[j, i] if rule == Rule.LOWEST else q[j, i]
+        if value > best + PAYOFF_TIE * (1.0 + abs(value)):
+            best, chosen = value, j
+    return (chosen, True) if chosen >= 0 else (_least_regret(due, before), False)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -237,14 +244,14 @@ def _largest(due: np.ndarray, j: int) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _calmest(due: np.ndarray, before: int) -> int:
-    """The joint action with the smallest largest regret."""
+def _least_regret(due: np.ndarray, before: int) -> int:
+    """The joint action whose largest regret is smallest."""
     least, calmest = np.inf, 0
     for k in range(-1, len(due)):
         j = k if k >= 0 else before
         if j >= 0:
             largest = _largest(due, j)
-            if largest < least - TIE * (1.0 + largest):
+            if largest < least - PAYOFF_TIE * (1.0 + largest):
                 least, calmest = largest, j
     return calmest
 

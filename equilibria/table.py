@@ -1,21 +1,21 @@
-"""A finite game as a table: what a game must list for one, and what the solver reads of it."""
+"""A finite game as a table, and the interface of a game from which one is made."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 
 from ..core.config import UsageError
-from ..envs.game import Game, State
+from ..envs.game import Events, Game, State
 
 
-class Tabular(Game[State, Any], Protocol[State]):
-    """A game that can be solved: finitely many states, and draws that can be listed."""
+class Tabular(Game[State, Events], Protocol[State, Events]):
+    """A game that can be solved exactly: it has finitely many states and lists the draws of a step."""
 
     @property
     def states(self) -> int:
-        """How many states there are, symmetric ones counted once: S."""
+        """S, the number of states, symmetric ones counted once."""
 
     def representatives(self) -> State:
         """One state of each class: (S, ...), in the order of `index`."""
@@ -23,30 +23,30 @@ class Tabular(Game[State, Any], Protocol[State]):
     def index(self, state: State) -> np.ndarray:
         """(B,) int: the class of every state, in [0, S)."""
 
-    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Any]:
+    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
         """One step with its chance given: `actions` (B, N), `draws` (B, slots)."""
 
     def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The draws that can matter, (B, K, slots), and their probabilities, (B, K), which sum to one."""
+        """The draws that matter, (B, K, slots), and their probabilities, (B, K), which sum to one."""
 
     def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
         """New episodes with their chance given: `keys` (B,), `draws` (B, slots)."""
 
     def starts(self) -> tuple[np.ndarray, np.ndarray]:
-        """The draws that can matter at the start, (M, slots), and their probabilities, (M,)."""
+        """The draws that matter at the start, (M, slots), and their probabilities, (M,)."""
 
 
 class Table(NamedTuple):
     """A finite game of S states, N agents with A actions each, and J = A^N joint actions.
 
-    What follows a joint action is one of D distributions over the next states: `following[s, j]`, whose entries are
-    `offsets[d]:offsets[d + 1]`. Where an episode ends naturally its probabilities sum to less than one: nothing is
-    earned after the end.
+    A joint action leads to one of D distributions over the next states, d = `following[s, j]`, whose entries are
+    `offsets[d]:offsets[d + 1]`. Where an episode may terminate they sum to less than one: nothing is earned after the
+    end.
     """
 
     rewards: np.ndarray  # (S, J, N) float64, expected
-    objective: np.ndarray  # (S, J) float64, expected: what the principal values before it pays
-    facts: np.ndarray  # (S, J, N, K) float64, expected: how often each agent does what a contract may pay on
+    objective: np.ndarray  # (S, J) float64, expected: the principal's value before it pays
+    facts: np.ndarray  # (S, J, N, K) float64, expected counts of what a contract may pay on
     following: np.ndarray  # (S, J) int32, in [0, D)
     offsets: np.ndarray  # (D + 1,) int64
     successors: np.ndarray  # (entries,) int32
@@ -60,7 +60,7 @@ class Table(NamedTuple):
 
     @property
     def action_count(self) -> int:
-        """A: of one agent."""
+        """A, the number of actions of one agent."""
         return int(self.actions[-1, 0]) + 1
 
     @property
@@ -68,7 +68,7 @@ class Table(NamedTuple):
         return sum(array.nbytes for array in self)
 
     def joint(self, actions: np.ndarray) -> np.ndarray:
-        """(...,) int64: the joint action j of each agent's action (..., N)."""
+        """(...,) int64: the index j of the joint actions (..., N)."""
         powers = self.action_count ** np.arange(actions.shape[-1])[::-1]
         return np.asarray(actions.astype(np.int64) @ powers)
 

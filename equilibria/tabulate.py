@@ -1,8 +1,8 @@
-"""A game as a table, made by running the very rules that play it on every state, joint action and draw.
+"""A game as a table, made by running the rules that play it on every state, joint action and draw.
 
 A game that can be tabulated keeps chance apart from its rules: `play(state, actions, draws)` is the step, and
-`outcomes(state, actions)` lists the draws that can matter with their probabilities. Symmetry is the game's business:
-`index(state)` sends every state to its class, `representatives()` holds one state of each.
+`outcomes(state, actions)` lists the draws that matter with their probabilities. The game also knows its symmetries:
+`index(state)` gives the class of every state, `representatives()` one state of each class.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple
 
 import numpy as np
 
 from ..core.config import UsageError
-from ..envs.game import Game, State
+from ..envs.game import Events, Game, State
 from .table import Table, Tabular, joint_actions, tabular
 from .threads import as_they_come, at_once
 from .transitions import Distinct, gather
@@ -23,24 +23,24 @@ from .transitions import Distinct, gather
 PLAYS = 1 << 18  # (state, joint action, draw) triples played at once: some 50 MB
 GIB = 2**30
 
-Progress = Callable[[float], None]  # told how much is done, of 1
+Progress = Callable[[float], None]  # called with the share of the work that is done
 
 
 # A game may also have `alike(state, actions) -> (B,) uint64`: equal codes where the same comes of the actions,
 # events included, whatever chance does. Such rows are played once.
 
 
-class Plays(NamedTuple):
-    """All that can happen in one step in R rows, a state and a joint action each, played P times in all."""
+class Plays(NamedTuple, Generic[State, Events]):
+    """All possible steps from R rows, a state and a joint action each; P steps in all."""
 
     states: np.ndarray  # (R,) their indices
     rows: int  # R
     row: np.ndarray  # (P,) the row that was played
-    chance: np.ndarray  # (P,) float64 how probable it is, given the row
-    state: Any  # (P, ...) before the step
+    chance: np.ndarray  # (P,) float64, the probability given the row
+    state: State  # (P, ...) before the step
     actions: np.ndarray  # (P, N)
-    following: Any  # (P, ...) after it
-    events: Any
+    following: State  # (P, ...) after it
+    events: Events
 
     def expected(self, values: np.ndarray) -> np.ndarray:
         """(R, M) float64: the mean of `values` (P, M) in each row."""
@@ -49,12 +49,11 @@ class Plays(NamedTuple):
         return np.stack(means, axis=1) if means else np.zeros((self.rows, 0))
 
 
-def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lambda share: None) -> Table:
-    """The table of `game`, which may take up to `memory` bytes (what is free now, if None).
+def tabulate(game: Game, *, memory: int | None = None, on_progress: Progress = lambda share: None) -> Table:
+    """The table of `game`, in up to `memory` bytes (None: the free memory).
 
-    `progress` is told the share of the plays that are done.
-
-    Raises UsageError for a game that cannot be tabulated, or that is too large, saying what would fit.
+    `on_progress` gets the share of the rows that are done. Raises UsageError for a game that cannot be tabulated, and
+    for one that is too large, with the size that would fit.
     """
     game = tabular(game)
     budget = free_memory() if memory is None else memory
@@ -77,7 +76,7 @@ def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lamb
         following[these], known = gather(known, row[alive], index[alive], chance[alive], played.rows)
         done += played.rows
         fits(game, budget, distributions=known.nbytes * R // done)
-        progress(done / R)
+        on_progress(done / R)
     D, entries = known.counts
     return Table(
         rewards[same].reshape(S, J, N), objective[same].reshape(S, J), facts[same].reshape(S, J, N, K),
@@ -88,7 +87,7 @@ def tabulate(game: Game, *, memory: int | None = None, progress: Progress = lamb
 
 
 def reachable(table: Table) -> Table:
-    """The same game without the states that no play reaches: from its starts it is worth what it was."""
+    """The same game without its unreachable states; values at the starts stay the same."""
     counts = np.diff(table.offsets)
     distribution = np.repeat(np.arange(len(counts)), counts)  # of each entry
     there, before = table.start > 0.0, 0
@@ -110,7 +109,7 @@ def reachable(table: Table) -> Table:
 def fits(game: Tabular, memory: int, *, distributions: int = 0) -> None:
     """Raise UsageError unless `game` can be tabulated and solved in `memory` bytes.
 
-    `distributions` is an estimate of the bytes that those over next states take, where one is known.
+    `distributions` is an estimate of the bytes that the distributions over next states take, 0 if there is none.
     """
     N, S, K = len(game.agents), game.states, len(game.verifiable)
     J = len(game.action_names) ** N
@@ -129,16 +128,16 @@ def _count(number: int) -> str:
 
 
 def free_memory() -> int:
-    """Bytes of memory free now; half of all there is where the system does not say."""
+    """Bytes of free memory; half of all memory where the system does not report it."""
     pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
     share = 1 if pages == "SC_AVPHYS_PAGES" else 2
     return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE") // share
 
 
 def plays(game: Tabular, actions: np.ndarray, rows: np.ndarray | None = None) -> Iterator[Plays]:
-    """What can happen in the `rows`, some at a time: row s J + j is the joint action `actions[j]` (J, N) in state s.
+    """The possible steps from the `rows`, in pieces: row s J + j is the joint action `actions[j]` (J, N) in state s.
 
-    All rows, in order, unless given.
+    All rows, in order, if None.
     """
     everything = game.representatives()
     J, most = len(actions), 1
@@ -192,7 +191,7 @@ def _start(game: Tabular) -> np.ndarray:
 
 
 def take(state: State, chosen: np.ndarray) -> State:
-    """The environments `chosen` of a state: every array's rows, nested tuples included."""
+    """The environments `chosen` of a state: these rows of every array, in nested tuples, too."""
     if isinstance(state, np.ndarray):
         return state[chosen]
     if isinstance(state, tuple):

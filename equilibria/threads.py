@@ -1,4 +1,4 @@
-"""Solving several games at once: the solver's kernels hold no lock, so threads suffice."""
+"""Several games solved in parallel. The solver's kernels release Python's lock, so threads suffice."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Found = TypeVar("Found")
 
 
 def at_once(solve: Callable[[Task], Found], tasks: Iterable[Task]) -> list[Found]:
-    """`solve` of each of the `tasks`, in order, as many at a time as this process may use cores."""
+    """The results of `solve` on the `tasks`, in order, computed on all cores of this process."""
     return list(as_they_come(solve, tasks))
 
 
 def as_they_come(solve: Callable[[Task], Found], tasks: Iterable[Task]) -> Iterator[Found]:
-    """`solve` of each of the `tasks`, in order, each when a core is free and few wait to be fetched."""
+    """The results of `solve` on the `tasks`, in order; a task starts when a core is free and few results wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool, running = ThreadPoolExecutor(cores), deque[Future[Found]]()
     try:

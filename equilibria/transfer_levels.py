@@ -1,14 +1,14 @@
-"""How much of its reward each agent may keep so that cooperating is weakly dominant: self-interest levels.
+"""Self-interest levels: the largest share of its reward that each agent can keep while cooperation is weakly dominant.
 
-A transfer matrix T (N, N) says who gets what part of whose reward: agent i earns `sum_j r_j T_ji`, and the rows sum to
-one, so that nothing is lost. Willis and Luck 2023, "Resolving social dilemmas with minimal reward transfer"
-(arXiv:2310.12928), for games with two actions, the first of which is to cooperate.
+A transfer matrix T (N, N) gives agent i the payoff `sum_j r_j T_ji`; its rows sum to one, so that nothing is lost.
+Willis and Luck 2023, "Resolving social dilemmas with minimal reward transfer" (arXiv:2310.12928), for games with two
+actions, of which the first is to cooperate.
 
 Cooperating is weakly dominant under T if no agent i, whatever the others do, gains by defecting:
 
     sum_j T_ji [u_j(D_i, a_-i) - u_j(C_i, a_-i)] <= 0        for every i and a_-i
 
-`payoffs`, (2,) * N + (N,), hold u at the joint action of the first N axes; a game of `envs/matrix_games.py` has them.
+`payoffs`, (2,) * N + (N,), hold u at the joint action of the first N axes, as games of `envs/matrix_games.py` do.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ import numpy as np
 from scipy.optimize import linprog
 
 from ..core.config import UsageError
-
-TIE = 1e-9  # gains closer than this are equal
+from .tolerances import TRANSFER_TIE
 
 
 class LeastTransfers(NamedTuple):
     """A transfer matrix under which cooperating is weakly dominant; nan where there is none."""
 
-    matrix: np.ndarray  # (N, N) T*: of the reward of agent i (axis 0), the part that agent j (axis 1) gets
-    level: float  # g*: what the agent keeps that keeps least
+    matrix: np.ndarray  # (N, N) T*: the part of agent i's reward (axis 0) that agent j (axis 1) gets
+    level: float  # g*: the smallest share of its own reward that any agent keeps
 
 
 def symmetric_transfers(players: int, self_interest: float) -> np.ndarray:
-    """(N, N): the matrix under which everyone keeps `self_interest` and the others share the rest evenly."""
+    """(N, N): the matrix under which every agent keeps `self_interest` and the others share the rest evenly."""
     others = (1.0 - self_interest) / (players - 1)
     return np.where(np.eye(players, dtype=bool), self_interest, others)
 
@@ -47,12 +46,12 @@ def symmetric_level(payoffs: np.ndarray) -> float:
     for agent, gained in _defections(payoffs):
         own, others = gained[:, agent], np.delete(gained, agent, axis=1).mean(axis=1)
         slope = own - others
-        if (others[abs(slope) <= TIE] > TIE).any():
+        if (others[abs(slope) <= TRANSFER_TIE] > TRANSFER_TIE).any():
             return float("nan")
-        above, below = slope > TIE, slope < -TIE
+        above, below = slope > TRANSFER_TIE, slope < -TRANSFER_TIE
         highest = min([highest, *(-others[above] / slope[above])])
         lowest = max([lowest, *(-others[below] / slope[below])])
-    return abs(float(highest)) if lowest <= highest + TIE else float("nan")
+    return abs(float(highest)) if lowest <= highest + TRANSFER_TIE else float("nan")
 
 
 def least_transfers(payoffs: np.ndarray) -> LeastTransfers:
@@ -80,7 +79,7 @@ def least_transfers(payoffs: np.ndarray) -> LeastTransfers:
 
 
 def _defections(payoffs: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """For each agent (2 ** (N - 1), N): what everyone gains by its defection, for all that the others may do."""
+    """For each agent, (2 ** (N - 1), N): everyone's gains by its defection, for all joint actions of the others."""
     N = payoffs.shape[-1]
     if N < 2 or payoffs.shape != (2,) * N + (N,):
         raise UsageError(f"payoffs of shape {payoffs.shape} are not (2,) * N + (N,): two actions for each of N agents")

@@ -1,7 +1,7 @@
-"""Distributions over next states, each kept once however many states and joint actions lead to it.
+"""Distributions over next states, each stored once however many states and joint actions lead to it.
 
-In a grid game most joint actions of most states end in a board that others end in too, and what chance does then is
-the same: a table that keeps every distribution once is an order of magnitude smaller, and so is a sweep over it.
+In a grid game most joint actions of most states lead to a board that others lead to as well, with the same chances from
+there. A table that stores every distribution once is an order of magnitude smaller, and a sweep over it as much faster.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EMPTY = -1  # a slot of the hash table that holds nothing
 
 
 class Distinct(NamedTuple):
-    """The distributions found so far: of the arrays' room, `counts` says how much is taken."""
+    """The distributions found so far; the arrays have spare room, and `counts` says how much of it is used."""
 
     counts: np.ndarray  # (2,) int64: distributions, and entries of all of them
     offsets: np.ndarray  # distribution d is offsets[d]:offsets[d + 1] of the entries
@@ -34,7 +34,7 @@ class Distinct(NamedTuple):
         )  # fmt: skip
 
     def with_room(self, rows: int, entries: int) -> Distinct:
-        """The same with room for so many more distributions and entries."""
+        """The same distributions with room for `rows` more and for `entries` more of theirs."""
         distributions, held = self.counts[0] + rows, self.counts[1] + entries
         slots = self.slots
         if len(slots) < 2 * distributions:
@@ -47,22 +47,24 @@ class Distinct(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Of what is taken."""
+        """Bytes in use."""
         return int(self.counts @ (8, 12))
 
 
-def gather(known: Distinct, row: np.ndarray, successor: np.ndarray, chance: np.ndarray, rows: int) -> tuple:
-    """The distribution of each of `rows`, (rows,) int32, and all that are `known` with them.
+def gather(
+    known: Distinct, row: np.ndarray, successor: np.ndarray, chance: np.ndarray, rows: int
+) -> tuple[np.ndarray, Distinct]:
+    """The index of each row's distribution, (rows,) int32, and all that are `known`, these included.
 
     Entry e leads from `row[e]`, ascending, to `successor[e]` with probability `chance[e]`; equal successors of a row
-    become one. A row without entries has the empty distribution: the episode ends.
+    are merged. A row without entries has the empty distribution: the episode ends.
     """
     known = known.with_room(rows, len(row))
     return _gather(*known, row, successor, chance, rows), known
 
 
 def _longer(array: np.ndarray, length: int) -> np.ndarray:
-    """`array` if it is that long, else with room for twice as much."""
+    """`array` if it has this length, else a copy with twice that room."""
     if len(array) >= length:
         return array
     longer = np.zeros(2 * length, array.dtype)
@@ -93,7 +95,7 @@ def _gather(
     chance: np.ndarray,
     rows: int,
 ) -> np.ndarray:
-    """Write each row's distribution behind those that are known, and keep it there if it is new."""
+    """Write each row's distribution behind the known ones, and keep it if it is new."""
     found = np.empty(rows, np.int32)
     mask, e = len(slots) - 1, 0
     for r in range(rows):
@@ -131,7 +133,7 @@ def _gather(
 def _same(
     offsets: np.ndarray, successors: np.ndarray, probabilities: np.ndarray, d: int, first: int, last: int
 ) -> bool:
-    """Whether distribution `d` is the entries `first:last`."""
+    """Whether distribution `d` equals the entries `first:last`."""
     if offsets[d + 1] - offsets[d] != last - first:
         return False
     for k in range(last - first):

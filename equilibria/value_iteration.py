@@ -1,9 +1,15 @@
-"""Stationary solutions of the discounted game that never ends: fixed points of the stage games, where there are any.
+"""Value iteration: stationary solutions of the discounted game that never ends, as fixed points of its stage games.
 
-Value iteration settles for the social optimum, and for the principal in the Coin Game. It need not: selfish agents'
-choices can go round in circles, as can a principal's in Cleanup, and dominant payments feed on themselves. So each rule
-says below how it goes on, and what comes out carries its residual; best-response gains, computed apart, say what it is
-worth.
+1. Start from values of zero.
+2. Sweep: solve the stage game of every state by the rule, given the discounted values of the next states (Shapley
+   1953, "Stochastic games").
+3. Extrapolate the values (`extrapolation`). Once the choices hardly change, evaluate them for some cheap steps first.
+4. Repeat until a sweep moves the values by no more than `VALUE_CONVERGENCE`.
+
+Value iteration converges for the social optimum, and for the principal in the Coin Game. It need not: the choices of
+selfish agents can cycle, as can a principal's in Cleanup, and dominant payments feed on themselves. `stationary`
+therefore has a fallback for each rule. Every result carries its residual, and deviation gains, which are computed
+apart (`best_response`), tell how far it is from an equilibrium.
 """
 
 from __future__ import annotations
@@ -12,94 +18,82 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .evaluation import Mixed, leap, stationary_reply
-from .stage_games import DOMINANT, HIGHEST, LOWEST, PRINCIPAL, Stage, chosen, follow, sweep
+from .best_response_dynamics import relative_distance, stationary_dynamics
+from .extrapolation import extrapolate
+from .policies import Mixed
+from .rules import Rule
+from .stage_games import Stage, chosen, follow, sweep
 from .table import Table
+from .tolerances import VALUE_CONVERGENCE
 
-CLOSE = 1e-12  # values have converged when a sweep moves them by less, relative to 1 + their size
-STILL = 3  # sweeps with hardly a change of choice after which the choice is followed for a while, which is cheap
-CHANGES = 0.01  # the share of states that may change for that; none of selfish agents, whose choices may go in circles
-FOLLOW = 40  # steps that it is followed
-SWEEPS = 3000  # after which value iteration is given up
-LIMITS = {HIGHEST: 100, LOWEST: 100, PRINCIPAL: 300}  # the same where there is another way to go on
-ROUNDS = 100  # of best replies in turn
-DAMPED_SWEEPS, DAMPING = 100, 0.3  # at the end for a principal, each moving the values by this share
+MAX_SWEEPS = 3000
+MAX_SWEEPS_BEFORE_FALLBACK = {Rule.HIGHEST: 100, Rule.LOWEST: 100, Rule.PRINCIPAL: 300}
+STABLE_SWEEPS = 3  # sweeps with hardly a change of choice, after which the choice is evaluated, which is cheap
+STABLE_SHARE = 0.01  # the share of states whose choice may change in such a sweep; 0 for selfish agents, who may cycle
+EVALUATION_STEPS = 40
+DAMPED_SWEEPS, DAMPING = 100, 0.3  # sweeps of a damped iteration, and the share of each by which the values move
 
 
 class Stationary(NamedTuple):
-    """Where a rule ended."""
+    """The last sweep of a rule."""
 
     stage: Stage
     residual: float  # by how much its values still moved, relative to 1 + their size
-    settled: bool  # whether value iteration by the rule alone converged
+    converged: bool  # whether value iteration by the rule alone converged
 
 
-def stationary(table: Table, rule: int, discount: float, alpha: float) -> Stationary:
-    """The stationary choice of `rule`, or what stands for it where there is none.
+def stationary(table: Table, rule: Rule, discount: float, alpha: float) -> Stationary:
+    """The stationary choice of `rule`, or its fallback where value iteration does not converge.
 
-    HIGHEST and LOWEST: where value iteration does not settle, agents best-reply in turn from where it stood, until
-    nobody gains: an equilibrium, but of the rule's neighbourhood only. PRINCIPAL: likewise in small steps; DOMINANT: in
-    small steps from the principal's solution.
+    HIGHEST and LOWEST: iterated best response from where value iteration stopped, which ends in an equilibrium of the
+    rule's neighbourhood only. PRINCIPAL: damped value iteration. DOMINANT: the same, from the principal's solution.
     """
-    found = _iterate(table, PRINCIPAL if rule == DOMINANT else rule, discount, alpha)
-    if rule == DOMINANT or (rule == PRINCIPAL and not found.settled):
-        return _damped(table, rule, found.stage, discount, alpha)
-    if rule in (HIGHEST, LOWEST) and not found.settled:
-        return _replies_in_turn(table, found.stage, discount)
+    found = value_iteration(table, Rule.PRINCIPAL if rule == Rule.DOMINANT else rule, discount, alpha)
+    if rule == Rule.DOMINANT or (rule == Rule.PRINCIPAL and not found.converged):
+        return damped_value_iteration(table, rule, found.stage, discount, alpha)
+    if rule in (Rule.HIGHEST, Rule.LOWEST) and not found.converged:
+        return _best_response_fallback(table, found.stage, discount)
     return found
 
 
-def _iterate(table: Table, rule: int, discount: float, alpha: float) -> Stationary:
-    """Value iteration, as long as it may take."""
+def value_iteration(table: Table, rule: Rule, discount: float, alpha: float) -> Stationary:
+    """Value iteration by `rule`, until it converges or its sweeps are used up."""
     values = np.zeros((table.states, table.rewards.shape[2] + 1))
-    before, still = None, 0
-    few = 0.0 if rule in (HIGHEST, LOWEST) else CHANGES * table.states
-    for _ in range(LIMITS.get(rule, SWEEPS)):
+    before, stable = None, 0
+    few = 0.0 if rule in (Rule.HIGHEST, Rule.LOWEST) else STABLE_SHARE * table.states
+    for _ in range(MAX_SWEEPS_BEFORE_FALLBACK.get(rule, MAX_SWEEPS)):
         stage = sweep(table, values, rule=rule, alpha=alpha, discount=discount, before=before)
-        residual = _moved(stage.values, values)
-        if residual <= CLOSE:
+        residual = relative_distance(stage.values, values)
+        if residual <= VALUE_CONVERGENCE:
             break
-        still = still + 1 if before is not None and np.count_nonzero(stage.joint != before) <= few else 0
-        before, values = stage.joint, leap(stage.values, values, discount)
-        if still >= STILL:
-            values = follow(table, stage, values, alpha=alpha, discount=discount, steps=FOLLOW)
+        stable = stable + 1 if before is not None and np.count_nonzero(stage.joint != before) <= few else 0
+        before, values = stage.joint, extrapolate(stage.values, values, discount)
+        if stable >= STABLE_SWEEPS:
+            values = follow(table, stage, values, alpha=alpha, discount=discount, steps=EVALUATION_STEPS)
             later = follow(table, stage, values, alpha=alpha, discount=discount, steps=1)
-            values = leap(later, values, discount)
-    return Stationary(stage, residual, residual <= CLOSE)
+            values = extrapolate(later, values, discount)
+    return Stationary(stage, residual, converged=residual <= VALUE_CONVERGENCE)
 
 
-def _damped(table: Table, rule: int, stage: Stage, discount: float, alpha: float) -> Stationary:
-    """Value iteration by small steps, from the values and choices of `stage`."""
+def damped_value_iteration(table: Table, rule: Rule, stage: Stage, discount: float, alpha: float) -> Stationary:
+    """Value iteration in small steps, from the values and choices of `stage`: each sweep moves values by `DAMPING`."""
     values = stage.values
     for _ in range(DAMPED_SWEEPS):
         stage = sweep(table, values, rule=rule, alpha=alpha, discount=discount, before=stage.joint)
-        residual = _moved(stage.values, values)
-        if residual <= CLOSE:
+        residual = relative_distance(stage.values, values)
+        if residual <= VALUE_CONVERGENCE:
             break
-        values = values + DAMPING * (leap(stage.values, values, discount) - values)
-    return Stationary(stage, residual, residual <= CLOSE)
+        values = values + DAMPING * (extrapolate(stage.values, values, discount) - values)
+    return Stationary(stage, residual, converged=residual <= VALUE_CONVERGENCE)
 
 
-def _replies_in_turn(table: Table, stage: Stage, discount: float) -> Stationary:
-    """Each agent in turn takes its best reply in the whole game, until none changes anything.
+def _best_response_fallback(table: Table, stage: Stage, discount: float) -> Stationary:
+    """Iterated best response from `stage`, in which agents that mixed begin with their most probable actions.
 
-    Where agents mixed they begin with their most probable actions. The residual is the largest gain of the last round.
-    A state is unresolved where its action was still changing.
+    The residual is the largest gain of the last round. A state is unresolved where its joint action still changed.
     """
-    joint, values, nothing = table.joint(chosen(table, stage)), stage.values.copy(), np.zeros_like(stage.promised)
-    for _ in range(ROUNDS):
-        before, residual = joint, 0.0
-        for i in range(nothing.shape[1]):
-            kept, _ = stationary_reply(table, joint, nothing, i, discount, improve=False, values=values[:, i])
-            values[:, i], joint = stationary_reply(table, joint, nothing, i, discount, values=kept)
-            residual = max(residual, _moved(values[:, i], kept))
-        if np.array_equal(joint, before):
-            break
-    stage = stage._replace(
-        joint=joint, values=values, unresolved=joint != before, strategies=Mixed.nowhere(table).strategies
+    found = stationary_dynamics(table, table.joint(chosen(table, stage)), stage.values, discount)
+    pure = stage._replace(
+        joint=found.joint, values=found.values, unresolved=found.changing, strategies=Mixed.nowhere(table).strategies
     )
-    return Stationary(stage, residual, False)
-
-
-def _moved(new: np.ndarray, old: np.ndarray) -> float:
-    return float(np.abs(new - old).max() / (1.0 + np.abs(new).max()))
+    return Stationary(pure, found.gain, converged=False)

@@ -1,10 +1,18 @@
-"""Mixed equilibria of a stage game, for where it has no pure one.
+"""Mixed equilibria of a stage game by vertex enumeration, for stage games without a pure equilibrium.
 
-Of two agents all equilibria: they are the pairs of vertices of two polytopes that between them leave no action both
-unplayed and worse than a best reply (vertex enumeration; Mangasarian 1964, Avis et al. 2010), and the faces between
-such vertices, on which the total value is bilinear, so that the highest and the lowest stand at vertices. Degenerate
-games, with their many ties, are no exception. Of more than two agents those in which two mix while each of the others
-plays one action; there may be none.
+Two agents (Mangasarian 1964; Avis, Rosenberg, Savani and von Stengel 2010, "Enumeration of Nash equilibria for
+two-player games"):
+
+1. Drop actions that are iteratively strictly dominated or duplicates, and map each agent's payoffs to [1, 2].
+2. Enumerate the vertices of the two best-response polytopes {x >= 0, B^T x <= 1} and {y >= 0, A y <= 1}. Each vertex is
+   labelled with the actions that it does not play and with the best responses to it.
+3. A pair of vertices that carries all labels is an extreme equilibrium: every action is unplayed or a best response.
+
+All other equilibria lie on faces between extreme ones. The total value is bilinear on a face, so that the highest and
+the lowest are extreme. Degenerate games, with their many ties, are no exception.
+
+More than two agents: the equilibria in which two of them mix while each of the others plays one action. There may be
+none.
 """
 
 from __future__ import annotations
@@ -12,18 +20,14 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-TIE = 1e-9  # payoffs closer than this, relative to 1 + their size, are equal; of equal choices the first is taken
-TIGHT = 1e-9  # by how much a constraint of a polytope may be missed, its payoffs scaled to [1, 2]
-CLEAR = 1e-8  # a row this much above another all along is more than TIGHT above it: x sums to 1/2 or more
-SINGULAR = 1e-11
-SAME = 1e-12  # payoffs closer than this, relative to 1 + their size, make no difference
+from .tolerances import CONSTRAINT_SLACK, DOMINATED_ROW, IDENTICAL_PAYOFF, PAYOFF_TIE, SINGULAR_PIVOT
 
 
 @numba.njit(cache=True, nogil=True)
 def mixed_equilibrium(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -> tuple[bool, np.ndarray]:
-    """Whether one was found, and each agent's probabilities (N, A): of those found, the largest `sign` * total value.
+    """Whether an equilibrium was found, and the strategies (N, A) of the one with the largest `sign` * total value.
 
-    `q[j, i]` is what agent i earns from the joint action `actions[j]`.
+    `q[j, i]` is agent i's payoff of the joint action `actions[j]`.
     """
     J, N = actions.shape
     best, found = -np.inf, False
@@ -37,31 +41,44 @@ def mixed_equilibrium(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -
                 game = _between(q, base, step_1, step_2, A)  # (A, A, N)
                 own, other = _worth_playing(game, first, second)
                 n, m = len(own), len(other)
-                xs, unplayed_x = _vertices(_scaled(game, own, other, second).T.copy())
-                ys, unplayed_y = _vertices(_scaled(game, own, other, first))
+                xs, ys = extreme_equilibria(_scaled(game, own, other, first), _scaled(game, own, other, second))
                 for k in range(len(xs)):
-                    mask = (unplayed_x[k] >> n) | ((unplayed_x[k] & ((1 << n) - 1)) << m)  # as y orders its labels
-                    for r in range(len(ys)):
-                        if mask | unplayed_y[r] != (1 << (n + m)) - 1:
-                            continue
-                        strategies[:] = 0.0
-                        for i in range(N):
-                            if i != first and i != second:
-                                strategies[i, actions[base, i]] = 1.0
-                        for a in range(n):
-                            strategies[first, own[a]] = xs[k, a]
-                        for a in range(m):
-                            strategies[second, other[a]] = ys[r, a]
-                        total, regret = _worth(q, actions, strategies)
-                        if regret <= 0.0 and sign * total > best + TIE * (1.0 + abs(total)):
-                            best, found = sign * total, True
-                            chosen[:] = strategies
+                    strategies[:] = 0.0
+                    for i in range(N):
+                        if i != first and i != second:
+                            strategies[i, actions[base, i]] = 1.0
+                    for a in range(n):
+                        strategies[first, own[a]] = xs[k, a]
+                    for a in range(m):
+                        strategies[second, other[a]] = ys[k, a]
+                    total, regret = _value(q, actions, strategies)
+                    if regret <= 0.0 and sign * total > best + PAYOFF_TIE * (1.0 + abs(total)):
+                        best, found = sign * total, True
+                        chosen[:] = strategies
     return found, chosen
 
 
 @numba.njit(cache=True, nogil=True)
+def extreme_equilibria(row: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The strategies (E, n) and (E, m) of all extreme equilibria of two agents, with payoffs (n, m) in [1, 2] each."""
+    n, m = row.shape
+    xs, unplayed_x = _vertices(column.T.copy())
+    ys, unplayed_y = _vertices(row)
+    pairs, count = np.empty((16, 2), np.int64), 0
+    for k in range(len(xs)):
+        mask = (unplayed_x[k] >> n) | ((unplayed_x[k] & ((1 << n) - 1)) << m)  # in the order of y's labels
+        for r in range(len(ys)):
+            if mask | unplayed_y[r] == (1 << (n + m)) - 1:
+                if count == len(pairs):
+                    pairs = np.concatenate((pairs, pairs))
+                pairs[count, 0], pairs[count, 1] = k, r
+                count += 1
+    return xs[pairs[:count, 0]], ys[pairs[:count, 1]]
+
+
+@numba.njit(cache=True, nogil=True)
 def _between(q: np.ndarray, base: int, step_1: int, step_2: int, A: int) -> np.ndarray:
-    """(A, A, N): what all agents earn from the actions of two, the others' being those of `base`."""
+    """(A, A, N): all agents' payoffs of the actions of two, while the others play those of `base`."""
     game = np.empty((A, A, q.shape[1]))
     for a in range(A):
         for b in range(A):
@@ -71,8 +88,10 @@ def _between(q: np.ndarray, base: int, step_1: int, step_2: int, A: int) -> np.n
 
 @numba.njit(cache=True, nogil=True)
 def _worth_playing(game: np.ndarray, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
-    """The two agents' actions, ascending, but for those that another is strictly better than whatever the other does,
-    again and again, and those that make no difference to another one for anybody: no equilibrium needs them."""
+    """The two agents' actions, ascending, without the iteratively strictly dominated ones and without duplicates.
+
+    No extreme equilibrium needs an action whose payoffs to all agents are those of another.
+    """
     A = len(game)
     own = other = (1 << A) - 1  # the actions kept, as bits
     before = 0
@@ -85,8 +104,10 @@ def _worth_playing(game: np.ndarray, first: int, second: int) -> tuple[np.ndarra
 
 @numba.njit(cache=True, nogil=True)
 def _kept(game: np.ndarray, own: int, against: int, player: int, agent: int) -> int:
-    """Of a player's actions `own` those to keep, as bits: the player, who is `agent`, is the first of the two or the
-    second, and the other has the actions `against`."""
+    """Of a player's actions `own` those to keep, as bits.
+
+    The `player`, who is `agent`, is the first (0) or the second (1) of the two; the other has the actions `against`.
+    """
     A = len(game)
     for a in range(A):
         for better in range(A):
@@ -98,13 +119,13 @@ def _kept(game: np.ndarray, own: int, against: int, player: int, agent: int) -> 
                     row, column = (b, a) if player else (a, b)
                     row_2, column_2 = (b, better) if player else (better, b)
                     yours = game[row_2, column_2, agent]
-                    if yours - game[row, column, agent] > TIE * (1.0 + abs(yours)):
+                    if yours - game[row, column, agent] > PAYOFF_TIE * (1.0 + abs(yours)):
                         same = False
                     else:
                         worse = False
                         for i in range(game.shape[2]):
                             mine = game[row, column, i]
-                            same = same and abs(game[row_2, column_2, i] - mine) <= SAME * (1.0 + abs(mine))
+                            same = same and abs(game[row_2, column_2, i] - mine) <= IDENTICAL_PAYOFF * (1.0 + abs(mine))
                     if not worse and not same:
                         break
             if worse or same:
@@ -126,8 +147,8 @@ def _members(subset: int) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _worth(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray) -> tuple[float, float]:
-    """The agents' total value, and the largest regret of any, zero where that is a tie."""
+def _value(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray) -> tuple[float, float]:
+    """The agents' total value, and the largest regret of any agent, zero where that is a tie."""
     (J, N), A = actions.shape, strategies.shape[1]
     total, regret, of_action = 0.0, 0.0, np.empty(A)
     for i in range(N):
@@ -143,14 +164,14 @@ def _worth(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray) -> tuple[
             value += strategies[i, a] * of_action[a]
             best = max(best, of_action[a])
         total += value
-        if best - value > TIE * (1.0 + abs(best)):
+        if best - value > PAYOFF_TIE * (1.0 + abs(best)):
             regret = max(regret, best - value)
     return total, regret
 
 
 @numba.njit(cache=True, nogil=True)
 def _scaled(game: np.ndarray, own: np.ndarray, other: np.ndarray, agent: int) -> np.ndarray:
-    """(n, m): what `agent` earns from those actions of the two, mapped to [1, 2], which changes no best reply."""
+    """(n, m): the payoffs of `agent` from these actions, mapped to [1, 2], which changes no best response."""
     payoffs = np.empty((len(own), len(other)))
     for a in range(len(own)):
         for b in range(len(other)):
@@ -163,7 +184,7 @@ def _scaled(game: np.ndarray, own: np.ndarray, other: np.ndarray, agent: int) ->
 def _vertices(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The vertices of {x >= 0, M x <= 1}, the origin left out, as probabilities (V, m), and their labels (V,).
 
-    Bit i of the labels says that x_i = 0, bit m + r that row r is tight: action r of the other is a best reply to x.
+    Bit i of the labels says that x_i = 0, bit m + r that row r is tight: action r of the other is a best response to x.
     """
     m = M.shape[1]
     points, labels = np.empty((16, m)), np.empty(16, np.int64)
@@ -188,7 +209,7 @@ def _vertices(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @numba.njit(cache=True, nogil=True)
 def _candidates(M: np.ndarray, played: int) -> int:
-    """The rows of M that can be tight where `played` is: those that no other is clearly above all along."""
+    """The rows of M that can be tight where `played` are the columns: those that no other row strictly dominates."""
     n, m = M.shape
     candidates = (1 << n) - 1
     for r in range(n):
@@ -196,7 +217,7 @@ def _candidates(M: np.ndarray, played: int) -> int:
             if other != r and candidates >> other & 1:
                 above = True
                 for i in range(m):
-                    if played >> i & 1 and M[other, i] - M[r, i] <= CLEAR:
+                    if played >> i & 1 and M[other, i] - M[r, i] <= DOMINATED_ROW:
                         above = False
                         break
                 if above:
@@ -207,22 +228,22 @@ def _candidates(M: np.ndarray, played: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _labels(M: np.ndarray, x: np.ndarray) -> int:
-    """The labels of x (m,), in which what is nearly zero becomes so; -1 if it is not in the polytope."""
+    """The labels of x (m,), whose nearly zero entries become zero; -1 if x is not in the polytope."""
     n, m = M.shape
     label = 0
     for i in range(m):
-        if x[i] < -TIGHT:
+        if x[i] < -CONSTRAINT_SLACK:
             return -1
-        if x[i] <= TIGHT:
+        if x[i] <= CONSTRAINT_SLACK:
             x[i] = 0.0
             label |= 1 << i
     for r in range(n):
         product = 0.0
         for i in range(m):
             product += M[r, i] * x[i]
-        if product > 1.0 + TIGHT:
+        if product > 1.0 + CONSTRAINT_SLACK:
             return -1
-        if product >= 1.0 - TIGHT:
+        if product >= 1.0 - CONSTRAINT_SLACK:
             label |= 1 << (m + r)
     return label
 
@@ -238,9 +259,9 @@ def _size(subset: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _solved(M: np.ndarray, played: int, tight: int, system: np.ndarray, x: np.ndarray) -> bool:
-    """Fill in x (m,) with M x = 1 in the rows `tight` and 0 but where `played`, if there is one such x.
+    """Fill in x (m,) with M x = 1 in the rows `tight` and x = 0 outside `played`; False if there is no unique such x.
 
-    By elimination with pivoting, in the room of `system` (size, size + 1).
+    Gaussian elimination with pivoting, in the memory of `system` (size, size + 1).
     """
     size = len(system)
     r = 0
@@ -258,7 +279,7 @@ def _solved(M: np.ndarray, played: int, tight: int, system: np.ndarray, x: np.nd
         for r in range(i + 1, size):
             if abs(system[r, i]) > abs(system[pivot, i]):
                 pivot = r
-        if abs(system[pivot, i]) < SINGULAR:
+        if abs(system[pivot, i]) < SINGULAR_PIVOT:
             return False
         if pivot != i:
             for k in range(size + 1):

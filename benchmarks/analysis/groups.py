@@ -9,7 +9,8 @@ import numpy as np
 
 from ...core.config import UsageError, plain
 from ...envs import make
-from ..measures.exact_solutions import FINITE, HIGHEST, OPTIMUM, SAME, Exact
+from ...equilibria.tolerances import WELFARE_TIE
+from ..measures.exact_solutions import FINITE, HIGHEST, OPTIMUM, Exact
 from ..measures.statistics import Estimate, estimate, fraction_solved
 from .columns import EVERY
 from .dataset import Evaluated
@@ -115,7 +116,7 @@ class Group(NamedTuple):
     def _gap(self) -> tuple[float, float] | None:
         """Welfare at the selfish equilibrium of highest welfare and at the optimum; None unless they differ."""
         known = {each.name: each.welfare for each in self.exact if each.kind == FINITE}
-        if not known.keys() >= {OPTIMUM, HIGHEST} or isclose(known[OPTIMUM], known[HIGHEST], abs_tol=SAME):
+        if not known.keys() >= {OPTIMUM, HIGHEST} or isclose(known[OPTIMUM], known[HIGHEST], abs_tol=WELFARE_TIE):
             return None
         return known[HIGHEST], known[OPTIMUM]
 

@@ -16,9 +16,10 @@ from ...core.config import UsageError
 from ...envs import make
 from ...envs.game import Game, hides_actions
 from ...equilibria.meta_algorithm import Round, rounds
-from ...equilibria.solve import Solution, Told, favouring, solve_all, summarised, summary
+from ...equilibria.solve import Solution, StageProgress, favouring, solve_all, summarised, summary
+from ...equilibria.tolerances import WELFARE_TIE
 from .. import files
-from ..measures.exact_solutions import ALPHA, HIGHEST, NAMES, NOT_SETTLED, PRINCIPAL, SAME, Exact, solutions
+from ..measures.exact_solutions import ALPHA, HIGHEST, NAMES, PRINCIPAL, Exact, solutions
 from ..provenance import command
 from ..reports.text_table import Rows, columns
 from ..runs.solution import save_solution
@@ -50,8 +51,8 @@ def solved(
         return _solved_hidden(id, game, discount, as_json=as_json)
     if out is not None:
         files.check(out)
-    with _bar() as told:
-        found = solve_all(game, alpha, discount, favour=favour, told=told)
+    with _bar() as on_progress:
+        found = solve_all(game, alpha, discount, favour=favour, on_progress=on_progress)
     about = summarised(game, alpha, discount, found, favour=favour)
     made = list(rounds(favouring(found.table, favour), game.horizon, alpha=alpha)) if iterations else []
     if iterations:
@@ -84,7 +85,7 @@ def _rows(found: Iterable[Exact], alpha: float) -> Rows:
         share = "" if each.payment is None else f"{paid / each.welfare:.1%}" if each.welfare > 0 else "-"
         payment = "" if each.payment is None else f"{paid:.3f}"
         utility = f"{each.welfare / alpha - paid:.2f}"
-        rows.append([each.name + NOT_SETTLED * (not each.settled), f"{each.welfare:.3f}", payment, share, utility])
+        rows.append([each.label, f"{each.welfare:.3f}", payment, share, utility])
     return rows
 
 
@@ -95,8 +96,8 @@ def _notes(found: Mapping[str, Solution]) -> Iterator[str]:
         mixed, gain = len(each.mixed.cells), float(each.gains.max())
         notes = [f"agents play mixed strategies in {mixed:,} stage games"] if mixed else []
         notes += [f"no equilibrium was found in {each.unresolved:,} stage games"] if each.unresolved else []
-        notes += [f"a best response gains {gain:.2g}"] if gain > SAME else []
-        notes += [] if each.settled else ["value iteration did not converge"]
+        notes += [f"a best response gains {gain:.2g}"] if gain > WELFARE_TIE else []
+        notes += [] if each.converged else ["value iteration did not converge"]
         if notes:
             yield f"{name}: {'; '.join(notes)}"
 
@@ -144,7 +145,7 @@ def _hidden_rows(actions: Sequence[str], found: Mapping[str, Mapping[str, Any]])
 
 
 @contextmanager
-def _bar() -> Iterator[Told]:
+def _bar() -> Iterator[StageProgress]:
     """A bar on a terminal, once the solver has taken a while."""
     console = Console(stderr=True)
     display = Progress(
@@ -158,15 +159,15 @@ def _bar() -> Iterator[Told]:
     )
     began, bars = time.monotonic(), {}
 
-    def told(what: str, share: float) -> None:
+    def on_progress(stage: str, share: float) -> None:
         if time.monotonic() - began < PATIENCE:
             return
         display.start()
-        if what not in bars:
-            bars[what] = display.add_task(what, total=1.0)
-        display.update(bars[what], completed=share)
+        if stage not in bars:
+            bars[stage] = display.add_task(stage, total=1.0)
+        display.update(bars[stage], completed=share)
 
     try:
-        yield told
+        yield on_progress
     finally:
         display.stop()

@@ -12,14 +12,15 @@ from ...contracts.loop import AgentView, Principal, Simulation
 from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
+from ...equilibria.tolerances import EPSILON_EQUILIBRIUM
 from ..files import whole_file
 from ..specs.resolve import Resolved
 from ..specs.spec import Model, faults
-from .exact_solutions import ALPHA, DISCOUNT, NEAR, affordable
+from .exact_solutions import ALPHA, DISCOUNT, affordable
 from .solution_cache import remembered
 
 if TYPE_CHECKING:
-    from ...equilibria.induced_game import Contracted, Equilibrium, Reply
+    from ...equilibria.induced_game import BestResponses, Equilibrium, InducedGame
 
 AUDIT = "audit.json"
 
@@ -75,7 +76,7 @@ class Audit(Model):
     worst: str | None
     """Which of the equilibria that hold has the lowest welfare."""
     benchmarks: dict[str, Money]
-    """spe: the subgame-perfect principal; best_rate: the best committed rates."""
+    """spe: the subgame-perfect principal; best_rate: the best linear contract."""
     regrets: dict[str, dict[str, Money]]
     """To each benchmark, if followed and as learned: welfare that is missing, payment that is too much. Not clipped."""
 
@@ -100,15 +101,15 @@ def examine(
         raise UsageError("an audit judges what agents do in each state, and these draw it; play them greedily to audit")
     game, values = resolved.game, resolved.values
     discount = values["settings"].get("discount", DISCOUNT) if game.truncates else None  # some agents do not learn
-    judged = induced_game.contracted(game, mechanism, principal, discount=None if discount == 1.0 else discount)
+    judged = induced_game.induce(game, mechanism, principal, discount=None if discount == 1.0 else discount)
     actions = greedy(game, mechanism, judged.decisions, policy)
-    reply = induced_game.replies(judged, actions)
+    reply = induced_game.best_responses(judged, actions)
     regrets, agreement = _replayed(resolved, mechanism, principal, policy, actions, reply, keys)
     learned = _judged(judged, actions, reply)
     followed, spe_ratio, ic_ratio, starts = None, None, None, {"what was learned": actions}
     if judged.decisions is not None:
         recommended = np.asarray(judged.decisions.recommended, np.int64)
-        following = induced_game.replies(judged, recommended)
+        following = induced_game.best_responses(judged, recommended)
         followed = _judged(judged, recommended, following)
         spe_ratio = _ratio(following.kept, following.best)
         ic_ratio = _ratio(*induced_game.obedience(judged, recommended, actions))
@@ -176,7 +177,7 @@ def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy
 
 def _replayed(
     resolved: Resolved, mechanism: Mechanism, principal: Principal | None, policy: Any,
-    actions: np.ndarray, reply: Reply, keys: np.ndarray,
+    actions: np.ndarray, reply: BestResponses, keys: np.ndarray,
 ) -> tuple[np.ndarray, float]:  # fmt: skip
     """Play the evaluated episodes again: the deviation regret (E,) of each, and how often `actions` are what is done.
 
@@ -203,17 +204,17 @@ def _replayed(
     return regrets[[order[int(key)] for key in keys]], same / (steps * len(agents))
 
 
-def _judged(judged: Contracted, actions: np.ndarray, reply: Reply) -> Judged:
-    from ...equilibria.induced_game import worth
+def _judged(judged: InducedGame, actions: np.ndarray, reply: BestResponses) -> Judged:
+    from ...equilibria.induced_game import evaluate
 
-    found = worth(judged, actions)
+    found = evaluate(judged, actions)
     return Judged(welfare=found.welfare, payment=found.payment, gain_now=reply.now.tolist(), gain=reply.gains.tolist())
 
 
 def _found(each: Equilibrium) -> Found:
     return Found(
-        welfare=each.worth.welfare, payment=each.worth.payment,
-        found=each.found, gain=each.gain, holds=each.gain < NEAR,
+        welfare=each.evaluation.welfare, payment=each.evaluation.payment,
+        found=each.found, gain=each.gain, holds=each.gain < EPSILON_EQUILIBRIUM,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.config import UsageError
 from ...envs.game import Game
+from ...equilibria.tolerances import EPSILON_EQUILIBRIUM, WELFARE_TIE
 from .metrics import utility
 from .solution_cache import remembered
 
@@ -15,13 +16,12 @@ if TYPE_CHECKING:
 
 ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
 DISCOUNT = 0.99  # the learners'
-SAME = 1e-6  # up to which two welfares are one
-NEAR = 0.01  # what no single deviation may gain in what counts as an equilibrium
-NOT_SETTLED = " (did not settle)"
+NOT_CONVERGED = " (not converged)"
 FINITE = "finite horizon"
 ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is solved unasked: ten seconds at the most
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
-BEST_RATE = "principal, best committed rates"
+BEST_RATE = "principal, best committed rates"  # the name in stored tables; people read its label
+LABELS = {BEST_RATE: "principal, best linear contract"}
 NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
 
@@ -32,8 +32,13 @@ class Exact(NamedTuple):
     kind: str  # FINITE, or the stationary game at a discount
     welfare: float
     payment: float | None  # None where there is no principal
-    settled: bool = True  # whether its rule came to rest, or what it came to is an equilibrium all the same
+    settled: bool = True  # whether value iteration converged, or its result is an equilibrium all the same
     principal_return: float | None = None  # before it pays; None where the principal values welfare
+
+    @property
+    def label(self) -> str:
+        """The name as people read it, marked where value iteration did not converge."""
+        return LABELS.get(self.name, self.name) + NOT_CONVERGED * (not self.settled)
 
     def utility(self, alpha: float) -> float | None:
         """The principal's; None where it has rewards of its own and it is not said what it pays."""
@@ -83,10 +88,10 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
         "principal, dominant strategies": summary["principal_dominant"],
         BEST_RATE: summary["best_rate"],
     }
-    if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=SAME):
+    if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=WELFARE_TIE):
         del rows["selfish equilibrium, lowest"]
     return [Exact(name, kind, row["welfare"], row.get("payment"), _settled(row)) for name, row in rows.items()]
 
 
 def _settled(row: dict[str, Any]) -> bool:
-    return bool(row.get("settled", True) or row.get("gain", NEAR) < NEAR)
+    return bool(row.get("settled", True) or row.get("gain", EPSILON_EQUILIBRIUM) < EPSILON_EQUILIBRIUM)

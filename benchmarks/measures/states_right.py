@@ -9,7 +9,7 @@ import numpy as np
 from ...contracts.loop import Principal
 from ...contracts.mechanism import Mechanism
 from ...envs.game import Game, hides_actions
-from ...equilibria.hidden_actions import solve
+from ...equilibria.hidden_actions import subgame_perfect_contracts
 from ...equilibria.table import tabular
 from ...equilibria.tabulate import tabulate
 from .audit import greedy
@@ -24,5 +24,5 @@ def states_right(game: Game, mechanism: Mechanism, principal: Principal | None, 
         return None
     states = tabular(game).representatives()
     actions = greedy(game, mechanism, principal(game, states) if principal else None, policy)
-    wanted = solve(tabulate(game), game.horizon).induced[states.t, np.arange(len(actions))]
+    wanted = subgame_perfect_contracts(tabulate(game), game.horizon).induced[states.t, np.arange(len(actions))]
     return float((actions[:, 0] == wanted).mean())

@@ -13,7 +13,7 @@ from ..analysis.columns import AUDITED, DISTANCES, METRICS
 from ..analysis.comparison import Comparison
 from ..analysis.dataset import Published
 from ..analysis.groups import Group, Line
-from ..measures.exact_solutions import ALPHA, NOT_SETTLED, Exact
+from ..measures.exact_solutions import ALPHA, Exact
 from ..measures.statistics import Estimate
 from .comparison_json import as_json
 from .text_table import Rows, columns, markdown
@@ -56,7 +56,7 @@ JUDGED = (
 )
 APART = (
     "W, P to spe, to rates: evaluated welfare that is missing to, and payment that is more than, what the "
-    "subgame-perfect principal and the best committed rates come to."
+    "subgame-perfect principal and the best linear contract come to."
 )
 ACROSS = "Across games: interquartile mean of the score (0: selfish equilibrium, 1: optimum)"
 OTHERS = "Published, each under rules of its own: not to be compared with the above unless the rules are the same"
@@ -107,7 +107,9 @@ def _known(line: Line) -> set[str]:
 
 
 def _names() -> Iterator[Column]:
-    yield Column("mechanism", lambda line: line.name + f" ({line.source})" * bool(line.source), _exact_name)
+    yield Column(
+        "mechanism", lambda line: line.name + f" ({line.source})" * bool(line.source), lambda exact: exact.label
+    )
     yield Column("learner", lambda line: line.algorithm, lambda exact: f"exact, {exact.kind}")
 
 
@@ -132,10 +134,6 @@ def _agreed(group: Group) -> Iterator[Column]:
     if there:
         head = " or ".join(column.head for column in there)
         yield Column(head, lambda line: " / ".join(filter(None, (each.of_line(line) for each in there))), lambda _: "")
-
-
-def _exact_name(exact: Exact) -> str:
-    return exact.name + NOT_SETTLED * (not exact.settled)
 
 
 def _metric(metric: str) -> Column:

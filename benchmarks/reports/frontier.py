@@ -179,4 +179,4 @@ def _solutions(axis: Any, group: Group) -> list[Point]:
 
 
 def _told(solution: Exact) -> str:
-    return f"exact: {solution.name.removeprefix('principal, ')}"
+    return f"exact: {solution.label.removeprefix('principal, ')}"

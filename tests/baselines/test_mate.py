@@ -17,7 +17,7 @@ from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Transition
-from paymaster.equilibria.induced_game import contracted
+from paymaster.equilibria.induced_game import induce
 
 from .. import unlearned
 from ..envs.plain_game import PlainGame
@@ -107,7 +107,7 @@ def test_where_nobody_expects_anything_that_is_told() -> None:
     with pytest.raises(UsageError, match="which a view does not know"):
         parallel_env(game, mechanism)
     with pytest.raises(UsageError, match="cannot be judged exactly, since it settles by what the agents expect"):
-        contracted(game, mechanism)
+        induce(game, mechanism)
 
 
 def test_a_run_records_what_its_own_policies_approve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.core.config import UsageError
 from paymaster.envs import make
 from paymaster.equilibria.exact_principal import ExactPrincipal
-from paymaster.equilibria.induced_game import Contracted, contracted, equilibria, obedience, replies, worth
+from paymaster.equilibria.induced_game import InducedGame, best_responses, equilibria, evaluate, induce, obedience
 from paymaster.equilibria.solve import solve
 from paymaster.equilibria.tabulate import tabulate
 
@@ -60,25 +60,25 @@ def advise(pay: float, later: float | None = None) -> Principal:
     return principal
 
 
-def dilemma(pay: float, *, horizon: int = 1, discount: float | None = None, later: float | None = None) -> Contracted:
+def dilemma(pay: float, *, horizon: int = 1, discount: float | None = None, later: float | None = None) -> InducedGame:
     game = make(PD, horizon=horizon, truncates=discount is not None)
-    return contracted(game, make_mechanism("principal-dqn", game), advise(pay, later), discount=discount)
+    return induce(game, make_mechanism("principal-dqn", game), advise(pay, later), discount=discount)
 
 
-def policy(game: Contracted, *actions: int) -> np.ndarray:
+def policy(game: InducedGame, *actions: int) -> np.ndarray:
     return np.tile(np.array(actions), (game.table.states, 1))
 
 
-def found(game: Contracted, **starts: np.ndarray) -> dict[str, tuple[float, float]]:
-    return {each.found: (each.worth.welfare, each.worth.payment) for each in equilibria(game, starts)}
+def found(game: InducedGame, **starts: np.ndarray) -> dict[str, tuple[float, float]]:
+    return {each.found: (each.evaluation.welfare, each.evaluation.payment) for each in equilibria(game, starts)}
 
 
 def test_half_of_what_defecting_gains_is_too_little_to_be_followed() -> None:
     game = dilemma(0.5)
     followed = policy(game, C, C)
-    assert worth(game, followed).welfare == 6.0
-    assert worth(game, followed).payment == 1.0
-    reply = replies(game, followed)
+    assert evaluate(game, followed).welfare == 6.0
+    assert evaluate(game, followed).payment == 1.0
+    reply = best_responses(game, followed)
     np.testing.assert_allclose(reply.kept, [3.5, 3.5])
     np.testing.assert_allclose(reply.best, [4.0, 4.0])
     np.testing.assert_allclose(reply.gains, [0.5, 0.5])
@@ -90,7 +90,7 @@ def test_half_of_what_defecting_gains_is_too_little_to_be_followed() -> None:
 
 def test_all_of_it_makes_following_one_equilibrium_among_several() -> None:
     game = dilemma(1.0)
-    np.testing.assert_allclose(replies(game, policy(game, C, C)).gains, 0.0)
+    np.testing.assert_allclose(best_responses(game, policy(game, C, C)).gains, 0.0)
     # an agent earns 4 whatever it does where the other cooperates, and 1 where it defects
     assert found(game, good=policy(game, C, C), bad=policy(game, D, D), mixed=policy(game, C, D)) == {
         "highest": (6.0, 2.0), "lowest": (2.0, 0.0),
@@ -107,29 +107,29 @@ def test_following_while_the_others_do_not() -> None:
 
 def test_a_policy_that_was_learned_loses_action_by_action() -> None:
     game = dilemma(0.5)
-    reply = replies(game, policy(game, C, D))
-    assert worth(game, policy(game, C, D)).payment == 0.5  # pay is due to who follows, and to nobody else
+    reply = best_responses(game, policy(game, C, D))
+    assert evaluate(game, policy(game, C, D)).payment == 0.5  # pay is due to who follows, and to nobody else
     np.testing.assert_allclose(reply.lost[0, 0], [[0.5, 0.0], [0.5, 0.0]])
     np.testing.assert_allclose(reply.gains, [0.5, 0.0])
 
 
 def test_gains_now_and_by_any_policy_over_the_horizon() -> None:
-    twice = replies(dilemma(0.5, horizon=2), policy(dilemma(0.5, horizon=2), C, C))
+    twice = best_responses(dilemma(0.5, horizon=2), policy(dilemma(0.5, horizon=2), C, C))
     np.testing.assert_allclose(twice.gains, 1.0)
     np.testing.assert_allclose(twice.now, 0.5)
     for_ever = dilemma(0.5, horizon=2, discount=0.5)
-    reply = replies(for_ever, policy(for_ever, C, C))
+    reply = best_responses(for_ever, policy(for_ever, C, C))
     np.testing.assert_allclose(reply.kept, 7.0)  # 3.5 / (1 - 0.5)
     np.testing.assert_allclose(reply.gains, 1.0)
     np.testing.assert_allclose(reply.now, 0.5)
-    assert worth(for_ever, policy(for_ever, C, C)).welfare == 12.0  # over the horizon, undiscounted
+    assert evaluate(for_ever, policy(for_ever, C, C)).welfare == 12.0  # over the horizon, undiscounted
 
 
 def test_what_tempts_only_where_nobody_is_does_not_count() -> None:
     """Unpaid at the start, where defecting would end cooperation: but none starts there in the second and last step."""
     game = dilemma(0.0, later=1.0, horizon=2)
     both_cooperated = np.array([True, True, False, False, False])  # the start, then CC, CD, DC, DD
-    reply = replies(game, np.where(both_cooperated[:, None], C, D).repeat(2, axis=1))
+    reply = best_responses(game, np.where(both_cooperated[:, None], C, D).repeat(2, axis=1))
     np.testing.assert_allclose(reply.kept, 7.0)
     np.testing.assert_allclose(reply.now, 0.0)
     np.testing.assert_allclose(reply.lost[1, 0], [[1.0, 0.0]] * 2)
@@ -149,7 +149,7 @@ def test_the_table_of_a_mechanism_holds_what_it_adds() -> None:
         ("constant-share", shared, 0.0),
         ("funded-share", table.rewards + p * welfare / 2, np.broadcast_to(p * welfare / 2, table.rewards.shape)),
     ]:
-        judged = contracted(game, make_mechanism(id, game, **({"share": p} if "share" in id else {})))
+        judged = induce(game, make_mechanism(id, game, **({"share": p} if "share" in id else {})))
         np.testing.assert_allclose(judged.earned.rewards, earned, atol=1e-6)
         np.testing.assert_allclose(judged.payments, paid, atol=1e-6)
 
@@ -158,14 +158,14 @@ def test_the_table_of_a_mechanism_holds_what_it_adds() -> None:
 def test_a_mechanism_that_remembers_is_refused_in_a_sentence(id: str) -> None:
     game = make(COIN)
     with pytest.raises(UsageError, match="remembers more than the game's state"):
-        contracted(game, make_mechanism(id, game))
+        induce(game, make_mechanism(id, game))
 
 
 def test_a_game_without_a_table_is_refused() -> None:
     game = make("coin_game/mfos-3x3")
     assert not affordable(game)
     with pytest.raises(UsageError, match="table of states"):
-        contracted(game, Mechanism(game=game))
+        induce(game, Mechanism(game=game))
 
 
 def test_the_exact_principal_is_at_no_distance_to_itself() -> None:
@@ -173,9 +173,9 @@ def test_the_exact_principal_is_at_no_distance_to_itself() -> None:
     solution = solve(tabulate(game), "principal", game.horizon, discount=0.99)
     for nudge, largest in ((0.0, 1e-6), (0.02, 1e-2)):
         principal = ExactPrincipal(solution, nudge)
-        judged = contracted(game, make_mechanism("principal-dqn", game), principal, discount=0.99)
-        assert replies(judged, principal.recommended).gains.max() < largest
-        come = worth(judged, principal.recommended)
+        judged = induce(game, make_mechanism("principal-dqn", game), principal, discount=0.99)
+        assert best_responses(judged, principal.recommended).gains.max() < largest
+        come = evaluate(judged, principal.recommended)
         assert come.welfare == pytest.approx(solution.welfare)
         assert (come.payment > solution.payment) if nudge else (come.payment == pytest.approx(solution.payment))
 

@@ -196,7 +196,7 @@ def test_an_exact_row_that_nobody_gains_by_leaving_counts_as_settled(gain: float
 def test_exact_rows_stand_on_top(tmp_path: Path) -> None:
     head, *rows = group_rows(compared(tmp_path, row(welfare=12.0)).groups[0])
     assert [cells[0] for cells in rows[:2]] == [each.name for each in SOLVED[:2]]
-    assert rows[2][:2] == ["principal, subgame-perfect (did not settle)", "exact, finite horizon"]
+    assert rows[2][:2] == ["principal, subgame-perfect (not converged)", "exact, finite horizon"]
     principal = dict(zip(head, rows[2], strict=True))
     assert (principal["welfare"], principal["payment"], principal["share"]) == ("14.00", "3.50", "25%")
     assert principal["utility"] == "136.50"

@@ -20,7 +20,7 @@ GAME = "coin_game/ivanov-3x3"
 
 def test_people_are_told_the_rates_and_the_rounds() -> None:
     told = solved(GAME, ["horizon=3"], iterations=True)
-    assert "principal, best committed rates" in told
+    assert "principal, best linear contract" in told
     assert "Best linear contract found: " in told
     assert " for each others_left" in told
     number, changed, *_ = told.splitlines()[-1].split()

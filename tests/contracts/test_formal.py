@@ -26,7 +26,7 @@ from paymaster.contracts.mechanism import Transition
 from paymaster.contracts.signing import PROPOSALS, STARTS, Choice, Rule, choose, negotiated, solved
 from paymaster.envs.cleanup import game as cleanup
 from paymaster.envs.harvest import game as harvest
-from paymaster.equilibria.induced_game import contracted, worth
+from paymaster.equilibria.induced_game import evaluate, induce
 from paymaster.equilibria.solve import solve
 
 from .. import unlearned
@@ -257,8 +257,8 @@ def test_what_is_shown_of_the_null_contract_hides_its_price() -> None:
 def test_at_a_price_of_four_fifths_others_coins_are_left_to_them(theta: float | None, welfare: float) -> None:
     """Who takes another's coin keeps 0.2 of the 1 it is worth to its owner: 0.8 is what is lost, of 13.900 at best."""
     game = make(COINS)
-    under = contracted(game, make_mechanism("formal-contract", game, theta=theta))
-    found = worth(under, solve(under.earned, "highest", game.horizon).actions)
+    under = induce(game, make_mechanism("formal-contract", game, theta=theta))
+    found = evaluate(under, solve(under.earned, "highest", game.horizon).actions)
     assert found.welfare == pytest.approx(welfare, abs=1e-3)
     assert found.payment == 0
 

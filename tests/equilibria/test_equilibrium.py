@@ -16,7 +16,8 @@ from paymaster import UsageError, make
 from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Decisions
 from paymaster.contracts.recommendation import RecommendationContract
-from paymaster.equilibria.evaluation import audit, deviation_gains, evaluate_policy, principal_table
+from paymaster.equilibria.best_response import deviation_gains
+from paymaster.equilibria.evaluation import audit, evaluate_policy, principal_table
 from paymaster.equilibria.exact_principal import ExactPrincipal
 from paymaster.equilibria.solve import RULES, Solution, solve, summary
 from paymaster.equilibria.stage_games import follow, sweep
@@ -91,14 +92,14 @@ def test_the_stationary_principal_has_its_known_values() -> None:
     assert solution.actions.shape == (162, 2)
     assert solution.welfare == pytest.approx(13.86, abs=5e-3)
     assert solution.payment == pytest.approx(2.66, abs=5e-3)
-    assert solution.settled
+    assert solution.converged
     assert solution.residual < 1e-11
     assert solution.gains.max() < 1e-9
 
 
 def test_a_rule_that_does_not_settle_says_so_and_is_an_equilibrium_all_the_same() -> None:
     solution = solve(board(IVANOV), "highest", 20, discount=0.99)
-    assert not solution.settled
+    assert not solution.converged
     assert solution.unresolved == 0
     assert solution.gains.max() < 1e-9
 
@@ -143,7 +144,7 @@ def test_agents_without_a_pure_equilibrium_mix() -> None:
     np.testing.assert_allclose(solution.returns, 0.0, atol=1e-12)
     np.testing.assert_allclose(solution.gains, 0.0, atol=1e-12)
     stationary = solve(PENNIES, "lowest", 3, discount=0.9)
-    assert stationary.settled
+    assert stationary.converged
     np.testing.assert_allclose(stationary.gains, 0.0, atol=1e-9)
 
 
@@ -255,7 +256,7 @@ def test_a_stationary_solution_is_what_a_long_discounted_game_begins_with(seed: 
     """Where the principal settles, 60 steps of a game that goes on with probability 0.6 begin with its choice."""
     table = as_table(random_game(seed, 3, 2, 2))
     stationary = solve(table, "principal", 5, discount=0.6)
-    if stationary.settled:
+    if stationary.converged:
         going_on = table._replace(probabilities=0.6 * table.probabilities)
         long = solve(going_on, "principal", 60)
         np.testing.assert_allclose(long.promised[0].sum(), stationary.promised.sum(), atol=1e-6)

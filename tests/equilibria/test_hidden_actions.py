@@ -13,14 +13,12 @@ from paymaster.envs.tree import Tree
 from paymaster.equilibria.hidden_actions import (
     OutcomeContracts,
     best_response,
-    least_payments,
-    linear_programme,
     played,
     social_optimum,
-    solve,
-    two_outcomes,
+    subgame_perfect_contracts,
     unpaid,
 )
+from paymaster.equilibria.least_payments import least_payments, linear_programme, two_outcomes
 from paymaster.equilibria.tabulate import tabulate
 
 NINE = np.array([[0.9, 0.1], [0.1, 0.9]])
@@ -94,7 +92,7 @@ def test_one_decision_by_hand() -> None:
     game = Tree(horizon=1, tree=3)
     cost, value = game.costs[1], game.values[1]
     table = tabulate(game)
-    contracts = solve(table, 1)
+    contracts = subgame_perfect_contracts(table, 1)
     worthwhile = value > 1.40625 * cost
     assert contracts.induced.tolist() == [[int(worthwhile)]]
     found = best_response(table, contracts)
@@ -122,7 +120,7 @@ def test_solved_by_a_slow_plain_twin(tree: int) -> None:
 
     agent, principal = values(1)
     table = tabulate(game)
-    contracts = solve(table, 3)
+    contracts = subgame_perfect_contracts(table, 3)
     found = best_response(table, contracts)
     assert contracts.induced[0].tolist() == [induced[node] for node in range(1, 8)]
     assert found.agent_value == pytest.approx(agent, abs=1e-6)
@@ -132,7 +130,7 @@ def test_solved_by_a_slow_plain_twin(tree: int) -> None:
 def test_nobody_gains_by_deviating() -> None:
     """A least payment leaves the agent indifferent, so it does as is meant; no other contract is better at the root."""
     table = tabulate(Tree(horizon=4, tree=2))
-    contracts = solve(table, 4)
+    contracts = subgame_perfect_contracts(table, 4)
     found = best_response(table, contracts)
     np.testing.assert_array_equal(found.actions, contracts.induced)
     dice = np.random.default_rng(0)
@@ -146,7 +144,7 @@ def test_nobody_gains_by_deviating() -> None:
 def test_hiddenness_costs_the_principal_and_nobody_beats_the_optimum() -> None:
     for tree in range(5):
         table = tabulate(make("tree/ivanov-d10", tree=tree))
-        found = best_response(table, solve(table, 10))
+        found = best_response(table, subgame_perfect_contracts(table, 10))
         without, best = unpaid(table, 10), social_optimum(table, 10)
         assert without.utility < found.utility
         assert found.utility + found.agent_value < best.utility + best.agent_value
@@ -157,16 +155,19 @@ def test_hiddenness_costs_the_principal_and_nobody_beats_the_optimum() -> None:
 def test_a_nudge_buys_obedience() -> None:
     """Least payments a hair too small lose the agent; with a nudge the same error loses nothing but the nudge."""
     table = tabulate(make("tree/ivanov-d10"))
-    exact = best_response(table, solve(table, 10)).utility
+    exact = best_response(table, subgame_perfect_contracts(table, 10)).utility
     for nudge, low, high in ((0.0, 0.0, 0.5), (0.01, 0.97, 1.0)):
-        contracts = solve(table, 10, nudge=nudge)
+        contracts = subgame_perfect_contracts(table, 10, nudge=nudge)
         short = contracts._replace(payments=np.maximum(contracts.payments - 1e-4, 0.0))
         assert low < best_response(table, short).utility / exact < high
 
 
 def test_sixty_trees_induce_effort_in_the_relayed_share_of_states() -> None:
     """57.6%; the paper says about 60%."""
-    shares = [solve(tabulate(make("tree/ivanov-d10", tree=tree)), 10).induced[0].mean() for tree in range(60)]
+    shares = [
+        subgame_perfect_contracts(tabulate(make("tree/ivanov-d10", tree=tree)), 10).induced[0].mean()
+        for tree in range(60)
+    ]
     assert np.mean(shares) == pytest.approx(0.576, abs=0.001)
 
 
@@ -174,7 +175,7 @@ def test_playing_is_what_the_table_says() -> None:
     """Sums over a hundred thousand episodes against the expectations."""
     game = make("tree/ivanov-d10", tree=1)
     table = tabulate(game)
-    contracts = solve(table, 10)
+    contracts = subgame_perfect_contracts(table, 10)
     expected = played(table, contracts.payments, contracts.induced)
     B = 100_000
     state = game.reset(np.arange(B, dtype=np.uint64))
@@ -190,4 +191,4 @@ def test_playing_is_what_the_table_says() -> None:
 
 def test_several_agents_are_refused() -> None:
     with pytest.raises(UsageError, match="solved for one agent, and the game has 2"):
-        solve(tabulate(make("coin_game/ivanov-3x3")), 20)
+        subgame_perfect_contracts(tabulate(make("coin_game/ivanov-3x3")), 20)

@@ -7,7 +7,8 @@ import pytest
 
 from paymaster import UsageError, make
 from paymaster.core.config import configure
-from paymaster.equilibria.evaluation import action_values, audit, stationary_reply
+from paymaster.equilibria.best_response import action_values, stationary_best_response
+from paymaster.equilibria.evaluation import audit
 from paymaster.equilibria.proportional_margins import staked_payments
 from paymaster.equilibria.solve import solve
 from paymaster.equilibria.tabulate import tabulate
@@ -46,10 +47,10 @@ def test_every_action_is_worse_than_following_by_its_stake_and_no_payment_is_lar
     assert audit(table, solution.actions, paid, 20, discount=0.99).gains.max() < 1e-6
     joint, s = table.joint(solution.actions), np.arange(table.states)
     common = table._replace(rewards=np.repeat(table.objective[..., None], N, axis=2))
-    welfare, _ = stationary_reply(common, joint, np.zeros_like(paid), 0, 0.99, improve=False)
+    welfare, _ = stationary_best_response(common, joint, np.zeros_like(paid), 0, 0.99, improve=False)
     for i in range(N):
         told = solution.actions[:, i]
-        values, _ = stationary_reply(table, joint, paid, i, 0.99, improve=False)
+        values, _ = stationary_best_response(table, joint, paid, i, 0.99, improve=False)
         worth = action_values(common, joint, i, welfare, 0.99)
         q = action_values(table, joint, i, values, 0.99)
         margins = stake * np.maximum(worth[s, told][:, None] - worth, 0.0)

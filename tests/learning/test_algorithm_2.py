@@ -17,7 +17,7 @@ from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Decisions
 from paymaster.equilibria import hidden_actions
 from paymaster.equilibria.exact_outcomes import ExactOutcomePrincipal
-from paymaster.equilibria.hidden_actions import best_response, contracts_of, played, solve
+from paymaster.equilibria.hidden_actions import best_response, contracts_of, played, subgame_perfect_contracts
 from paymaster.equilibria.tabulate import tabulate
 from paymaster.learning.losses.algorithm_2 import Transitions, Values, acting, inducing, least_payments, losses
 from paymaster.learning.phases import evaluate, train_agents, train_principal
@@ -187,7 +187,7 @@ def test_under_the_exact_contract_the_best_response_is_to_follow(settings: Any) 
         policy = phase.result()
     found = evaluate(GAME, mechanism, exact, policy, seed=0, episodes=4000)
     table = tabulate(GAME)
-    expected = best_response(table, solve(table, 3))
+    expected = best_response(table, subgame_perfect_contracts(table, 3))
     assert (found.compliance == 1).all()
     utility = found.principal_returns - found.payments[:, 0]
     assert utility.mean() == pytest.approx(expected.utility, abs=5 * utility.std() / 4000**0.5 + 1e-3)
@@ -239,7 +239,7 @@ def test_a_small_tree_is_learned_to_the_optimum(tmp_path: Path) -> None:
         principal = phase.result()
     assert sum(len(part.key) for part in recorded) == 64 * (448 // 3), "every episode, of 7 fragments of 64 steps"
     table = tabulate(GAME)
-    contracts, found = solve(table, 3), contracts_of(principal, GAME)
+    contracts, found = subgame_perfect_contracts(table, 3), contracts_of(principal, GAME)
     best = best_response(table, contracts)
     np.testing.assert_array_equal(found.induced[0], contracts.induced[0])
     obeyed, replied = played(table, found.payments, found.induced), best_response(table, found)
