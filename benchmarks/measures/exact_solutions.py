@@ -17,11 +17,11 @@ ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - pay
 DISCOUNT = 0.99  # the learners'
 SAME = 1e-6  # up to which two welfares are one
 NEAR = 0.01  # what no single deviation may gain in what counts as an equilibrium
-NOT_SETTLED = " (did not settle)"
+NOT_SETTLED = " (not converged)"
 FINITE = "finite horizon"
 ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is solved unasked: ten seconds at the most
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
-BEST_RATE = "principal, best committed rates"
+BEST_RATE = "principal, best linear contract"
 NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
 

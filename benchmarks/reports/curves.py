@@ -13,6 +13,7 @@ from ...core.config import UsageError
 from ..analysis.comparison import Comparison
 from ..analysis.groups import Group, Line
 from ..files import RUN, whole_file
+from ..measures.columns import PAYMENT
 from ..measures.exact_solutions import FINITE, HIGHEST, OPTIMUM
 from ..runs.record import read_about, read_episodes
 
@@ -69,7 +70,7 @@ def draw_curves(comparison: Comparison, folders: Sequence[Path], out: Path) -> P
 
 
 def _paid(comparison: Comparison) -> bool:
-    return any(any(line.values("payment").values()) for group in comparison.groups for line in group.lines)
+    return any(any(line.values(PAYMENT).values()) for group in comparison.groups for line in group.lines)
 
 
 def curve(folders: Sequence[Path], column: str, budget: int) -> Curve:
@@ -124,7 +125,7 @@ def _known(group: Group, column: str) -> dict[float, list[str]]:
 
 def _draw(axis: Any, line: Line, column: str, where: dict[str, Path], colour: str, style: str) -> None:
     """The line's mean and band; nothing in the panel of payments where nobody pays."""
-    if column != "welfare" and not any(line.values("payment").values()):
+    if column != "welfare" and not any(line.values(PAYMENT).values()):
         return
     folders = [where[row.run] for row in line.seeds.values() if row.run in where]
     found = curve(folders, column, line.first.steps)

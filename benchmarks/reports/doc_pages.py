@@ -22,6 +22,7 @@ from ...contracts.loop import Seen
 from ...contracts.mechanism import Mechanism
 from ...envs import FAMILIES, family, games, make
 from ...render.page import picture
+from ..measures.columns import COLUMNS, Section
 from ..runs.replay import Replay, frames, play
 from ..specs.compatibility import why_not
 
@@ -42,6 +43,7 @@ MONEY = {  # by what a mechanism's docstring says first
 def pages() -> dict[str, str]:
     """The text of every page, by its path below docs/."""
     found = {"README.md": _index()}
+    found["columns.md"] = _columns_page()
     found.update({f"games/{name}.md": _game_page(name) for name in FAMILIES})
     found.update({f"mechanisms/{id}.md": _mechanism_page(id) for id in MECHANISMS})
     return found
@@ -101,6 +103,21 @@ def _index() -> str:
         "## Mechanisms",
         "Payments come from a principal, transfers move between agents, shaping changes wishes and moves no money.",
         _table(("id", "what it does", "money"), offered),
+        "The metrics by which runs are compared are listed in [columns](columns.md).",
+    )
+
+
+def _columns_page() -> str:
+    shown = {Section.PLAY: "the first table", Section.AUDIT: "the second table", Section.DISTANCE: "the second table"}
+    rows = [
+        (f"`{name}`", column.label, column.about, f"`{column.head}`", shown[column.section], column.stored.value)
+        for name, column in COLUMNS.items()
+    ]
+    return _page(
+        "# Columns",
+        "The metrics that `paymaster compare` shows under a head, and writes to CSV and JSON by name. Each is one "
+        "entry in `benchmarks/measures/columns.py`.",
+        _table(("name", "metric", "what it is", "head", "where", "in CSV"), rows),
     )
 
 

@@ -9,6 +9,7 @@ from ...core.config import UsageError
 from ..analysis.comparison import Comparison
 from ..analysis.groups import Group, Line
 from ..files import whole_file
+from ..measures.columns import PAYMENT, WELFARE
 from ..measures.exact_solutions import OPTIMUM, Exact
 from ..measures.statistics import Estimate
 from .curves import COLOURS
@@ -80,7 +81,7 @@ def pays(group: Group) -> bool:
 
 
 def _pays(line: Line) -> bool:
-    return line.estimate("payment").mean > 0.0
+    return line.estimate(PAYMENT).mean > 0.0
 
 
 def _label(line: Line) -> str:
@@ -107,7 +108,7 @@ def _series(axis: Any, label: str, lines: list[Line], colour: str, mark: str) ->
     points = []
     for line in lines:
         told = line.name.removeprefix(line.first.mechanism).strip()
-        points.append(Point(told, Ends.of(line.estimate("payment")), Ends.of(line.estimate("welfare")), colour))
+        points.append(Point(told, Ends.of(line.estimate(PAYMENT)), Ends.of(line.estimate(WELFARE)), colour))
     paid, welfare = [point.payment for point in points], [point.welfare for point in points]
     axis.errorbar(
         [each.mean for each in paid], [each.mean for each in welfare], xerr=_bars(paid), yerr=_bars(welfare),
@@ -156,7 +157,7 @@ def _write_names(axis: Any, points: list[Point]) -> None:
 def _solutions(axis: Any, group: Group) -> list[Point]:
     """Draw the exact solutions that pay, of the game that learners are given, and the optimum as a line."""
     kind = next((each.kind for each in group.exact), None)
-    far = FAR * max(line.estimate("payment").mean for line in group.lines)
+    far = FAR * max(line.estimate(PAYMENT).mean for line in group.lines)
     points = []
     for each in group.exact:
         if each.kind != kind:

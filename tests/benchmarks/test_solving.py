@@ -25,7 +25,7 @@ def request(*settings: str, **changes: object) -> Request:
 
 def test_people_are_told_the_rates_and_the_rounds() -> None:
     told = solved(request("horizon=3", rounds=True))
-    assert "principal, best committed rates" in told
+    assert "principal, best linear contract" in told
     assert "Best committed rates, by search: " in told
     assert " for each others_left" in told
     number, changed, *_ = told.splitlines()[-1].split()
