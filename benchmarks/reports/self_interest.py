@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .curves import COLOURS
+from .styles import COLOURS
 from .text_table import columns
 
 RECORD, PICTURE = "self-interest.json", "self-interest.png"
