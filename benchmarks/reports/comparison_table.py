@@ -25,7 +25,7 @@ SUCCESS = (
     "to the optimum, or, where no exact row is known, whose welfare is at least 90% of joint's mean (of the learner "
     "that does best under it)"
 )
-CHANGE = "ΔW: difference of the welfare, seed by seed (n.s.: not significant)"
+CHANGE = "ΔW: difference of the welfare, seed by seed (n.s.: not significant; n/a: too few seeds in common)"
 JUDGED = "By `paymaster audit`, exactly; values are discounted as learners have them where the horizon only truncates."
 ACROSS = "Across games: interquartile mean of the normalised welfare (0: selfish equilibrium, 1: optimum)"
 OTHERS = "Published, each under rules of its own: not comparable with the above unless the rules are the same"

@@ -25,6 +25,7 @@ from paymaster.benchmarks.measures.exact_solutions import Exact, exact, solution
 from paymaster.benchmarks.provenance import REFERENCE, ROOT
 from paymaster.benchmarks.reports import frontier
 from paymaster.benchmarks.reports.comparison_table import audited_rows, group_rows, present
+from paymaster.benchmarks.reports.styles import COLOURS, styles
 from paymaster.benchmarks.reports.text_table import columns, markdown
 from paymaster.core.config import UsageError, plain
 from paymaster.envs import make
@@ -455,3 +456,20 @@ def test_every_head_that_is_shown_is_explained_below(tmp_path: Path) -> None:
 
 def test_the_heads_of_the_second_table_are_narrow() -> None:
     assert sum(len(column.head) for column in columns_of(Section.AUDIT, Section.DISTANCE)) <= 104
+
+
+def test_a_mechanism_has_one_colour_and_each_of_its_series_a_look_of_its_own(tmp_path: Path) -> None:
+    dear = [row("dear", name=f"dear share={i}", variant=f"dear-{i}", principal_payment=1.0) for i in range(6)]
+    for count in (3, 6, 12):  # and more mechanisms than there are colours
+        others = [row(f"mechanism-{i}") for i in range(count)]
+        comparison = compared(tmp_path, *others, *dear)
+        lines = [(line.first.mechanism, line.label) for line in comparison.groups[0].lines]
+        looks = styles(comparison, lines)
+        assert len({(look.colour, look.dash) for look in looks.values()}) == len(lines)
+        if count < len(COLOURS):
+            of_dear = [look for label, look in looks.items() if label.startswith("dear")]
+            assert [look.colour for look in of_dear[:4]] == [COLOURS[0]] * 4  # who pays comes first
+            assert len({look.dash for look in of_dear[:4]}) == 4
+            assert of_dear[4].colour not in COLOURS  # a paler one
+        (alone,) = styles(comparison, [("dear", "dear/dqn")]).values()
+        assert alone.colour == COLOURS[0]  # whatever else a picture shows
