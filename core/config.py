@@ -31,7 +31,7 @@ def configuration(cls: type[T]) -> type[T]:
         validate_by_name=True, validate_by_alias=True,
     )  # fmt: skip
     made = pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
-    for name, field in made.__pydantic_fields__.items():  # type: ignore[attr-defined]
+    for name, field in made.__pydantic_fields__.items():
         if field.description is None:
             above = (getattr(base, "__pydantic_fields__", {}).get(name) for base in cls.__mro__[1:])
             field.description = next((other.description for other in above if other is not None), None)
@@ -85,7 +85,7 @@ def stored(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` of some fields of a configuration's class, by the names by which they are stored, within them too."""
     names, found = stored_names(cls), dict[str, Any]()
     for name, value in values.items():
-        within = cls.__pydantic_fields__[name].annotation if name in names else None  # type: ignore[attr-defined]
+        within = cls.__pydantic_fields__[name].annotation if name in names else None
         inner = isinstance(value, dict) and hasattr(within, "__pydantic_fields__")
         found[names.get(name, name)] = stored(within, value) if inner and within else value
     return found

@@ -1,1 +1,1 @@
-"""Runs beside each other: their table, lines, groups and differences."""
+"""Comparisons of runs: their table, lines, groups and differences."""

@@ -1,4 +1,4 @@
-"""A Markov game as one of two actions: each agent cooperates or defects by a policy that it has learned."""
+"""The empirical game of two learned policies: in a Markov game each agent cooperates by one or defects by the other."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ...envs.game import Game
 
 
 def empirical_payoffs(game: Game, cooperating: Act, defecting: Act, *, seed: int, episodes: int) -> np.ndarray:
-    """(2,) * N + (N,): what each agent earns in an episode, the mean of `episodes`, if each cooperates (0) or defects.
+    """(2,) * N + (N,): each agent's mean return over `episodes`, by who cooperates (0) and who defects (1).
 
-    All 2 ** N profiles play the same keys. This is the empirical game of Leibo et al. 2017 (arXiv:1702.03037), in the
-    form that `contracts/reward_transfer.py` reads.
+    All 2 ** N profiles are played on the same keys. This is the empirical game of Leibo et al. 2017
+    (arXiv:1702.03037), in the form that `equilibria/transfer_levels.py` reads.
     """
     from ...learning.phases import evaluate
 
@@ -28,5 +28,5 @@ def empirical_payoffs(game: Game, cooperating: Act, defecting: Act, *, seed: int
 
 
 def _mixed(cooperating: Act, defecting: Act, cooperates: np.ndarray) -> Act:
-    """The policy under which those who `cooperates` (N,) play one, the others the other."""
+    """The joint policy in which the agents that `cooperates` (N,) marks play one policy and the others the other."""
     return lambda seen: np.where(cooperates, cooperating(seen), defecting(seen))

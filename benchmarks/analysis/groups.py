@@ -1,23 +1,24 @@
-"""What is compared: all seeds of one variant in a line, all lines of the same rules in a group."""
+"""What is compared: a line holds all seeds of one variant, a group all lines of the same rules."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isclose
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ...core.config import UsageError, plain
 from ...envs import make
 from ...equilibria.tolerances import WELFARE_TIE
+from ..measures.columns import WELFARE
 from ..measures.exact_solutions import FINITE, HIGHEST, OPTIMUM, Exact
-from ..measures.statistics import Estimate, estimate, fraction_solved
-from .columns import EVERY
+from ..measures.statistics import Estimate, estimate, success_rate
 from .dataset import Evaluated
 
 JOINT = "joint"  # the mechanism under which agents want the welfare itself
-SOLVED = 0.5  # a seed is solved where it closes half of the gap from the selfish equilibrium to the optimum, or more
-NEAR = 0.9  # ... or, where no equilibrium is known, where its welfare is this part of joint's, or more
+HALF = 0.5  # a seed succeeds where it closes this fraction of the gap from the selfish equilibrium to the optimum
+NEAR = 0.9  # ... or, where no equilibrium is known, where its welfare is this fraction of joint's
 
 
 class Line(NamedTuple):
@@ -37,8 +38,8 @@ class Line(NamedTuple):
         return f"{self.name}/{self.algorithm}" + (f" ({self.source})" if self.source else "")
 
     def values(self, metric: str) -> dict[int, float]:
-        """The metric of each seed that has one."""
-        found = {seed: EVERY[metric](row) for seed, row in sorted(self.seeds.items())}
+        """The metric by seed, of the seeds that have one."""
+        found = {seed: row[metric] for seed, row in sorted(self.seeds.items())}
         return {seed: value for seed, value in found.items() if value is not None}
 
     def estimate(self, metric: str) -> Estimate:
@@ -46,7 +47,7 @@ class Line(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A line's welfare less that of the line it is compared to, seed by seed."""
+    """A line's welfare less that of the line that it is compared to, seed by seed."""
 
     base: str  # its label
     estimate: Estimate
@@ -60,11 +61,11 @@ class Interquartile(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Everything that was played under the same rules."""
+    """All runs that were played under the same rules."""
 
     game: str
     version: int
-    rules: dict[str, Any]
+    rules: Mapping[str, object]
     horizon: int
     agents: int
     exact: list[Exact]  # empty where the game has no table
@@ -73,9 +74,9 @@ class Group(NamedTuple):
 
     @property
     def title(self) -> str:
-        told = [f"{rule} {value}" for rule, value in self._changed.items() if rule not in ("horizon", "players")]
-        told += [f"horizon {self.horizon}", f"{self.agents} agents"]
-        return f"{self.game}, version {self.version}: {', '.join(told)}"
+        parts = [f"{rule} {value}" for rule, value in self._changed.items() if rule not in ("horizon", "players")]
+        parts += [f"horizon {self.horizon}", f"{self.agents} agents"]
+        return f"{self.game}, version {self.version}: {', '.join(parts)}"
 
     @property
     def short(self) -> str:
@@ -83,34 +84,37 @@ class Group(NamedTuple):
         return ", ".join([self.game, *(f"{rule} {value}" for rule, value in self._changed.items())])
 
     @property
-    def _changed(self) -> dict[str, Any]:
+    def _changed(self) -> dict[str, object]:
         preset = preset_rules(self.game)
         return {rule: value for rule, value in self.rules.items() if preset.get(rule) != value}
 
     def scores(self, line: Line) -> np.ndarray:
-        """(S,): 0 at the selfish equilibrium of highest welfare, 1 at the optimum; empty where they are not known."""
+        """(S,): the normalised welfare, 0 at the selfish equilibrium of highest welfare and 1 at the optimum.
+
+        Empty where these are unknown or the same.
+        """
         if self._gap is None:
             return np.array([])
         low, high = self._gap
         return (welfare_of(line) - low) / (high - low)
 
     @property
-    def solved_from(self) -> float | None:
-        """The welfare from which a seed counts as solved; None where nothing tells.
+    def success_threshold(self) -> float | None:
+        """The welfare from which a seed counts as a success; None where none can be told.
 
         Half of the gap from the selfish equilibrium of highest welfare to the optimum. Where the game has no table,
         90% of the mean under `joint`, of the learner that does best there.
         """
         if self._gap is not None:
             low, high = self._gap
-            return low + SOLVED * (high - low)
+            return low + HALF * (high - low)
         joint = [float(welfare_of(line).mean()) for line in self.lines if line.first.mechanism == JOINT]
         return NEAR * max(joint) if joint and max(joint) > 0 and not self.exact else None
 
-    def solved(self, line: Line) -> float | None:
-        """The part of the seeds with a welfare of at least `solved_from`; None where there is none."""
-        least = self.solved_from
-        return None if least is None else fraction_solved(welfare_of(line), least)
+    def success_rate(self, line: Line) -> float | None:
+        """The fraction of the seeds whose welfare is at least `success_threshold`; None where there is none."""
+        threshold = self.success_threshold
+        return None if threshold is None else success_rate(welfare_of(line), threshold)
 
     @property
     def _gap(self) -> tuple[float, float] | None:
@@ -122,12 +126,12 @@ class Group(NamedTuple):
 
 
 def welfare_of(line: Line) -> np.ndarray:
-    """(S,): of each seed."""
-    return np.array(list(line.values("welfare").values()))
+    """(S,): the welfare of each seed."""
+    return np.array(list(line.values(WELFARE).values()))
 
 
-def preset_rules(game: str) -> dict[str, Any]:
-    """A game's own rules; none for one that is not known here."""
+def preset_rules(game: str) -> dict[str, object]:
+    """The rules of a game's preset; none for a game that is unknown here."""
     try:
         return plain(make(game))
     except UsageError:

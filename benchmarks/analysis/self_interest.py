@@ -1,28 +1,27 @@
-"""The self-interest level of a Markov game: how much of its reward each agent may keep so that learners cooperate.
+"""The self-interest level of a Markov game: the largest share of its reward that an agent can keep while all cooperate.
 
-Under symmetric transfers every agent keeps the part `s` of its reward. Where `s = 1` agents are selfish, and where
-`s = 1 / N` all want the same. Willis et al. 2025, "Quantifying the self-interest level of Markov social dilemmas"
-(arXiv:2501.16138), let agents learn at ever lower levels and find the largest at which they cooperate.
+Under symmetric transfers every agent keeps the share `s` of its reward. Where `s = 1` agents are selfish, and where
+`s = 1 / N` all maximise the welfare. Willis et al. 2025, "Quantifying the self-interest level of Markov social
+dilemmas" (arXiv:2501.16138), let agents learn at ever lower levels and find the largest at which they cooperate.
 
-What it is to cooperate in a game that has no action of that name is ours to say: agents of a level *cooperate* where
-the mean welfare of the seeds goes at least `COOPERATES` of the way from that of selfish agents to that of agents who
-want the same, all evaluated.
+Many games have no action called cooperation, so the definition is ours: the agents of a level *cooperate* where their
+normalised welfare, 0 at the evaluated welfare of selfish agents and 1 at that of agents who all maximise the welfare,
+is at least `COOPERATES` in the mean over seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..measures.statistics import paired_difference
 
 RATIOS = (20.0, 10.0, 5.0, 3.0, 5 / 2, 2.0, 5 / 3, 4 / 3, 1.0)
-"""What an agent keeps of its reward against what each other gets of it, from level to level (Willis et al. 2025)."""
-COOPERATES = 0.8  # of the way from selfish welfare to joint
-TOLERANCE = 0.03  # between the largest level that cooperates and the next that does not
-DIGITS = 4  # of a level
+"""What an agent keeps of its reward divided by what each other agent gets of it, by level (Willis et al. 2025)."""
+COOPERATES = 0.8  # the normalised welfare from which agents count as cooperating
+TOLERANCE = 0.03  # between the largest level at which agents cooperate and the next at which they do not
+DIGITS = 4  # to which a level is rounded
 
 Welfare = dict[int, float]  # by seed
 
@@ -31,7 +30,7 @@ class Trial(NamedTuple):
     """What agents learned at one level."""
 
     level: float  # s
-    fresh: bool  # or they went on from the level before
+    fresh: bool  # or warm-started from the level before
     welfare: Welfare
 
     @property
@@ -40,10 +39,10 @@ class Trial(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the search came to."""
+    """The result of a search."""
 
     trials: list[Trial]  # in the order in which they were made
-    level: float  # s*: the largest level found at which fresh agents cooperate; nan where no dilemma is to be seen
+    level: float  # s*: the largest level found at which fresh agents cooperate; nan where no social dilemma is detected
     above: float  # the smallest level found above it at which fresh agents do not
 
     @property
@@ -55,28 +54,31 @@ class Found(NamedTuple):
         return self.trials[1]
 
     def way(self, trial: Trial) -> float:
-        """How far a trial goes from selfish welfare, 0, to joint welfare, 1; nan where no dilemma is to be seen."""
+        """A trial's normalised welfare: 0 if selfish, 1 if joint; nan where no social dilemma is detected."""
         return _way(trial, self.selfish, self.joint) if self.level > 0 else float("nan")
 
 
-Play = Callable[[float, bool], Welfare]  # (s, whether agents are fresh) -> the evaluated welfare of each seed
+class Play(Protocol):
+    """Lets agents learn at the level s, fresh or warm-started, and returns the evaluated welfare of each seed."""
+
+    def __call__(self, level: float, *, fresh: bool) -> Welfare: ...
 
 
 def levels(players: int) -> list[float]:
-    """Selfish agents first, then `s = r / (N + r - 1)` for the `RATIOS` r, down to `1 / N`; to `DIGITS`."""
+    """The levels of selfish agents, 1, and then of `s = r / (N + r - 1)` for the `RATIOS` r, down to `1 / N`."""
     return [1.0, *(round(ratio / (players + ratio - 1), DIGITS) for ratio in RATIOS)]
 
 
 def search(play: Play, players: int, tolerance: float = TOLERANCE) -> Found:
     """The largest level at which agents cooperate, to within `tolerance`.
 
-    Agents go down the `levels`, at each of them going on from where they were at the one before, until they cooperate.
-    There fresh agents are tried, and then level by level up or down, until one level is found at which fresh agents
-    cooperate while at the next above they do not; the interval between the two is halved until it is small enough.
-    That assumes that agents who cooperate at one level do so at every lower one.
+    Agents go down the `levels`, warm-started at each from the one before, until they cooperate. There fresh agents are
+    tried, and then level by level up or down, until fresh agents cooperate at one level and not at the next above. The
+    interval between the two is halved until it is small enough. The search assumes that agents who cooperate at one
+    level do so at every lower one.
     """
     ladder = levels(players)
-    selfish, joint = (Trial(level, True, play(level, True)) for level in (ladder[0], ladder[-1]))
+    selfish, joint = (Trial(level, fresh=True, welfare=play(level, fresh=True)) for level in (ladder[0], ladder[-1]))
     trials = [selfish, joint]
     if not _better(joint.welfare, selfish.welfare):
         return Found(trials, float("nan"), float("nan"))
@@ -84,7 +86,7 @@ def search(play: Play, players: int, tolerance: float = TOLERANCE) -> Found:
     def cooperate(level: float, *, fresh: bool) -> bool:
         known = [trial for trial in trials if trial.level == level and trial.fresh and fresh]
         if not known:
-            trials.append(Trial(level, fresh, play(level, fresh)))
+            trials.append(Trial(level, fresh, play(level, fresh=fresh)))
         return _way(known[0] if known else trials[-1], selfish, joint) >= COOPERATES
 
     at = next((i for i, level in enumerate(ladder[1:-1], 1) if cooperate(level, fresh=False)), len(ladder) - 1)

@@ -63,7 +63,7 @@ def solved(
         return json.dumps(about, indent=1)
     lines = [f"{_head(id, found.table.states, game, discount)}; {_principal(alpha, favour)}\n"]
     lines += [columns(_rows(solutions(about), alpha)), "", *_notes(found.solutions)]
-    lines += [f"Best linear contract found: {_rates(game.verifiable, found.best_rate.rates)}"]
+    lines += [f"Best linear contract found: {_rates(game.verifiable, found.linear_contract.rates)}"]
     lines += [f"\nThe meta-algorithm:\n{columns(_iterations(made))}"] if iterations else []
     lines += [f"\nWritten to {out}; paymaster render {out} --out episode.gif plays the principal"] if out else []
     return "\n".join(lines)

@@ -1,1 +1,1 @@
-"""What a run, or a table of states, is measured by."""
+"""Measures of runs and of tables of states: metrics, statistics, audits, exact solutions."""

@@ -1,14 +1,14 @@
-"""A run judged by exact arithmetic: what its contract, and what its agents learned, come to in the game's own table."""
+"""The audit of a run: its contract and its learned policies, judged exactly in the table of the game's states."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydantic import FiniteFloat, ValidationError
 
-from ...contracts.loop import AgentView, Principal, Simulation
+from ...contracts.loop import Act, AgentView, Principal, Simulation
 from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
@@ -26,59 +26,59 @@ AUDIT = "audit.json"
 
 
 class Money(Model):
-    """Over the undiscounted horizon."""
+    """Sums over an episode, undiscounted."""
 
     welfare: FiniteFloat
     payment: FiniteFloat
 
 
 class Judged(Money):
-    """A policy of the agents in the game under their mechanism."""
+    """A joint policy of the agents in the game under their mechanism."""
 
     gain_now: list[FiniteFloat]
-    """The most that each agent adds to its value by another action in one step, in any state that can be reached."""
+    """The most that each agent gains by deviating in one step, in any reachable state."""
     gain: list[FiniteFloat]
-    """What each agent's best policy adds to its value at the start, while the others keep to theirs."""
+    """What each agent's best response gains at the start, while the others keep to their policies."""
 
 
 class Found(Money):
     """An equilibrium of the game under its mechanism."""
 
     found: str
-    """By which rule of selection, or from where best replies in turn led to it."""
+    """The rule of selection that found it, or where the best responses in turn began that led to it."""
     gain: FiniteFloat
-    """What the best deviation of any agent adds to its value."""
+    """The most that any agent gains by deviating from it."""
     holds: bool
-    """Whether that is next to nothing; else it is no equilibrium."""
+    """Whether that gain is below the tolerance; otherwise it is no equilibrium."""
 
 
 class Audit(Model):
-    """What audit.json holds. Values and gains are discounted where there is a discount, money never."""
+    """What audit.json holds. Values and gains are discounted where there is a discount; money never is."""
 
     run: str
     states: int
     horizon: int
     discount: FiniteFloat | None
-    """The learners', in whose game that never ends agents reply; None where the horizon ends the game."""
+    """The learners' discount, at which agents respond in the game that never ends; None where the horizon ends it."""
     followed: Judged | None
-    """Where an action is recommended: if everyone follows."""
+    """If every agent obeys the recommendations; None where there are none."""
     spe_ratio: FiniteFloat | None
-    """The agents' values of their best replies / of following, while the others follow."""
+    """The agents' value of best responses divided by that of obeying, while the others obey."""
     ic_ratio: FiniteFloat | None
-    """The same while the others do what they learned in this run."""
+    """The same while the others act as they learned in this run."""
     learned: Judged
     """What the agents learned, played greedily."""
     agreement: FiniteFloat
-    """The share of evaluated actions that are the same in the state that stands for all symmetric ones."""
+    """The share of evaluated actions that are the same in the state that represents all symmetric ones."""
     deviation_regret: FiniteFloat
-    """Mean over the evaluated episodes of what the agents' actions lose, step by step, to their best replies."""
+    """The mean over the evaluated episodes of what the agents' actions lose, step by step, to best responses."""
     equilibria: list[Found]
     worst: str | None
-    """Which of the equilibria that hold has the lowest welfare."""
+    """The equilibrium of lowest welfare among those that hold, as its `found`."""
     benchmarks: dict[str, Money]
     """spe: the subgame-perfect principal; best_rate: the best linear contract."""
     regrets: dict[str, dict[str, Money]]
-    """To each benchmark, if followed and as learned: welfare that is missing, payment that is too much. Not clipped."""
+    """The welfare gap to each benchmark and the overpayment, if followed and as learned. Not clipped."""
 
 
 class Exam(NamedTuple):
@@ -89,60 +89,46 @@ class Exam(NamedTuple):
 
 
 def examine(
-    resolved: Resolved, mechanism: Mechanism, principal: Principal | None, policy: Any, keys: np.ndarray
+    resolved: Resolved, mechanism: Mechanism, principal: Principal | None, policy: Act, keys: np.ndarray
 ) -> Exam:
     """Audit a run whose evaluated episodes have the `keys` (E,).
 
-    Raises UsageError where the game has no table, the mechanism remembers more than the state, or agents act by chance.
+    Raises UsageError where the game has no table, where the mechanism remembers more than the state, and where agents
+    draw their actions.
     """
     from ...equilibria import induced_game
 
     if getattr(policy, "play", "greedy") == "sampled":
         raise UsageError("an audit judges what agents do in each state, and these draw it; play them greedily to audit")
-    game, values = resolved.game, resolved.values
-    discount = values["settings"].get("discount", DISCOUNT) if game.truncates else None  # some agents do not learn
-    judged = induced_game.induce(game, mechanism, principal, discount=None if discount == 1.0 else discount)
+    game = resolved.game
+    judged = induced_game.induce(game, mechanism, principal, discount=_discount(resolved))
     actions = greedy(game, mechanism, judged.decisions, policy)
     reply = induced_game.best_responses(judged, actions)
-    regrets, agreement = _replayed(resolved, mechanism, principal, policy, actions, reply, keys)
-    learned = _judged(judged, actions, reply)
-    followed, spe_ratio, ic_ratio, starts = None, None, None, {"what was learned": actions}
-    if judged.decisions is not None:
-        recommended = np.asarray(judged.decisions.recommended, np.int64)
-        following = induced_game.best_responses(judged, recommended)
-        followed = _judged(judged, recommended, following)
-        spe_ratio = _ratio(following.kept, following.best)
-        ic_ratio = _ratio(*induced_game.obedience(judged, recommended, actions))
-        starts = {"what is recommended": recommended, **starts}
-    equilibria = [_found(each) for each in induced_game.equilibria(judged, starts)]
+    replayed = _replayed(resolved, mechanism, principal, policy, actions, reply, keys)
+    learned, obedience = _judged(judged, actions, reply), _obedience(judged, actions)
+    equilibria = _equilibria(judged, actions)
     benchmarks = _benchmarks(game, judged.discount)
-    policies = {"followed": followed, "learned": learned}
-    return Exam(
-        Audit(
-            run=resolved.folder,
-            states=judged.table.states,
-            horizon=game.horizon,
-            discount=judged.discount,
-            followed=followed,
-            spe_ratio=spe_ratio,
-            ic_ratio=ic_ratio,
-            learned=learned,
-            agreement=agreement,
-            deviation_regret=float(regrets.mean()),
-            equilibria=equilibria,
-            worst=_worst(equilibria),
-            benchmarks=benchmarks,
-            regrets={
-                name: {kind: regret(money, benchmark) for kind, money in policies.items() if money is not None}
-                for name, benchmark in benchmarks.items()
-            },
-        ),
-        regrets,
+    audit = Audit(
+        run=resolved.folder,
+        states=judged.table.states,
+        horizon=game.horizon,
+        discount=judged.discount,
+        followed=obedience.followed,
+        spe_ratio=obedience.spe_ratio,
+        ic_ratio=obedience.ic_ratio,
+        learned=learned,
+        agreement=replayed.agreement,
+        deviation_regret=float(replayed.regrets.mean()),
+        equilibria=equilibria,
+        worst=_worst(equilibria),
+        benchmarks=benchmarks,
+        regrets={name: _regrets(obedience.followed, learned, each) for name, each in benchmarks.items()},
     )
+    return Exam(audit, replayed.regrets)
 
 
 def regret(money: Money, benchmark: Money) -> Money:
-    """Welfare that is missing to the benchmark, and payment that is more than it has."""
+    """The welfare gap to the benchmark, and the overpayment in comparison with it."""
     return Money(welfare=benchmark.welfare - money.welfare, payment=money.payment - benchmark.payment)
 
 
@@ -153,7 +139,7 @@ def write_audit(folder: Path, audit: Audit) -> None:
 
 
 def read_audit(folder: Path) -> Audit | None:
-    """The audit of a run; None where there is none. Raises UsageError for a damaged one."""
+    """The audit of a run; None where there is none. Raises UsageError for a damaged audit."""
     path = folder / AUDIT
     if not path.exists():
         return None
@@ -165,8 +151,8 @@ def read_audit(folder: Path) -> Audit | None:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy: Any) -> np.ndarray:
-    """(S, N): what the agents do in every state of the table, given a principal's `decisions` in each."""
+def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy: Act) -> np.ndarray:
+    """(S, N): what the agents do in every state of the table, given the principal's `decisions` there."""
     from ...equilibria.table import tabular
 
     states = tabular(game).representatives()
@@ -175,14 +161,72 @@ def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy
     return np.asarray(policy(AgentView(game.observe(states), mechanism.view(terms, len(keys)))), np.int64)
 
 
-def _replayed(
-    resolved: Resolved, mechanism: Mechanism, principal: Principal | None, policy: Any,
-    actions: np.ndarray, reply: BestResponses, keys: np.ndarray,
-) -> tuple[np.ndarray, float]:  # fmt: skip
-    """Play the evaluated episodes again: the deviation regret (E,) of each, and how often `actions` are what is done.
+def _discount(resolved: Resolved) -> float | None:
+    """The learners' discount; None where there is none or the horizon ends the game."""
+    if not resolved.game.truncates:
+        return None
+    discount = resolved.values["settings"].get("discount", DISCOUNT)  # some agents do not learn
+    return None if discount == 1.0 else discount
 
-    At every step each agent loses what its action falls short of its best reply to what the others learned, and the
-    agents' losses of all steps add up. In a finite game that is, in expectation, what the best replies gain.
+
+class Obedience(NamedTuple):
+    """What following the recommendations comes to; all None where nothing is recommended."""
+
+    followed: Judged | None
+    spe_ratio: float | None
+    ic_ratio: float | None
+
+
+def _obedience(judged: InducedGame, actions: np.ndarray) -> Obedience:
+    """Judge obedience, also while the others act as they learned, by `actions` (S, N)."""
+    from ...equilibria import induced_game
+
+    recommended = _recommended(judged)
+    if recommended is None:
+        return Obedience(None, None, None)
+    following = induced_game.best_responses(judged, recommended)
+    return Obedience(
+        _judged(judged, recommended, following),
+        _ratio(following.kept, following.best),
+        _ratio(*induced_game.obedience(judged, recommended, actions)),
+    )
+
+
+def _recommended(judged: InducedGame) -> np.ndarray | None:
+    """(S, N): the recommended actions, where there are any."""
+    return None if judged.decisions is None else np.asarray(judged.decisions.recommended, np.int64)
+
+
+def _equilibria(judged: InducedGame, actions: np.ndarray) -> list[Found]:
+    """The equilibria found, also by best responses in turn from what is recommended and from what was learned."""
+    from ...equilibria import induced_game
+
+    recommended = _recommended(judged)
+    starts = {} if recommended is None else {"what is recommended": recommended}
+    return [_found(each) for each in induced_game.equilibria(judged, {**starts, "what was learned": actions})]
+
+
+def _regrets(followed: Judged | None, learned: Judged, benchmark: Money) -> dict[str, Money]:
+    policies = {"followed": followed, "learned": learned}
+    return {kind: regret(money, benchmark) for kind, money in policies.items() if money is not None}
+
+
+class Replayed(NamedTuple):
+    """The evaluated episodes, played again."""
+
+    regrets: np.ndarray  # (E,) the deviation regret of each
+    agreement: float  # the share of actions that are those of the state's representative
+
+
+def _replayed(
+    resolved: Resolved, mechanism: Mechanism, principal: Principal | None, policy: Act,
+    actions: np.ndarray, reply: BestResponses, keys: np.ndarray,
+) -> Replayed:  # fmt: skip
+    """Play the episodes with the `keys` (E,) again.
+
+    At every step each agent loses the amount by which its action falls short of its best response to what the others
+    learned, and the losses of all agents and steps add up. In a finite game the sum is, in expectation, what the best
+    responses gain.
     """
     from ...equilibria.table import tabular
     from ...learning.phases import EVALUATE
@@ -201,7 +245,7 @@ def _replayed(
         same += int((played == actions[state])[live].sum())
         steps += int(live.sum())
         loop.step(played)
-    return regrets[[order[int(key)] for key in keys]], same / (steps * len(agents))
+    return Replayed(regrets[[order[int(key)] for key in keys]], same / (steps * len(agents)))
 
 
 def _judged(judged: InducedGame, actions: np.ndarray, reply: BestResponses) -> Judged:
@@ -224,14 +268,14 @@ def _worst(equilibria: list[Found]) -> str | None:
 
 
 def _ratio(kept: np.ndarray, best: np.ndarray) -> float | None:
-    """Of the sums over the agents; None where following is worth nothing."""
+    """The ratio of the sums over the agents; None where the value of what is kept to is not positive."""
     return float(best.sum() / kept.sum()) if kept.sum() > 0.0 else None
 
 
 def _benchmarks(game: Game, discount: float | None) -> dict[str, Money]:
-    """The named exact benchmarks that the game has, in the game that the agents are judged in.
+    """The exact benchmarks that the game has, at the `discount` at which the agents are judged.
 
-    Of the finite horizon where the stationary game takes too long.
+    They are those of the finite horizon where the stationary game takes too long to solve.
     """
     known = remembered(game, ALPHA, discount if affordable(game) else None)
     rows = {"spe": known.get("principal"), "best_rate": known.get("best_rate")}

@@ -1,4 +1,4 @@
-"""What is known exactly of a game, as rows to stand above what was learned."""
+"""The exact solutions of a game, as rows above what was learned."""
 
 from __future__ import annotations
 
@@ -18,41 +18,40 @@ ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - pay
 DISCOUNT = 0.99  # the learners'
 NOT_CONVERGED = " (not converged)"
 FINITE = "finite horizon"
-ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is solved unasked: ten seconds at the most
+ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is always solved: ten seconds at most
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
-BEST_RATE = "principal, best committed rates"  # the name in stored tables; people read its label
-LABELS = {BEST_RATE: "principal, best linear contract"}
+BEST_RATE = "principal, best linear contract"
 NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
 
 class Exact(NamedTuple):
-    """One exact solution of a game: its welfare, and what a principal pays for it."""
+    """An exact solution of a game: its welfare, and what a principal pays for it."""
 
     name: str
     kind: str  # FINITE, or the stationary game at a discount
     welfare: float
     payment: float | None  # None where there is no principal
-    settled: bool = True  # whether value iteration converged, or its result is an equilibrium all the same
+    settled: bool = True  # whether value iteration converged, or no deviation from the result gains anyway
     principal_return: float | None = None  # before it pays; None where the principal values welfare
 
     @property
     def label(self) -> str:
-        """The name as people read it, marked where value iteration did not converge."""
-        return LABELS.get(self.name, self.name) + NOT_CONVERGED * (not self.settled)
+        """The name, marked where value iteration did not converge."""
+        return self.name + NOT_CONVERGED * (not self.settled)
 
     def utility(self, alpha: float) -> float | None:
-        """The principal's; None where it has rewards of its own and it is not said what it pays."""
+        """The principal's utility; None where it has rewards of its own and its payment is unknown."""
         if self.principal_return is not None and self.payment is None:
             return None
         return utility(self.welfare, self.payment or 0.0, alpha, self.principal_return)
 
 
 def exact(game: Game) -> list[Exact]:
-    """The exact solutions of a game, none where it has no table of states.
+    """The exact solutions of a game; none where it has no table of states.
 
-    Where the horizon cuts the episode and the game is `affordable`, first those of the stationary game at the
-    learners' discount, evaluated over the horizon, since that is what learners are given; then those of the finite
-    horizon, undiscounted.
+    Where the horizon truncates the episode and the game is `affordable`, those of the stationary game at the learners'
+    discount come first, evaluated over the horizon, since that is the game that learners are given. Those of the finite
+    horizon, undiscounted, follow.
     """
     discounts = [DISCOUNT, None] if game.truncates and affordable(game) else [None]
     tables: list[Table] = []  # both rest on one table, which may take longer to make than to solve
@@ -63,7 +62,7 @@ def exact(game: Game) -> list[Exact]:
 
 
 def affordable(game: Game) -> bool:
-    """Whether the stationary game, which takes minutes where it is large, is solved unasked."""
+    """Whether the stationary game is small enough to be always solved; a large one takes minutes."""
     from ...equilibria.table import tabular
 
     try:
@@ -73,7 +72,7 @@ def affordable(game: Game) -> bool:
 
 
 def solutions(summary: dict[str, Any]) -> list[Exact]:
-    """The solutions that a summary of the solver holds; one selfish equilibrium where the two are the same."""
+    """The solutions in a summary of the solver; one selfish equilibrium where the two have the same welfare."""
     if "hidden_actions" in summary:
         return [
             Exact(NAMES[name], FINITE, row["agent_return"], row["payment"], principal_return=row["principal_return"])

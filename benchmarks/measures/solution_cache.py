@@ -1,4 +1,4 @@
-"""What the solver found, kept until a rule or the code that it rests on changes."""
+"""A cache of the solver's summaries, valid until a rule or the code behind them changes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _SOLVER = Path(__file__).resolve().parents[2] / "equilibria" / "solve.py"
 
 
 def remembered(game: Game, alpha: float, discount: float | None, tables: list[Table] | None = None) -> dict[str, Any]:
-    """The solver's summary, kept in the user's cache folder until a rule or the code that it rests on changes.
+    """The solver's summary, from the user's cache folder where a summary of the same rules and code is there.
 
-    `tables` keeps the game's table for the next call with the same list. Raises UsageError for a game that has none.
+    `tables` keeps the game's table for the next call with the same list. Raises UsageError for a game without one.
     """
     from ...equilibria.solve import summary
     from ...equilibria.tabulate import tabulate
@@ -52,14 +52,14 @@ def _cache() -> Path:
 
 
 def _code(game: Game) -> str:
-    """A hash of the solver, of the game's own rules, and of all that either imports from this package."""
+    """A hash of the source of the solver, of the game, and of all that they import from this package."""
     files = _sources(_SOLVER) | _sources(Path(inspect.getfile(type(game))).resolve())
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
 
 
 @cache
 def _sources(file: Path) -> frozenset[Path]:
-    """The file, and what it imports relative to itself, and what that imports."""
+    """The file and all files that it imports relatively, directly or not."""
     found, waiting = set[Path](), [file]
     while waiting:
         path = waiting.pop()

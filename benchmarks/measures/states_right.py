@@ -1,12 +1,10 @@
-"""What is told of games with hidden actions: in how many states the agent does as the exact principal would have it."""
+"""Action accuracy in games with hidden actions: how often the agent acts as the exact principal induces."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ...contracts.loop import Principal
+from ...contracts.loop import Act, Principal
 from ...contracts.mechanism import Mechanism
 from ...envs.game import Game, hides_actions
 from ...equilibria.hidden_actions import subgame_perfect_contracts
@@ -15,10 +13,10 @@ from ...equilibria.tabulate import tabulate
 from .audit import greedy
 
 
-def states_right(game: Game, mechanism: Mechanism, principal: Principal | None, policy: Any) -> float | None:
+def states_right(game: Game, mechanism: Mechanism, principal: Principal | None, policy: Act) -> float | None:
     """The share of all states, each counted once, in which `policy` does what the exact principal induces.
 
-    None for a game without hidden actions, of which that is not told.
+    None for a game without hidden actions.
     """
     if not hides_actions(game):
         return None

@@ -1,4 +1,4 @@
-"""What can be said of a handful of seeds: means with bootstrap intervals, paired differences, scores over games."""
+"""Statistics of a few seeds: means with bootstrap intervals, paired differences, scores over games."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 RESAMPLES = 10_000
 LEVEL = 95.0  # percent
-ENOUGH = 3  # seeds; with fewer, an interval that excludes 0 says next to nothing
+ENOUGH = 3  # seeds; with fewer, an interval that excludes 0 is no evidence
 
 
 class Estimate(NamedTuple):
@@ -22,14 +22,14 @@ class Estimate(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Of a difference: "higher" or "lower" where its interval excludes 0."""
+        """Of a difference: "better" or "worse" where its interval excludes 0."""
         if self.seeds < ENOUGH:
-            return "too few seeds"
-        return "higher" if self.low > 0 else "lower" if self.high < 0 else "no difference shown"
+            return f"n/a (n < {ENOUGH})"
+        return "better" if self.low > 0 else "worse" if self.high < 0 else "n.s."
 
 
 def estimate(values: np.ndarray) -> Estimate:
-    """Mean of (S,) values, one of each seed, with its percentile bootstrap interval (Efron and Tibshirani 1993)."""
+    """The mean of (S,) values, one a seed, with its percentile bootstrap interval (Efron and Tibshirani 1993)."""
     values = np.asarray(values, np.float64)
     if len(values) == 0:
         return Estimate(np.nan, np.nan, np.nan, 0)
@@ -37,12 +37,12 @@ def estimate(values: np.ndarray) -> Estimate:
 
 
 def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate:
-    """`ours - theirs` seed by seed, over the seeds that both have."""
+    """The mean of `ours - theirs`, seed by seed, over the seeds that both have."""
     return estimate(np.array([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]))
 
 
 def interquartile_mean(scores: Mapping[str, np.ndarray]) -> Estimate:
-    """The mean of the middle half of all games' and seeds' scores; `scores` has (S,) of each game.
+    """The mean of the middle half of the scores of all games and seeds; `scores` holds (S,) for each game.
 
     Seeds are resampled within each game, so that every game keeps its weight (Agarwal et al. 2021). Scores must mean
     the same in every game: 0 for one named outcome, 1 for another.
@@ -54,13 +54,13 @@ def interquartile_mean(scores: Mapping[str, np.ndarray]) -> Estimate:
     )
 
 
-def fraction_solved(scores: np.ndarray, threshold: float) -> float:
-    """The part of the seeds whose score reaches the threshold."""
+def success_rate(scores: np.ndarray, threshold: float) -> float:
+    """The fraction of the seeds whose score reaches the threshold."""
     return float((np.asarray(scores) >= threshold).mean())
 
 
 def _resampled(values: np.ndarray) -> np.ndarray:
-    """(RESAMPLES, S): draws with replacement, the same for the same number of seeds."""
+    """(RESAMPLES, S): draws with replacement; the same number of seeds always gives the same draws."""
     return values[np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))]
 
 

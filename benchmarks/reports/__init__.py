@@ -1,1 +1,1 @@
-"""What is read: tables, pictures, JSON, pages."""
+"""Reports for readers: tables, pictures, JSON, pages of docs."""

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import asdict
 
-from ..analysis.columns import EVERY
+from pydantic import JsonValue
+
 from ..analysis.comparison import Comparison
-from ..analysis.dataset import Published
 from ..analysis.groups import Group, Line
+from ..measures.columns import COLUMNS
 from ..measures.statistics import Estimate
 
 
 def as_json(comparison: Comparison) -> str:
-    """Everything that a comparison holds; what is undefined or not known is null."""
+    """Everything that a comparison holds, and what its metrics are; what is undefined or unknown is null."""
     groups = [
         {
             "game": group.game, "version": group.version, "rules": group.rules,
             "horizon": group.horizon, "agents": group.agents,
-            "solved_from": group.solved_from,
+            "success_threshold": group.success_threshold,
             "exact": [each._asdict() for each in group.exact],
             "lines": [_json_line(group, line) for line in group.lines],
         }
@@ -27,29 +28,31 @@ def as_json(comparison: Comparison) -> str:
     across = {
         label: {**_json_estimate(each.estimate), "games": each.games} for label, each in comparison.across.items()
     }
-    published = [
-        {name: getattr(each, name) for name in Published.__dataclass_fields__} for each in comparison.published
-    ]
+    columns = {
+        name: {"label": column.label, "about": column.about, "section": column.section.value}
+        for name, column in COLUMNS.items()
+    }
     everything = {
-        "groups": groups, "across": across, "published": published,
+        "columns": columns, "groups": groups, "across": across,
+        "published": [asdict(each) for each in comparison.published],
         "notes": comparison.notes, "damaged": comparison.damaged,
     }  # fmt: skip
     return json.dumps(everything, indent=1)
 
 
-def _json_line(group: Group, line: Line) -> dict[str, Any]:
+def _json_line(group: Group, line: Line) -> dict[str, object]:
     difference = group.differences.get(line.label)
     return {
         "mechanism": line.first.mechanism, "name": line.name, "algorithm": line.algorithm, "source": line.source,
         "variant": line.first.variant, "steps": line.first.steps, "principal_steps": line.first.principal_steps,
         "metrics": {
-            metric: {**_json_estimate(line.estimate(metric)), "by_seed": line.values(metric)} for metric in EVERY
+            name: {**_json_estimate(line.estimate(name)), "by_seed": line.values(name)} for name in COLUMNS
         },
         "difference": difference
         and {"to": difference.base, **_json_estimate(difference.estimate), "verdict": difference.estimate.verdict},
-        "solved": group.solved(line),
+        "success_rate": group.success_rate(line),
     }  # fmt: skip
 
 
-def _json_estimate(found: Estimate) -> dict[str, Any]:
+def _json_estimate(found: Estimate) -> dict[str, JsonValue]:
     return {name: None if value != value else value for name, value in found._asdict().items()}

@@ -1,6 +1,6 @@
-"""`make docs`: a page for every game and mechanism, made from what their docstrings say, with a picture of an episode.
+"""`make docs`: a page for every game and mechanism, made from its docstrings, with a picture of an episode.
 
-The text is a function of the registries alone, so a test can tell whether the pages in docs/ are still true.
+The text is a function of the registries alone, so a test can check that the pages in docs/ are up to date.
 """
 
 from __future__ import annotations
@@ -8,30 +8,32 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
+from pydantic.fields import FieldInfo
 
 from ...baselines import MECHANISMS, make_mechanism, mechanism_class
 from ...contracts.loop import AgentView
 from ...contracts.mechanism import Mechanism
 from ...envs import FAMILIES, family, games, make
 from ...render.page import picture
+from ..measures.columns import COLUMNS, Section
 from ..runs.replay import Replay, frames, play
 from ..specs.compatibility import why_not
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-HEIGHT = 300  # pixels of a board, about
+HEIGHT = 300  # pixels of a board, approximately
 LARGEST = 40_000  # bytes of a picture
-WIDE = 60  # letters of a value that has a place in a table
-EPISODES = 8  # that are tried, until money moves in one
+WIDE = 60  # characters of a value that fits in a table
+EPISODES = 8  # that are tried until money moves in one
 STREAM = 0  # of the keys of the episodes that are pictured
-MONEY = {  # by what a mechanism's docstring says first
+MONEY = {  # by the word that comes first in a mechanism's docstring
     "No money": "none",
     "Shaping": "shaping",
     "Transfers": "transfers",
@@ -42,13 +44,14 @@ MONEY = {  # by what a mechanism's docstring says first
 def pages() -> dict[str, str]:
     """The text of every page, by its path below docs/."""
     found = {"README.md": _index()}
+    found["columns.md"] = _columns_page()
     found.update({f"games/{name}.md": _game_page(name) for name in FAMILIES})
     found.update({f"mechanisms/{id}.md": _mechanism_page(id) for id in MECHANISMS})
     return found
 
 
 def pictures() -> Iterator[tuple[str, np.ndarray]]:
-    """Every picture (H, W, 3) and its path below docs/: a moment of an episode in which all act at random."""
+    """The pictures (H, W, 3), each behind its path below docs/: a moment of an episode in which all act at random."""
     for name in FAMILIES:
         yield f"games/{name}.png", _frame(Mechanism(game=make(_first(name))))
     for id in MECHANISMS:
@@ -57,13 +60,13 @@ def pictures() -> Iterator[tuple[str, np.ndarray]]:
 
 
 def drawable(id: str) -> bool:
-    """Whether a mechanism can be played without anything learned: neither a principal nor what agents expect."""
+    """Whether a mechanism can be played without learning: it needs neither a principal nor value estimates."""
     cls = mechanism_class(id)
     return not cls.principal and not cls.needs_values
 
 
 def money_of(id: str) -> str:
-    """Which kind of money a mechanism moves: as its docstring says, or payments where it has a principal."""
+    """The kind of money that a mechanism moves, by its docstring, or payments where it has a principal."""
     cls = mechanism_class(id)
     summary = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]
     said = re.search("|".join(MONEY), summary)
@@ -71,7 +74,7 @@ def money_of(id: str) -> str:
 
 
 def write(docs: Path) -> None:
-    """Write all pages and pictures below `docs`, and remove those of what is no more."""
+    """Write all pages and pictures below `docs`, and remove those of games and mechanisms that no longer exist."""
     made: set[Path] = set()
     for name, text in pages().items():
         made.add(_written(docs / name, text.encode()))
@@ -102,6 +105,21 @@ def _index() -> str:
         "## Mechanisms",
         "Payments come from a principal, transfers move between agents, shaping changes wishes and moves no money.",
         _table(("id", "what it does", "money"), offered),
+        "The metrics by which runs are compared are listed in [columns](columns.md).",
+    )
+
+
+def _columns_page() -> str:
+    shown = {Section.PLAY: "the first table", Section.AUDIT: "the second table", Section.DISTANCE: "the second table"}
+    rows = [
+        (f"`{name}`", column.label, column.about, f"`{column.head}`", shown[column.section], column.stored.value)
+        for name, column in COLUMNS.items()
+    ]
+    return _page(
+        "# Columns",
+        "The metrics that `paymaster compare` shows under a head, and writes to CSV and JSON by name. Each is one "
+        "entry in `benchmarks/measures/columns.py`.",
+        _table(("name", "metric", "what it is", "head", "where", "in CSV"), rows),
     )
 
 
@@ -144,55 +162,54 @@ def _mechanism_page(id: str) -> str:
     )
 
 
-def _parameters(cls: type[Any]) -> list[str]:
-    """A table of the fields of a configuration with their defaults, and what is too wide for it below."""
+def _parameters(cls: type) -> list[str]:
+    """A table of the fields of a configuration with their defaults; below it, values that are too wide for it."""
     rows, blocks = [], []
-    for field in fields(cls):
-        if field.name == "game":
+    for name, field in _fields(cls).items():
+        if name == "game":
             continue
-        about = cls.__pydantic_fields__[field.name]
-        told = [base.__pydantic_fields__[field.name].description for base in _having(cls, field.name)]
-        value = about.get_default(call_default_factory=True, validated_data={})
-        required = about.is_required() or value is MISSING
+        value = field.get_default(call_default_factory=True, validated_data={})
+        required = field.is_required() or value is MISSING
         if not required and _is_map(value):
-            blocks.append(_block("default", field.name, value))
-        rows.append((f"`{field.name}`", "required" if required else _value(value), next(filter(None, told), "")))
+            blocks.append(_block("default", name, value))
+        helps = (_fields(base)[name].description for base in cls.__mro__ if name in _fields(base))
+        rows.append((f"`{name}`", "required" if required else _value(value), next(filter(None, helps), "")))
     return [_table(("name", "default", "what it is"), rows), *blocks] if rows else []
 
 
-def _having(cls: type[Any], name: str) -> list[type[Any]]:
-    """The class and those that it inherits from, as far as they are configurations with such a field."""
-    return [base for base in cls.__mro__ if name in base.__dict__.get("__pydantic_fields__", ())]
+def _fields(cls: type) -> Mapping[str, FieldInfo]:
+    """The fields of a class that is itself a configuration; none of any other."""
+    return vars(cls).get("__pydantic_fields__", {})
 
 
-def _summary(cls: type[Any]) -> str:
+def _summary(cls: type) -> str:
     """The first sentence of a docstring."""
     first = " ".join(_doc(cls).partition("\n\n")[0].split())
     return re.split(r"(?<=[^ .])\. ", first)[0].rstrip(".") + "."
 
 
-def _doc(cls: type[Any]) -> str:
+def _doc(cls: type) -> str:
     return inspect.cleandoc(cls.__doc__ or "")
 
 
-def _presets(name: str) -> dict[str, dict[str, Any]]:
+def _presets(name: str) -> Mapping[str, Mapping[str, object]]:
     return family(name).presets
 
 
-def _changes(rules: dict[str, Any]) -> str:
+def _changes(rules: Mapping[str, object]) -> str:
     return ", ".join(f"`{rule}` {_value(value)}" for rule, value in rules.items()) or "none"
 
 
-def _value(value: Any) -> str:
-    """A value as code; of what is too wide, where it stands or how much it is."""
+def _value(value: object) -> str:
+    """A value as code; where it is too wide, a reference to its place or its beginning."""
     if _is_map(value):
         return "below"
     text = repr(value)
     return f"`{text}`" if len(text) <= WIDE else f"`{text[: WIDE - 1]}\u2026`"
 
 
-def _is_map(value: Any) -> bool:
-    """Whether a value is rows of text, too many for a table."""
+def _is_map(value: object) -> TypeGuard[tuple[str, ...]]:
+    """Whether a value is rows of text that are too wide for a table."""
     return isinstance(value, tuple) and all(isinstance(row, str) for row in value) and len(repr(value)) > WIDE
 
 
@@ -219,12 +236,12 @@ def _first(name: str) -> str:
 
 
 def _fitting(id: str) -> str:
-    """The first game that the mechanism is for."""
+    """The first game that the mechanism can be played in."""
     return next(game for game in games() if not why_not(id, make(game)))
 
 
 def _frame(mechanism: Mechanism) -> np.ndarray:
-    """The picture of a moment at which most money moves; of the middle of an episode where none ever does."""
+    """The picture of the moment at which most money moves, or of the middle of an episode where none ever does."""
     for seed in range(1 if type(mechanism).settle is Mechanism.settle else EPISODES):
         replay = _at_random(mechanism, seed)
         moved = np.abs([replay.payments, replay.transfers, replay.shaping]).sum(axis=(0, 2))
@@ -245,7 +262,7 @@ def _at_random(mechanism: Mechanism, seed: int) -> Replay:
 
 
 def _png(frame: np.ndarray) -> bytes:
-    """A picture as a file of at most `LARGEST` bytes, in fewer colours if it must be."""
+    """A picture as a PNG file of at most `LARGEST` bytes, in fewer colours if necessary."""
     from PIL import Image
 
     for colours in (None, 256, 64, 16):

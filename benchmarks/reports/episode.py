@@ -28,10 +28,10 @@ STILL = ".png"
 
 
 def draw(what: str, out: Path | None, *, seed: int = 0, step: int | None = None, settings: list[str]) -> Path | None:
-    """Draw a run's replay, an episode of a solved game, or one of a game played at random, to `out` or in a window.
+    """Draw a run's replay, an episode of a solved game, or one of random play, to `out` or in a window.
 
-    A .gif or .mp4 holds the whole episode, a .png the moment after `step` steps, its first unless given. Raises
-    UsageError for anything that cannot be drawn or written.
+    A .gif or .mp4 holds the whole episode, a .png the moment after `step` steps, by default its start. Raises
+    UsageError where something cannot be drawn or written.
     """
     if out is not None:
         _check(out, step)

@@ -1,21 +1,25 @@
-"""The frontier: what fresh agents' welfare costs the principal, a point for every mechanism."""
+"""The frontier: the welfare of fresh agents against what the principal pays, a point for every mechanism."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.config import UsageError
 from ..analysis.comparison import Comparison
 from ..analysis.groups import Group, Line
 from ..files import whole_file
+from ..measures.columns import PAYMENT, WELFARE
 from ..measures.exact_solutions import OPTIMUM, Exact
 from ..measures.statistics import Estimate
-from .curves import COLOURS
+from .styles import Style, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
 
 FRONTIER = "frontier.png"
-MARKS = "osD^vPX"
-FAR = 3.0  # times what any mechanism pays: an exact solution beyond that is named at the edge, and not shown to scale
+FAR = 3.0  # an exact solution that pays more than so many times any mechanism is named at the edge, not to scale
 PLACES = (  # of a point's name, the better first: how far right and up of it, in points, and on which side it stands
     (7, 5, "left"), (-7, -12, "right"), (7, -12, "left"), (-7, 5, "right"), (0, 12, "center"), (0, -19, "center"),
     (7, 16, "left"), (-7, -23, "right"), (7, -23, "left"), (-7, 16, "right"), (0, 24, "center"), (0, -31, "center"),
@@ -24,7 +28,7 @@ MARK = 6  # half the size of a mark, in pixels
 
 
 class Ends(NamedTuple):
-    """A mean and how far its interval goes: nowhere for a single seed, or what is exact."""
+    """A mean and the ends of its interval, which are the mean itself for a single seed and for exact solutions."""
 
     low: float
     mean: float
@@ -40,7 +44,7 @@ class Ends(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A mark, where its intervals end, and its name."""
+    """A mark with its intervals and its name."""
 
     name: str
     payment: Ends
@@ -49,10 +53,10 @@ class Point(NamedTuple):
 
 
 def draw_frontier(comparison: Comparison, out: Path) -> Path:
-    """Draw welfare against payment, means over seeds with their intervals: a panel for each game in which anybody pays.
+    """Draw welfare against payment, means over seeds with their intervals, a panel for each game in which anybody pays.
 
-    A mechanism under several parameters is one series. Stars are exact solutions, followed to the letter. Raises
-    UsageError where no principal pays, or where nothing can be written.
+    A mechanism and a learner are one series, whatever the parameters. Stars are exact solutions that all agents obey.
+    Raises UsageError where no principal pays, or where nothing can be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -60,8 +64,8 @@ def draw_frontier(comparison: Comparison, out: Path) -> Path:
     groups = [group for group in comparison.groups if pays(group)]
     if not groups:
         raise UsageError("there is no principal that pays")
-    labels = list(dict.fromkeys(_label(line) for group in groups for line in group.lines if _pays(line)))
-    looks = {label: (COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]) for i, label in enumerate(labels)}
+    paying = (line for group in groups for line in group.lines if _pays(line))
+    looks = styles(comparison, ((line.first.mechanism, _label(line)) for line in paying))
     figure = Figure(figsize=(10, 5.6 * len(groups)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(groups), squeeze=False)[:, 0]
@@ -75,25 +79,25 @@ def draw_frontier(comparison: Comparison, out: Path) -> Path:
 
 
 def pays(group: Group) -> bool:
-    """Whether any mechanism's principal pays."""
+    """Whether the principal of any mechanism pays."""
     return any(map(_pays, group.lines))
 
 
 def _pays(line: Line) -> bool:
-    return line.estimate("payment").mean > 0.0
+    return line.estimate(PAYMENT).mean > 0.0
 
 
 def _label(line: Line) -> str:
     return f"{line.first.mechanism}/{line.algorithm}"
 
 
-def _panel(axis: Any, group: Group, looks: dict[str, tuple[str, str]]) -> list[Point]:
-    """Draw all but the names of the points, which are returned."""
+def _panel(axis: Axes, group: Group, looks: dict[str, Style]) -> list[Point]:
+    """Draw everything but the names of the points, and return the points."""
     points = _solutions(axis, group)
-    for label, look in looks.items():
+    for label, style in looks.items():
         lines = [line for line in group.lines if _label(line) == label and _pays(line)]
         if lines:
-            points += _series(axis, label, lines, *look)
+            points += _series(axis, label, lines, style)
     axis.set_title(f"{group.short}: welfare of fresh agents, and what it costs", loc="left", fontsize=11)
     axis.set_xlabel("principal's payment in an episode")
     axis.set_ylabel("welfare of an episode")
@@ -103,15 +107,15 @@ def _panel(axis: Any, group: Group, looks: dict[str, tuple[str, str]]) -> list[P
     return points
 
 
-def _series(axis: Any, label: str, lines: list[Line], colour: str, mark: str) -> list[Point]:
+def _series(axis: Axes, label: str, lines: list[Line], style: Style) -> list[Point]:
     points = []
     for line in lines:
-        told = line.name.removeprefix(line.first.mechanism).strip()
-        points.append(Point(told, Ends.of(line.estimate("payment")), Ends.of(line.estimate("welfare")), colour))
+        name = line.name.removeprefix(line.first.mechanism).strip()
+        points.append(Point(name, Ends.of(line.estimate(PAYMENT)), Ends.of(line.estimate(WELFARE)), style.colour))
     paid, welfare = [point.payment for point in points], [point.welfare for point in points]
     axis.errorbar(
         [each.mean for each in paid], [each.mean for each in welfare], xerr=_bars(paid), yerr=_bars(welfare),
-        fmt=mark, color=colour, markersize=6, linewidth=0.8, label=label,
+        fmt=style.mark, color=style.colour, markersize=6, linewidth=0.8, label=label,
     )  # fmt: skip
     return points
 
@@ -120,19 +124,21 @@ def _bars(ends: list[Ends]) -> list[list[float]]:
     return [[each.mean - each.low for each in ends], [each.high - each.mean for each in ends]]
 
 
-def _write_names(axis: Any, points: list[Point]) -> None:
-    """Write each name beside its point, where it covers least of what is drawn or written already."""
+def _write_names(axis: Axes, points: list[Point]) -> None:
+    """Write each name beside its point, where it covers least of what is already drawn or written."""
     from matplotlib.patheffects import withStroke
     from matplotlib.transforms import Bbox
 
-    written = [axis.get_legend().get_window_extent(), *(text.get_window_extent() for text in axis.texts)]
+    written = [text.get_window_extent() for text in axis.texts]
+    if legend := axis.get_legend():
+        written.append(legend.get_window_extent())
     marks, bars = [], []
     for point in points:
         low, (x, y), high = axis.transData.transform(list(zip(point.payment, point.welfare, strict=True)))
         marks.append(Bbox.from_extents(x - MARK, y - MARK, x + MARK, y + MARK))
         bars += [Bbox.from_extents(low[0], y - 1, high[0], y + 1), Bbox.from_extents(x - 1, low[1], x + 1, high[1])]
 
-    def covered(text: Any) -> float:
+    def covered(text: Annotation) -> float:
         box = text.get_window_extent()
         outside = box.x0 < axis.bbox.x0 or box.x1 > axis.figure.bbox.x1
         names, hidden, crossed = (box.count_overlaps(boxes) for boxes in (written, marks, bars))
@@ -141,10 +147,10 @@ def _write_names(axis: Any, points: list[Point]) -> None:
     for point in sorted(points, key=lambda point: -len(point.name)):  # long names have fewer places
         texts = [
             axis.annotate(
-                point.name, (point.payment.mean, point.welfare.mean), place, textcoords="offset points",
+                point.name, (point.payment.mean, point.welfare.mean), (right, up), textcoords="offset points",
                 fontsize=8, color=point.colour, ha=side, path_effects=[withStroke(linewidth=2, foreground="white")],
             )
-            for *place, side in PLACES
+            for right, up, side in PLACES
         ]  # fmt: skip
         best = min(texts, key=covered)
         for text in texts:
@@ -153,10 +159,10 @@ def _write_names(axis: Any, points: list[Point]) -> None:
         written.append(best.get_window_extent())
 
 
-def _solutions(axis: Any, group: Group) -> list[Point]:
-    """Draw the exact solutions that pay, of the game that learners are given, and the optimum as a line."""
+def _solutions(axis: Axes, group: Group) -> list[Point]:
+    """Draw the exact solutions that pay, in the game that learners are given, and the optimum as a line."""
     kind = next((each.kind for each in group.exact), None)
-    far = FAR * max(line.estimate("payment").mean for line in group.lines)
+    far = FAR * max(line.estimate(PAYMENT).mean for line in group.lines)
     points = []
     for each in group.exact:
         if each.kind != kind:
@@ -169,14 +175,14 @@ def _solutions(axis: Any, group: Group) -> list[Point]:
             )  # fmt: skip
         elif each.payment is not None and each.payment > far:
             axis.annotate(
-                f"{_told(each)}, at {each.payment:.0f} \N{RIGHTWARDS ARROW}", (1.0, each.welfare), (0, -28),
+                f"{_solution_name(each)}, at {each.payment:.0f} \N{RIGHTWARDS ARROW}", (1.0, each.welfare), (0, -28),
                 xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color="0.35", ha="right",
             )  # fmt: skip
         elif each.payment is not None:
             axis.plot(each.payment, each.welfare, "*", color="0.35", markersize=11, zorder=1)
-            points.append(Point(_told(each), Ends.at(each.payment), Ends.at(each.welfare), "0.35"))
+            points.append(Point(_solution_name(each), Ends.at(each.payment), Ends.at(each.welfare), "0.35"))
     return points
 
 
-def _told(solution: Exact) -> str:
+def _solution_name(solution: Exact) -> str:
     return f"exact: {solution.label.removeprefix('principal, ')}"

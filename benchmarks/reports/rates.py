@@ -1,4 +1,4 @@
-"""What a run's contracts promise in which situation, as a table and as a picture."""
+"""The rates that a run's contracts promise, by situation, as a table and as a picture."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ...envs.game import Game
 from ...envs.grid.maps import APPLE, WASTE
 from ..files import whole_file
 from ..runs.load import Loaded
-from .curves import COLOURS
+from .styles import COLOURS
 from .text_table import columns
 
 EPISODES = 256  # of the phase evaluate that are played
-BINS = 8  # of a situation that has more values
-FOLLOWING = "followed"  # what is paid for where an action is recommended
+BINS = 8  # into which a situation with more values is divided
+FOLLOWING = "followed"  # the fact that is paid for where an action is recommended
 COUNTED = {"apples": APPLE, "waste": WASTE}  # classes of a map's cells
 
 
@@ -45,7 +45,7 @@ class Situation(NamedTuple):
 
 
 def played(loaded: Loaded, episodes: int = EPISODES) -> Played:
-    """The first episodes of the phase evaluate again. Raises UsageError where the mechanism promises no rates."""
+    """Play the first episodes of the phase evaluate again. Raises UsageError where the mechanism promises no rates."""
     from ...learning.phases import EVALUATE
 
     game, mechanism, seed = loaded.game, loaded.mechanism, loaded.spec.seed
@@ -64,7 +64,7 @@ def played(loaded: Loaded, episodes: int = EPISODES) -> Played:
 
 
 def situations(found: Played) -> Iterator[Situation]:
-    """The steps by each situation, in bins of equal width where it has many values."""
+    """The steps grouped by each situation, in bins of equal width where it has many values."""
     for what, values in found.situations.items():
         low, high = int(values.min()), int(values.max())
         width = -(-(high - low + 1) // BINS)
@@ -77,7 +77,7 @@ def situations(found: Played) -> Iterator[Situation]:
 
 
 def table(found: Played, listed: Sequence[Situation], agents: Sequence[str]) -> str:
-    """Mean rates by situation, over all agents, and how much of each fact there is in a step; then by agent."""
+    """The mean rate and how often each fact occurs in a step: by situation over all agents, then by agent."""
     heads = [f"{name.replace('_', ' ')}: {what}" for name in found.facts for what in ("rate", "times a step")]
     rows = [["situation", "steps", *heads]]
     for each in listed:
@@ -104,7 +104,7 @@ def _promised(summary: Summary) -> np.ndarray:
 
 
 def _counts(game: Game, worlds: np.ndarray) -> dict[str, np.ndarray]:
-    """Of maps (M, H, W): how many cells show apples, and waste, where that varies. Of other worlds nothing."""
+    """How many cells of the maps (M, H, W) show apples, and waste, where the count varies; none of other worlds."""
     if not game.classes or worlds.ndim != 3 or worlds.shape[1:] == (1, 1):
         return {}
     counted = {what: (worlds == each).sum(axis=(1, 2)) for what, each in COUNTED.items()}
@@ -116,7 +116,7 @@ def _cells(rates: np.ndarray, done: np.ndarray) -> list[str]:
 
 
 def draw_rates(found: Played, listed: Sequence[Situation], agents: Sequence[str], title: str, out: Path) -> None:
-    """A row for each fact, a column for each situation: every agent's mean rate."""
+    """Draw every agent's mean rate, a row for each fact and a column for each situation."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

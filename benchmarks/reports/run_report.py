@@ -1,4 +1,4 @@
-"""What is said when runs have been made: the table, and where the folders, the curves and a replay are."""
+"""The report after runs: their table, and the paths of the folders, the curves, the frontier and a replay."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EPISODE = "replay.gif"
 
 
 def report(folders: Sequence[Path], out: Path, console: Console) -> None:
-    """Compare the runs in `folders`, draw curves, frontier and one replay to `out`, and say where all is."""
+    """Compare the runs in `folders`, draw curves, a frontier and a replay to `out`, and print their paths."""
     comparison = compare(*folders)
     for damaged in comparison.damaged:
         print(f"paymaster: left out: {damaged}", file=sys.stderr)
@@ -42,6 +42,6 @@ def report(folders: Sequence[Path], out: Path, console: Console) -> None:
 
 
 def _worth_seeing(folders: Sequence[Path]) -> Path:
-    """The first run with a principal, else the first."""
+    """The first run with a principal, or else the first run."""
     paid = [folder for folder in folders if read_about(folder / RUN)["resolved"]["principal"] is not None]
     return (paid or list(folders))[0]

@@ -12,8 +12,8 @@ Rows = list[list[str]]
 def columns(rows: Rows, width: int | None = None, keys: int = 2, longest: int = 30) -> str:
     """Aligned columns, two spaces apart, with a line below the head.
 
-    Where they do not fit a `width`, cells are wrapped to `longest` characters, and what still does not fit goes on in
-    a table below, which begins with the first `keys` columns again.
+    Where they do not fit the `width`, cells are wrapped to `longest` characters, and columns that still do not fit
+    stand in another table below, which repeats the first `keys` columns.
     """
     if width is None or sum(_widths(rows)) + 2 * len(rows[0]) - 2 <= width:
         return _aligned(rows, list(range(len(rows[0]))))
@@ -32,13 +32,13 @@ def _widths(rows: Rows) -> list[int]:
 
 
 def _wrapped(row: list[str], longest: int) -> Rows:
-    """The lines of a row whose cells are wrapped at spaces."""
+    """The lines of a row, its cells wrapped at spaces."""
     cells = [textwrap.wrap(cell, longest, break_long_words=False, break_on_hyphens=False) for cell in row]
     return [list(line) for line in zip_longest(*cells, fillvalue="")]
 
 
 def _folded(widths: list[int], width: int, keys: int) -> list[list[int]]:
-    """The columns of each table."""
+    """The indices of the columns of each table."""
     parts = [list(range(min(keys, len(widths))))]
     for column in range(keys, len(widths)):
         if sum(widths[each] + 2 for each in [*parts[-1], column]) - 2 > width and len(parts[-1]) > keys:

@@ -266,7 +266,8 @@ def _told_of_principal(spec: RunSpec, settings: AnyPrincipalSettings | None) -> 
 
     How it was solved for, or promises otherwise than it was trained, or the price of money at which it was trained.
     """
-    if spec.principal_from is not None or mechanism_class(spec.mechanism).principal == "exact":
-        return stored(principal_class(spec.mechanism), spec.principal)
+    cls = principal_class(spec.mechanism)
+    if cls and (spec.principal_from is not None or mechanism_class(spec.mechanism).principal == "exact"):
+        return stored(cls, spec.principal)
     alpha = getattr(settings, "alpha", None)
     return {} if settings is None or alpha == getattr(type(settings)(), "alpha", None) else {"alpha": alpha}

@@ -64,7 +64,7 @@ def _sampler(runner: Any) -> Callable[[], int]:
 
 
 def _array(game: Game, B: int) -> Any:
-    settings = PPOSettings(environments=B, fragment=32)
+    settings = PPOSettings(environments=B, rollout_length=32)
     config = agents_config(game, make_mechanism("selfish", game), None, settings, seed=0, steps=10**9)
     return config.env_runner_cls(config=config, worker_index=0)
 

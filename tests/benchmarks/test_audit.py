@@ -17,6 +17,7 @@ from paymaster.benchmarks.analysis.comparison import compare
 from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.measures import audit as module
 from paymaster.benchmarks.measures.audit import AUDIT, Audit, examine, read_audit
+from paymaster.benchmarks.measures.columns import COLUMNS, Stored
 from paymaster.benchmarks.measures.exact_solutions import affordable
 from paymaster.benchmarks.reports.comparison_table import audited_rows, present
 from paymaster.benchmarks.runs.record import read_episodes
@@ -258,7 +259,7 @@ def test_what_cannot_be_judged_is_left_empty(tmp_path: Path) -> None:
     folder = run(spec("inequity-aversion"), tmp_path)
     assert read_audit(folder) is None
     assert read_episodes(folder, "evaluate")["deviation_regret"].isna().all()
-    assert dataset.of_run(folder).learned_gain is None
+    assert dataset.of_run(folder)["learned_gain"] is None
 
 
 # Beside others
@@ -267,26 +268,26 @@ def test_what_cannot_be_judged_is_left_empty(tmp_path: Path) -> None:
 def test_columns_stand_in_every_format_and_old_tables_are_read(tmp_path: Path) -> None:
     folder = run(spec(), tmp_path / "runs")
     found, row = audit_of(folder), dataset.of_run(folder)
-    assert row.followed_welfare == found.followed.welfare
-    assert row.followed_gain == max(found.followed.gain)
-    assert row.deviation_regret == pytest.approx(found.deviation_regret)
-    assert row.payment_regret_spe == pytest.approx(row.principal_payment - found.benchmarks["spe"].payment)
+    assert row["followed_welfare"] == found.followed.welfare
+    assert row["followed_gain"] == max(found.followed.gain)
+    assert row["deviation_regret"] == pytest.approx(found.deviation_regret)
+    assert row["payment_regret_spe"] == pytest.approx(row["principal_payment"] - found.benchmarks["spe"].payment)
     comparison = compare(tmp_path / "runs")
     head, cells = audited_rows(comparison.groups[0])
     shown = dict(zip(head, cells, strict=True))
-    assert shown["followed"] == f"{found.followed.welfare:.2f}"
-    assert shown["W to spe"] == f"{row.welfare_regret_spe:+.2f}"
+    assert shown["W obed."] == f"{found.followed.welfare:.2f}"
+    assert shown["gap SPE"] == f"{row['welfare_regret_spe']:+.2f}"
     (line,) = json.loads(present(comparison, "json"))["groups"][0]["lines"]
-    assert line["metrics"]["gain"]["by_seed"] == {"1": row.followed_gain}
+    assert line["metrics"]["followed_gain"]["by_seed"] == {"1": row["followed_gain"]}
     assert all("dev. regret" in present(comparison, format) for format in ("table", "markdown"))
     table = tmp_path / "table.csv"
     table.write_text(present(comparison, "csv"))
     assert compare(table).rows == comparison.rows
-    audited = [name for name, field in dataset.Evaluated.__dataclass_fields__.items() if field.default is None]
+    audited = [name for name, column in COLUMNS.items() if column.stored is Stored.LATER]
     pd.read_csv(table).drop(columns=audited).to_csv(table, index=False)  # as it was before there were audits
     (again,) = compare(table).groups[0].lines
-    assert again.values("gain") == {}
-    assert again.values("welfare to spe") == {1: pytest.approx(row.welfare_regret_spe)}  # from the exact rows
+    assert again.values("followed_gain") == {}
+    assert again.values("welfare_regret_spe") == {1: pytest.approx(row["welfare_regret_spe"])}  # from the exact rows
 
 
 # The command line
@@ -330,7 +331,7 @@ def test_a_run_that_cannot_be_loaded_is_left_out(tmp_path: Path, capsys: Any) ->
     code, out, err = ran(capsys, tmp_path)
     assert code == 0
     assert "selfish" in out
-    assert "cannot be loaded" in err
+    assert "cannot be read" in err
     assert str(good) not in err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +16,13 @@ import pandas as pd
 import pytest
 
 from paymaster.benchmarks import files
+from paymaster.benchmarks.analysis.comparison import compare
 from paymaster.benchmarks.analysis.dataset import of_run
 from paymaster.benchmarks.measures import metrics
 from paymaster.benchmarks.measures.audit import read_audit
+from paymaster.benchmarks.measures.columns import COLUMNS, Column
+from paymaster.benchmarks.reports.comparison_table import group_rows, present
+from paymaster.benchmarks.reports.doc_pages import pages
 from paymaster.benchmarks.reports.episode import draw
 from paymaster.benchmarks.runs.launch import run_suite
 from paymaster.benchmarks.runs.load import load
@@ -136,14 +141,46 @@ def test_run_json_tells_how_it_was_made(made: Path) -> None:
 def test_a_record_from_before_a_column_came_can_be_read(made: Path, tmp_path: Path) -> None:
     spec = RunSpec(game=GAME, mechanism="drawn-contract", steps=400, episodes=32, seed=1)
     folder = make(spec, tmp_path)
-    assert 0 < of_run(folder).acceptance < 1
-    assert of_run(made).acceptance is None  # nothing was there to be signed
+    acceptance = of_run(folder)["acceptance"]
+    assert acceptance is not None
+    assert 0 < acceptance < 1
+    assert of_run(made)["acceptance"] is None  # nothing was there to be signed
     later = ["terms_theta", "terms_held"]
     rows = read_episodes(folder)
     rows.drop(columns=later).to_parquet(folder / "episodes.parquet")
-    assert of_run(folder).acceptance is None
-    assert of_run(folder).welfare == rows["welfare"][rows["phase"] == "evaluate"].mean()
+    assert of_run(folder)["acceptance"] is None
+    assert of_run(folder)["welfare"] == rows["welfare"][rows["phase"] == "evaluate"].mean()
     assert read_episodes(folder, columns=["key", *later])[later].isna().all(axis=None)
+
+
+def test_a_metric_is_one_entry(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry alone takes it to the CSV table, which is read again, to the text tables, to JSON and to the docs."""
+    before = compare(made)
+    entry = Column(
+        "poorest", "poorest", "return of the poorest", "what the agent with the lowest return earns",
+        lambda run: float(run.episodes[["return_0", "return_1"]].min(axis=1).mean()), format="{:.3f}",
+    )  # fmt: skip
+    monkeypatch.setitem(COLUMNS, entry.name, entry)
+    rows = read_episodes(made, "evaluate")
+    poorest = np.minimum(rows["return_0"], rows["return_1"]).mean()
+    comparison = compare(made)
+    table = tmp_path / "table.csv"
+    table.write_text(present(comparison, "csv") + "\n")
+    assert pd.read_csv(table)["poorest"].tolist() == [pytest.approx(poorest)]
+    assert compare(table).rows == comparison.rows
+    head, *lines = group_rows(comparison.groups[0])
+    assert lines[-1][head.index("poorest")] == f"{poorest:.3f}"
+    for format in ("table", "markdown"):
+        assert "poorest: return of the poorest, what the agent with the lowest return earns" in present(
+            comparison, format
+        )
+    found = json.loads(present(comparison, "json"))
+    assert found["columns"]["poorest"]["label"] == "return of the poorest"
+    assert found["groups"][0]["lines"][0]["metrics"]["poorest"]["by_seed"] == {"1": pytest.approx(poorest)}
+    assert "| `poorest` | return of the poorest |" in pages()["columns.md"]
+    old = tmp_path / "old.csv"  # from before the metric came
+    old.write_text(present(before, "csv") + "\n")
+    assert compare(old).groups[0].lines[0].values("poorest") == {}
 
 
 def test_run_json_gives_the_run_again(made: Path) -> None:

@@ -291,7 +291,7 @@ def test_no_dilemma_is_told(paymaster: Paymaster, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(unlearned, "train_agents", cooperating_up_to(1.0))
     code, out, _ = paymaster("self-interest", PD, *QUICK, "--seeds", 2)
     assert code == 0
-    assert "No dilemma is to be seen" in out
+    assert "No social dilemma detected" in out
     record = json.loads(paymaster("self-interest", PD, *QUICK, "--seeds", 2, "--json")[1])
     assert record["level"] is None
 

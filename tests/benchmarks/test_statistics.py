@@ -8,9 +8,9 @@ import pytest
 from paymaster.benchmarks.measures.statistics import (
     Estimate,
     estimate,
-    fraction_solved,
     interquartile_mean,
     paired_difference,
+    success_rate,
 )
 
 
@@ -45,15 +45,15 @@ def test_differences_are_taken_seed_by_seed() -> None:
 @pytest.mark.parametrize(
     ("differences", "verdict"),
     [
-        ([0.1, 0.2, 0.3], "higher"),
-        ([-0.1, -0.2, -0.3], "lower"),
-        ([-0.1, 0.2, 0.3], "no difference shown"),
-        ([0.0, 0.2, 0.3], "no difference shown"),  # the interval begins at 0
-        ([0.1, 0.2], "too few seeds"),
-        ([], "too few seeds"),
+        ([0.1, 0.2, 0.3], "better"),
+        ([-0.1, -0.2, -0.3], "worse"),
+        ([-0.1, 0.2, 0.3], "n.s."),
+        ([0.0, 0.2, 0.3], "n.s."),  # the interval begins at 0
+        ([0.1, 0.2], "n/a (n < 3)"),
+        ([], "n/a (n < 3)"),
     ],
 )
-def test_higher_means_that_the_interval_excludes_0(differences: list[float], verdict: str) -> None:
+def test_better_means_that_the_interval_excludes_0(differences: list[float], verdict: str) -> None:
     assert estimate(np.array(differences)).verdict == verdict
 
 
@@ -70,5 +70,5 @@ def test_games_keep_their_weight_when_seeds_are_resampled() -> None:
     assert (found.low, found.mean, found.high) == (1.5, 1.5, 1.5)
 
 
-def test_fraction_solved() -> None:
-    assert fraction_solved(np.array([0.49, 0.5, 0.9, -1.0]), 0.5) == 0.5
+def test_success_rate() -> None:
+    assert success_rate(np.array([0.49, 0.5, 0.9, -1.0]), 0.5) == 0.5

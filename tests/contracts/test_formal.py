@@ -300,7 +300,7 @@ def test_a_run_plays_under_the_contract_that_anothers_agents_sign(seed: int, nul
         episodes = read_episodes(folder)
         told = episodes[["terms_theta", "terms_held", "in_favour"]].drop_duplicates().to_numpy()
         np.testing.assert_allclose(told, [[np.nan, 0, np.nan] if null else [theta, 1, choice.in_favour]])
-        assert of_run(folder).acceptance == float(not null)
+        assert of_run(folder)["acceptance"] == float(not null)
         coins = episodes["transfer_volume"][episodes["phase"] == "evaluate"] / (theta or 1.0)
         assert bool(coins.any()) != null
         np.testing.assert_allclose(coins, coins.round(), atol=1e-3)  # one price for all

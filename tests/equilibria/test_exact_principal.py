@@ -36,8 +36,8 @@ def test_agents_that_obey_are_audited_too(tmp_path: Path) -> None:
     table = tabulate(game)
     solution = solve(table, "principal", game.horizon, discount=0.99, alpha=0.1)
     exactly = evaluate_policy(table, solution.actions, solution.promised, game.horizon)
-    assert row.compliance == 1.0
-    assert row.followed_welfare == pytest.approx(exactly.welfare, rel=1e-5)
-    assert row.followed_payment == pytest.approx(exactly.payment, rel=1e-5)
-    assert row.welfare == pytest.approx(exactly.welfare, abs=0.2)
-    assert row.deviation_regret == pytest.approx(0.0, abs=1e-3)
+    assert row["compliance"] == 1.0
+    assert row["followed_welfare"] == pytest.approx(exactly.welfare, rel=1e-5)
+    assert row["followed_payment"] == pytest.approx(exactly.payment, rel=1e-5)
+    assert row["welfare"] == pytest.approx(exactly.welfare, abs=0.2)
+    assert row["deviation_regret"] == pytest.approx(0.0, abs=1e-3)

@@ -289,9 +289,11 @@ def test_a_run_is_recorded_and_compared_with_what_is_exact(tmp_path: Path) -> No
     assert set(episodes["phase"]) == {"train", "evaluate"}
     assert episodes["principal_return"].notna().all()
     row = of_run(made.folder)
-    assert row.principal_return == pytest.approx(episodes[episodes["phase"] == "evaluate"]["principal_return"].mean())
-    assert 0.0 <= row.states_right <= 1.0  # type: ignore[operator]
-    assert read_about(made.folder / "run.json")["evaluated"]["states_right"] == row.states_right
+    assert row["principal_return"] == pytest.approx(
+        episodes[episodes["phase"] == "evaluate"]["principal_return"].mean()
+    )
+    assert 0.0 <= row["states_right"] <= 1.0  # type: ignore[operator]
+    assert read_about(made.folder / "run.json")["evaluated"]["states_right"] == row["states_right"]
     loaded = load(made.folder)
     state = loaded.game.reset(np.arange(2, dtype=np.uint64))
     terms = loaded.mechanism.view(loaded.principal(loaded.game, state), 2)  # type: ignore[misc]
