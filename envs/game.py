@@ -184,12 +184,13 @@ def listed(count: int, what: str, smaller: str) -> int:
 
 
 def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -> np.ndarray:
-    """`actions` of a game whose `action_names` are `names`. Raises UsageError unless they are integers that name one.
+    """`actions` (B, N) of a game whose `action_names` are `names`, as contiguous int64: what compiled rules take.
 
-    `shape` is (B, N).
+    Raises UsageError unless they are integers of `shape` (B, N) that name an action each.
     """
     if actions.shape != shape or actions.dtype.kind not in "iu":
         raise UsageError(f"actions are {actions.dtype} of shape {actions.shape}; integers of shape {shape} are needed")
+    actions = np.ascontiguousarray(actions, np.int64)
     if not _all_below(actions, len(names)):
         raise UsageError(
             f"actions from {actions.min()} to {actions.max()} were played; "

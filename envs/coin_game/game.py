@@ -15,54 +15,21 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, Self
 
 import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
 from ...core.config import UsageError, configuration
-from ..game import Scene, Sprite, Symmetry, listed
-from .kernels import (
-    ANY,
-    BOTH,
-    ELSEWHERE,
-    FIRST,
-    FREE,
-    MOVES,
-    SLOTS,
-    UNIFORM,
-    Rules,
-    all_legal,
-    begin_episode,
-    draws_at,
-    observe_board,
-    pay,
-    play_step,
-    world_planes,
-)
+from ...core.random import FROM_KEYS, draws_of
+from ..game import Scene, Sprite, Symmetry, legal, listed
+from . import kernels
+from .kernels import ANY, BOTH, ELSEWHERE, FIRST, FREE, MOVES, UNIFORM, Events, Rules, State
 from .outcomes import choices_of, combinations
 
 ACTIONS = ("right", "left", "down", "up", "stay")
 COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "cyan", "pink")
-
-
-class State(NamedTuple):
-    """`B` running episodes."""
-
-    key: np.ndarray  # (B,) uint64
-    t: np.ndarray  # (B,) int32 steps played
-    agents: np.ndarray  # (B, N, 2) int8 row, column
-    coins: np.ndarray  # (B, C, 2) int8 row, column; C is 1, or N where every agent has a coin
-    owners: np.ndarray  # (B, C) int8 the agent whose colour the coin bears
-
-
-class Events(NamedTuple):
-    """What happened in one step."""
-
-    picked: np.ndarray  # (B, N, N) bool: agent i (axis 1) picked a coin of agent j (axis 2)
-    left: np.ndarray  # (B, N, N) bool: i could have moved onto a coin of j, and did not
-    paid: np.ndarray  # (B,) bool: whether this step's coins are paid for
 
 
 @configuration
@@ -203,7 +170,7 @@ class CoinGame:
     def reset(self, keys: np.ndarray) -> State:
         """New episodes: see `begin`."""
         keys = np.ascontiguousarray(keys, np.uint64)
-        return self.begin(keys, draws_at(keys, np.zeros(keys.shape, np.int32), self._start_slots))
+        return self.begin(keys, draws_of(keys, np.zeros(keys.shape, np.int32), self._start_slots))
 
     def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
         """New episodes for `keys` (B,), their chance given: `draws` (B, S) in [0, 1).
@@ -211,28 +178,21 @@ class CoinGame:
         Slots: the cell of each agent, then the cell of each coin, then the colour of the coin where there is one.
         """
         keys = np.ascontiguousarray(keys, np.uint64)
-        agents, coins, owners = begin_episode(self._rules, self.players, self._coins, draws)
-        return State(keys, np.zeros(keys.shape, np.int32), agents, coins, owners)
+        return kernels.begin(self._rules, self.players, self._coins, keys, draws)
 
     def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
         """One step of every environment; `actions` (B, N).
 
         Raises UsageError where an action is none of `action_names`.
         """
-        return self.play(state, actions, draws_at(state.key, state.t + 1, SLOTS * self._coins))
+        return kernels.play(self._rules, state, self._legal(state, actions), FROM_KEYS)
 
     def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
         """`step` with its chance given: `draws` (B, S) in [0, 1), slots WINNER, CELL and COLOUR of each coin."""
-        actions, draws = self._checked(state, actions), np.ascontiguousarray(draws, np.float64)
-        agents, coins, owners, picked, left = play_step(
-            self._rules, state.agents, state.coins, state.owners, actions, draws
-        )
-        t = state.t + 1
-        paid = (t < self.horizon) | self.last_step_pays
-        return State(state.key, t, agents, coins, owners), Events(picked, left, paid)
+        return kernels.play(self._rules, state, self._legal(state, actions), np.ascontiguousarray(draws, np.float64))
 
     def rewards(self, events: Events) -> np.ndarray:
-        return pay(self.own_coin, self.others_coin, self.owner_payoff, events.picked, events.paid)
+        return kernels.pay(self.own_coin, self.others_coin, self.owner_payoff, events.picked, events.paid)
 
     def principal_reward(self, events: Events) -> np.ndarray:
         """(B,) float32: welfare, the sum of the agents' rewards."""
@@ -252,7 +212,7 @@ class CoinGame:
     def observe(self, state: State) -> np.ndarray:
         if self.observation == "absolute":
             return np.repeat(self.world(state)[:, None], self.players, axis=1)
-        planes = observe_board(self.grid_size, self._centred, state.agents, state.coins, state.owners)
+        planes = kernels.observe_board(self.grid_size, self._centred, state.agents, state.coins, state.owners)
         if self.observation == "mutual":
             nexts = [np.roll(planes[:, :, 2:], -k, axis=1) for k in range(1, self.players)]
             planes = np.concatenate([planes, *nexts], axis=2)
@@ -264,7 +224,7 @@ class CoinGame:
 
     def world(self, state: State) -> np.ndarray:
         """(B, 2N, G, G) uint8: the place of each agent, then the coin of each agent."""
-        return world_planes(self.grid_size, state.agents, state.coins, state.owners)
+        return kernels.world_planes(self.grid_size, state.agents, state.coins, state.owners)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """The grid within its walls, if it has any, the coins, the agents, and a caption that says who picked what."""
@@ -327,8 +287,7 @@ class CoinGame:
 
         Every distinguishable outcome is listed once; rows with fewer than K of them end with probability 0.
         """
-        actions = self._checked(state, actions)
-        return combinations(choices_of(self._rules, state.agents, state.coins, actions))
+        return combinations(choices_of(self._rules, state.agents, state.coins, self._legal(state, actions)))
 
     def starts(self) -> tuple[np.ndarray, np.ndarray]:
         """All that chance may do at the start: draws (K, S) for `begin` and their probabilities (K,).
@@ -352,6 +311,8 @@ class CoinGame:
             first_coin=ANY if self.new_coin == "any" else FREE,
             new_coin={"free": FREE, "any": ANY, "elsewhere": ELSEWHERE}[self.new_coin],
             colours=self.players if self.coins == "one" and self.next_colour == "uniform" else 1,
+            horizon=self.horizon,
+            last_step_pays=self.last_step_pays,
         )
 
     @cached_property
@@ -384,21 +345,5 @@ class CoinGame:
     def _smaller(self) -> str:
         return f"a smaller grid_size than {self.grid_size} or fewer players than {self.players}"
 
-    def _checked(self, state: State, actions: np.ndarray) -> np.ndarray:
-        """`actions` as the kernels take them. Raises UsageError where one is none of `action_names`."""
-        count = len(self.action_names)
-        shape = state.agents.shape[:2]
-        if actions.shape != shape or actions.dtype.kind not in "iu":
-            raise UsageError(
-                f"actions are {actions.dtype} of shape {actions.shape}; integers of shape {shape} are needed"
-            )
-        actions = np.ascontiguousarray(actions, np.int64)
-        if not all_legal(actions, count):
-            raise UsageError(
-                f"actions from {actions.min()} to {actions.max()} were played; "
-                f"0 to {count - 1} are allowed ({', '.join(self.action_names)})"
-            )
-        return actions
-
-
-# The kernels: one environment at a time
+    def _legal(self, state: State, actions: np.ndarray) -> np.ndarray:
+        return legal(actions, state.agents.shape[:2], self.action_names)
