@@ -9,6 +9,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
 
@@ -27,12 +28,12 @@ def configuration(cls: type[T]) -> type[T]:
     return pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)  # type: ignore[return-value]
 
 
-def made_by_configuration(cls: Any) -> bool:
+def made_by_configuration(cls: object) -> bool:
     """Whether `cls` is a class that itself, and not only one above it, was made by `configuration`."""
     return isinstance(cls, type) and "__pydantic_fields__" in vars(cls)
 
 
-def configure(cls: type[T], values: Mapping[str, Any], *, what: str) -> T:
+def configure(cls: type[T], values: Mapping[str, object], *, what: str) -> T:
     """`cls(**values)`, with every fault told as the value got and the values allowed.
 
     Raises UsageError, naming `what` was being configured.
@@ -55,12 +56,12 @@ def nearest(kind: str, got: str, allowed: Iterable[str]) -> str:
     return f"unknown {kind} {got!r}.{hint} Allowed: {', '.join(names) or 'none'}."
 
 
-def plain(config: Any) -> dict[str, Any]:
+def plain(config: object) -> dict[str, Any]:
     """The fields of a configuration as JSON-ready values, defaults included."""
     return TypeAdapter(type(config)).dump_python(config, mode="json")
 
 
-def _fault(fault: Any) -> str:
+def _fault(fault: ErrorDetails) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     message, got = fault["msg"].replace("a valid tuple", "a list"), f" (got {fault['input']!r})"
     if fault["type"] == "value_error":  # ours: it begins as it should

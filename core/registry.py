@@ -9,17 +9,18 @@ from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar, cast
 
 from .config import UsageError, nearest
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 OUTSIDE = "One from outside Paymaster is known once its module is named: --plugin MODULE."
 
-Fault = Callable[[Any], str]  # what is wrong with a class of a kind; empty for nothing
+Kind_co = TypeVar("Kind_co", covariant=True)
+Fault = Callable[[object], str]  # what is wrong with a class of a kind; empty for nothing
 
 
-class Registry(Mapping[str, type[Any]]):
+class Registry(Mapping[str, type[Kind_co]], Generic[Kind_co]):
     """The classes of one kind (`what`) by name; each is imported when it is asked for.
 
     An installed package offers a class by an entry point of `group`: `fishery = my_package:Fishery` does the same as
@@ -30,9 +31,9 @@ class Registry(Mapping[str, type[Any]]):
         self.what, self.group = what, group
         self.own, self.package = own, package  # name: module:class, relative to `package`
         self.fault = fault
-        self.added: dict[str, type[Any]] = {}
+        self.added: dict[str, type[Kind_co]] = {}
 
-    def add(self, name: str, cls: type[Any]) -> None:
+    def add(self, name: str, cls: object) -> None:
         """Let `name` stand for `cls`. A class that is defined again, as in a notebook, takes its own place.
 
         Raises UsageError for a name that is taken or none, and for a class that is not of this kind.
@@ -46,13 +47,13 @@ class Registry(Mapping[str, type[Any]]):
             raise UsageError(f"{self.what} {name!r} of {_path(cls)} is already taken by {taken}: choose another name")
         self.added[name] = self._sound(name, cls)
 
-    def get_or_tell(self, name: str) -> type[Any]:
+    def get_or_tell(self, name: str) -> type[Kind_co]:
         """The class that `name` stands for. Raises UsageError for a name that stands for none."""
         if name not in self:
             raise UsageError(f"{nearest(self.what, name, self)} {OUTSIDE}")
         return self[name]
 
-    def __getitem__(self, name: str) -> type[Any]:
+    def __getitem__(self, name: str) -> type[Kind_co]:
         """Raises UsageError where what an installed package offers cannot be used."""
         if name in self.own:
             module, cls = self.own[name].split(":")
@@ -81,10 +82,10 @@ class Registry(Mapping[str, type[Any]]):
             found[entry.name] = entry
         return found
 
-    def _sound(self, name: str, cls: Any) -> type[Any]:
+    def _sound(self, name: str, cls: object) -> type[Kind_co]:
         if fault := self.fault(cls):
             raise UsageError(f"{self.what} {name!r}: {_path(cls)} {fault}")
-        return cls
+        return cast(type[Kind_co], cls)
 
 
 def load_plugin(module: str) -> None:
@@ -106,7 +107,7 @@ def load_plugin(module: str) -> None:
         ) from None
 
 
-def _loaded(entry: EntryPoint) -> Any:
+def _loaded(entry: EntryPoint) -> object:
     try:
         return entry.load()
     except Exception as error:
@@ -122,7 +123,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
-def _path(cls: Any) -> str:
+def _path(cls: object) -> str:
     return f"{cls.__module__}:{cls.__qualname__}" if isinstance(cls, type) else repr(cls)
 
 

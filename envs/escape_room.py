@@ -10,7 +10,7 @@ at that moment escape and are rewarded; those at the lever have paid for the way
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
@@ -40,7 +40,7 @@ class Events(NamedTuple):
 
 
 @configuration
-class EscapeRoom(WithoutChance):
+class EscapeRoom(WithoutChance[State, Events]):
     """`N` agents, of which `min_at_lever` (M) must choose the lever for the door to open.
 
     An action is the place to be, and all act at once, so agents may wait at the lever or at the door. The door is open
@@ -58,7 +58,7 @@ class EscapeRoom(WithoutChance):
     it has given to the others, which belongs to that mechanism and not to the game.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "2-1": {"players": 2, "min_at_lever": 1},
         "3-2": {"players": 3, "min_at_lever": 2},
     }

@@ -6,7 +6,7 @@ Axes everywhere: `B` parallel environments, `N` agents, leading, in that order. 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import gymnasium as gym
 import numba
@@ -20,8 +20,8 @@ event.register("numba:compile", Announcer())
 
 LARGEST_LIST = 100_000_000  # beyond the memory of most machines; what fits in this one is told by the solver
 
-State = TypeVar("State", bound=Any)
-Events = TypeVar("Events", bound=Any)
+State = TypeVar("State")
+Events = TypeVar("Events")
 
 
 class Sprite(NamedTuple):
@@ -50,7 +50,7 @@ class Scene(NamedTuple):
 class Game(Protocol[State, Events]):
     """A social dilemma as pure functions over arrays. Implementations are frozen configurations."""
 
-    presets: ClassVar[dict[str, dict[str, Any]]]  # preset: the rules it changes
+    presets: ClassVar[dict[str, dict[str, object]]]  # preset: the rules it changes
     version: ClassVar[int]  # rises when behaviour changes, never for speed
 
     @property
@@ -124,24 +124,24 @@ def lacking(cls: Any) -> str:
     return ""
 
 
-class WithoutChance:
+class WithoutChance(Generic[State, Events]):
     """What the table of the exact solver asks of a game in which nothing is drawn."""
 
-    def reset(self, keys: np.ndarray) -> Any:
+    def reset(self, keys: np.ndarray) -> State:
         raise NotImplementedError
 
-    def step(self, state: Any, actions: np.ndarray) -> tuple[Any, Any]:
+    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
         raise NotImplementedError
 
-    def begin(self, keys: np.ndarray, draws: np.ndarray) -> Any:
+    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
         """`reset`: there are no `draws` (B, 0)."""
         return self.reset(keys)
 
-    def play(self, state: Any, actions: np.ndarray, draws: np.ndarray) -> tuple[Any, Any]:
+    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
         """`step`: there are no `draws` (B, 0)."""
         return self.step(state, actions)
 
-    def outcomes(self, state: Any, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The one outcome of each step: no draws (B, 1, 0), probability one (B, 1)."""
         return np.empty((len(actions), 1, 0)), np.ones((len(actions), 1))
 
@@ -150,7 +150,7 @@ class WithoutChance:
         return np.empty((1, 0)), np.ones(1)
 
 
-def hides_actions(game: Any) -> bool:
+def hides_actions(game: object) -> bool:
     """Whether a game, or its class, hides what agents do: it says so by a class variable `hidden_actions`.
 
     Then contracts may pay on the outcome that came, one of its verifiable facts, and the principal has rewards of its
@@ -159,7 +159,7 @@ def hides_actions(game: Any) -> bool:
     return bool(getattr(game, "hidden_actions", False))
 
 
-def cut_short(game: Any, state: Any) -> np.ndarray | bool:
+def cut_short(game: object, state: object) -> np.ndarray | bool:
     """(B,) bool: where a game cuts an episode before the horizon, as one does that has a method `truncated`."""
     return game.truncated(state) if hasattr(game, "truncated") else False
 
@@ -171,7 +171,7 @@ class Symmetry(NamedTuple):
     actions: np.ndarray  # (A,) int: ... and does `actions[a]` there where it does `a` here
 
 
-def symmetries(game: Any) -> tuple[Symmetry, ...]:
+def symmetries(game: object) -> tuple[Symmetry, ...]:
     """The views of a game, the plain one among them: none unless it has a property `symmetries`."""
     return tuple(getattr(game, "symmetries", ()))
 

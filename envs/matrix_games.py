@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -50,7 +50,7 @@ class Events(NamedTuple):
     cooperated: np.ndarray  # (B, N) bool
 
 
-class StageGame(WithoutChance):
+class StageGame(WithoutChance[State, Events]):
     """What all games of this file share: one stage game, played `horizon` times; a game says what it pays (`earned`).
 
     - observation: uint8 of 0 and 1, (1 + 3N,): whether this is the start, then what each agent did in the last step,
@@ -183,7 +183,7 @@ class MatrixGame(StageGame):
     et al. 2018 (arXiv:1709.04326).
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         **{name: {"pairwise": payoffs} for name, payoffs in PAIRWISE.items()},
         "iterated-prisoners-dilemma": {"pairwise": (-1.0, -3.0, 0.0, -2.0), "horizon": 150},
         "asymmetric-prisoners-dilemma": {"stakes": (2.0, 1.0)},
@@ -250,7 +250,7 @@ class PublicGoods(StageGame):
     who let people give any part of 20.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "one-shot-4": {"players": 4, "multiplier": 1.6},
         "iterated-4": {"players": 4, "multiplier": 1.6, "horizon": 10},
     }

@@ -16,7 +16,7 @@ No event has a name, so no contract can pay on one, and there is no table of sta
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -77,7 +77,7 @@ class PettingZooGame:
 
     horizon: int = Field(default=100, ge=1)
 
-    def make_env(self) -> ParallelEnv[str, Any, Any]:
+    def make_env(self) -> ParallelEnv[str, np.ndarray, int]:
         """A new environment, whose state nobody else holds."""
         raise NotImplementedError
 
@@ -200,7 +200,7 @@ class Episode:
         self.t, self.over, self.cut = 0, False, False
 
     @cached_property
-    def env(self) -> ParallelEnv[Any, Any, Any]:
+    def env(self) -> ParallelEnv[str, np.ndarray, int]:
         return self.game.make_env()
 
     @cached_property
@@ -227,7 +227,7 @@ class Episode:
             self.env.close()
         return np.array([rewards.get(name, 0.0) for name in names], np.float32)
 
-    def _rows(self, observations: dict[Any, Any]) -> np.ndarray:
+    def _rows(self, observations: dict[str, np.ndarray]) -> np.ndarray:
         """What each agent sees, zeros where it has left."""
         space, names = self.game.spaces.observation, self.env.possible_agents
         seen = np.zeros((len(names), *space.shape), space.dtype)
@@ -237,7 +237,7 @@ class Episode:
         return seen
 
 
-def _spaces(env: ParallelEnv[Any, Any, Any], name: str) -> Spaces:
+def _spaces(env: ParallelEnv[str, np.ndarray, int], name: str) -> Spaces:
     agents = list(getattr(env, "possible_agents", []))
     if not agents:
         raise UsageError(f"{name}: the environment has no possible_agents; the agents of a game are known beforehand")

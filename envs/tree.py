@@ -15,7 +15,7 @@ Ivanov et al. 2024, "Principal-Agent Reinforcement Learning" (arXiv:2407.18074),
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -62,7 +62,7 @@ class Tree:
     its value likewise with m = `max_value`. The numbers are relayed by a second source.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"ivanov-d10": {}}
+    presets: ClassVar[dict[str, dict[str, object]]] = {"ivanov-d10": {}}
     version: ClassVar[int] = 1
     truncates: ClassVar[bool] = False
     hidden_actions: ClassVar[bool] = True

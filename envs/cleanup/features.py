@@ -9,7 +9,7 @@ rules were read in their public code.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import gymnasium as gym
 import numpy as np
@@ -55,7 +55,7 @@ class CleanupFeatures(River, GridGame[State, Events]):
     which is no part of what is seen on the map; here the first in reading order. Nothing appears at the reset.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"ssd": {}}
+    presets: ClassVar[dict[str, dict[str, object]]] = {"ssd": {}}
     version: ClassVar[int] = 1
     classes: ClassVar[int] = 0  # the observation holds numbers
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -29,7 +29,7 @@ from . import kernels, outcomes
 from .kernels import Events
 from .river import LIO_7X7, LIO_10X10, SSD, River
 
-LIO: dict[str, Any] = {
+LIO: dict[str, object] = {
     "players": 2, "horizon": 50, "start_cells": "fixed", "turning": False, "fire": False, "beam_order": "agents",
 }  # fmt: skip
 
@@ -61,7 +61,7 @@ class Cleanup(River, EgocentricGame[Events]):
     a step do not know of each other, and the later of two beams is the one seen where they cross.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "ssd": {},
         "lio-7x7": {
             **LIO, "map": LIO_7X7, "view": 9, "apple_probability": 0.5, "depletion": 0.6, "waste_probability": 0.5,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import gymnasium as gym
 import numpy as np
@@ -61,7 +61,7 @@ class CoinGame:
     2022 (arXiv:2205.01447); MATE, Phan et al. 2022 (AAMAS); the Coin Game of RLlib's examples.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "ivanov-7x7": {"grid_size": 7, "horizon": 50},
         "ivanov-3x3": {"grid_size": 3, "horizon": 20},
         "rllib-3x3": {"grid_size": 3, "horizon": 20, "others_coin": 1.0, "owner_payoff": -2.0, "tie": "both"},

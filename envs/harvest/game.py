@@ -11,7 +11,7 @@ Hughes et al. 2018 (arXiv:1803.08884) introduced the game, after the commons of 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -73,7 +73,7 @@ class Harvest(EgocentricGame[Events]):
     there maps differ and whoever is hit is out for a while. Agents start on different spawn points.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "ssd": {},
         "commons": {"regrowth": (0.0, 0.0025, 0.005, 0.025), "regrowth_distance": 4},
     }
