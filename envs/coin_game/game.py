@@ -21,19 +21,19 @@ import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
-from ...core.config import UsageError, configuration
+from ...core.config import configuration
 from ...core.random import FROM_KEYS, draws_of
-from ..game import Scene, Sprite, Symmetry, legal, listed
+from ..game import Scene, Sprite, Symmetry
 from . import kernels
 from .kernels import ANY, BOTH, ELSEWHERE, FIRST, FREE, MOVES, UNIFORM, Events, Rules, State
-from .outcomes import choices_of, combinations
+from .table import CoinTable
 
 ACTIONS = ("right", "left", "down", "up", "stay")
 COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "cyan", "pink")
 
 
 @configuration
-class CoinGame:
+class CoinGame(CoinTable):
     """`N` agents on a `G x G` grid, and one coin, or one coin for each.
 
     In each step all agents move at once. Every agent that then stands on a coin's cell has arrived there; the rule
@@ -46,9 +46,11 @@ class CoinGame:
       on that: its own coin, the others' coins. So how far the others are from a coin, and who is nearer, is plain to
       see; of the other planes it is a sum of places modulo G, which dense layers of a few hundred units hardly learn.
       With `observation="absolute"` (2N, G, G): every agent's place, then the coin of every agent.
-    - events: who picked whose coin, and who left whose coin that was within its reach.
-    - reward: `own_coin` or `others_coin` for a coin picked, and `owner_payoff` to the owner for each other that picks
-      it.
+    - actions: int (B, N), the index of a move in `action_names`: right, left, down, up; stay too, where `stay` is set.
+    - events: `picked` bool (B, N, N), who picked whose coin; `left` bool (B, N, N), who left whose coin that was within
+      its reach; `paid` bool (B,), whether this step's coins are paid for.
+    - reward: float32 (B, N), `own_coin` or `others_coin` for a coin picked, and `owner_payoff` to the owner for each
+      other agent that picks it.
     - end: none; the horizon cuts the episode (`truncates`).
 
     The papers leave open, and here it is so: with more than two agents colours take turns in the agents' order; coins
@@ -241,63 +243,6 @@ class CoinGame:
         caption = "; ".join([f"step {state.t[index]}", *told])
         return Scene(side + 2 * wall, side + 2 * wall, ground, tuple(sprites), caption)
 
-    # The table of the exact solver
-
-    @cached_property
-    def states(self) -> int:
-        """How many states there are but for translations of the torus.
-
-        Raises UsageError where rewards depend on the time.
-        """
-        if not self.last_step_pays:
-            raise UsageError("a game whose last step pays nothing has no table of states; set last_step_pays=true")
-        return int(self._owners * self.grid_size ** (2 * self._places))
-
-    def index(self, state: State) -> np.ndarray:
-        """(B,) int64 in [0, `states`): equal for states that a translation of the torus maps onto each other.
-
-        For two agents and one coin it counts (owner, blue - red, coin - red), the last one fastest. Walls leave
-        nothing to translate: there it counts (owner, red, blue, coin).
-        """
-        places = np.concatenate([state.agents, state.coins], axis=1).astype(np.int64)
-        if self.edges == "torus":
-            places = (places[:, 1:] - places[:, :1]) % self.grid_size
-        index = state.owners[:, 0].astype(np.int64) if self.coins == "one" else np.zeros(len(places), np.int64)
-        for row, column in places.transpose(1, 2, 0):
-            index = (index * self.grid_size + row) * self.grid_size + column
-        return index
-
-    def representatives(self) -> State:
-        """A state for every index, in order; on a torus agent 0 stands at (0, 0).
-
-        Raises UsageError where that is too much to list.
-        """
-        G, B = self.grid_size, listed(self.states, "states", self._smaller)
-        index = np.arange(B)
-        places = np.zeros((B, self.players + self._coins, 2), np.int8)
-        for place in reversed(range(places.shape[1] - self._places, places.shape[1])):
-            index, places[:, place, 0], places[:, place, 1] = index // G**2, index // G % G, index % G
-        owners = index[:, None] if self.coins == "one" else np.tile(np.arange(self.players), (B, 1))
-        agents, coins = np.split(places, [self.players], axis=1)
-        keys, t = np.zeros(B, np.uint64), np.zeros(B, np.int32)
-        return State(keys, t, agents.copy(), coins.copy(), owners.astype(np.int8))
-
-    def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All that chance may do in a step: draws (B, K, S) for `play` and their probabilities (B, K).
-
-        Every distinguishable outcome is listed once; rows with fewer than K of them end with probability 0.
-        """
-        return combinations(choices_of(self._rules, state.agents, state.coins, self._legal(state, actions)))
-
-    def starts(self) -> tuple[np.ndarray, np.ndarray]:
-        """All that chance may do at the start: draws (K, S) for `begin` and their probabilities (K,).
-
-        Raises UsageError where that is too much to list.
-        """
-        listed(math.prod(self._start_choices), "starts", self._smaller)
-        draws, probabilities = combinations(np.array([self._start_choices]))
-        return draws[0], probabilities[0]
-
     # What follows from the rules
 
     @cached_property
@@ -320,30 +265,5 @@ class CoinGame:
         return 1 if self.coins == "one" else self.players
 
     @cached_property
-    def _owners(self) -> int:
-        """How many ways there are for the coins' colours."""
-        return self.players if self.coins == "one" else 1
-
-    @cached_property
-    def _places(self) -> int:
-        """How many places a state has, relative to agent 0 on a torus."""
-        return self.players + self._coins - (self.edges == "torus")
-
-    @cached_property
     def _start_slots(self) -> int:
         return self.players + self._coins + 1
-
-    @cached_property
-    def _start_choices(self) -> list[int]:
-        """How many equally likely alternatives each slot of `begin` has."""
-        cells, N = self.grid_size**2, self.players
-        agents = [cells - i if self.start_apart else cells for i in range(N)]
-        coins = [cells if self.new_coin == "any" else cells - N] * self._coins
-        return [*agents, *coins, self._owners]
-
-    @property
-    def _smaller(self) -> str:
-        return f"a smaller grid_size than {self.grid_size} or fewer players than {self.players}"
-
-    def _legal(self, state: State, actions: np.ndarray) -> np.ndarray:
-        return legal(actions, state.agents.shape[:2], self.action_names)
