@@ -48,8 +48,10 @@ class EscapeRoom(WithoutChance[State, Events]):
 
     - observation: uint8 of 0 and 1, (4 N,): the agent's own place (lever, start, door), then each other's, in order;
       then which agent it is.
-    - events: who pulled the lever, who escaped, who moved.
-    - reward: `escape_reward` for escaping, and then the way costs nothing; else `-move_cost` for moving.
+    - actions: int (B, N), the index of a place: lever, start, door.
+    - events: `pulled` the lever, `escaped`, and `moved`, all bool (B, N).
+    - reward: float32 (B, N), `escape_reward` for escaping, and then the way costs nothing; else `-move_cost` for
+      moving.
     - end: when anyone escapes. The horizon ends the game, unless it `truncates`.
 
     With the rewards of the presets the best that all can reach is `10 (N - M) - M`: 9 for (2, 1), 8 for (3, 2).

@@ -55,7 +55,9 @@ class StageGame(WithoutChance[State, Events]):
 
     - observation: uint8 of 0 and 1, (1 + 3N,): whether this is the start, then what each agent did in the last step,
       cooperated or defected: the agent itself, then those after it in turn; then which agent it is.
-    - events: who cooperated.
+    - actions: int (B, N), 0 to cooperate and 1 to defect.
+    - events: `cooperated` bool (B, N).
+    - reward: float32 (B, N), what the game pays at the joint action.
     - end: none before the horizon, which ends the game unless it `truncates`.
     """
 

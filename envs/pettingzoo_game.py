@@ -57,8 +57,9 @@ class PettingZooGame:
     """What every game around a PettingZoo environment shares; a game says how the environment is made (`make_env`).
 
     - observation: the environment's own. A Box as it is; a Discrete of n values as one class index, (1, 1).
-    - actions: the environment's, numbered from 0, named by their numbers.
-    - reward: the environment's.
+    - actions: int (B, N), the environment's, numbered from 0, named by their numbers.
+    - events: `earned` float32 (B, N), the environment's rewards.
+    - reward: float32 (B, N), the same.
     - end: when nobody is left: terminated if all left by termination, else truncated. An agent that leaves before the
       others stays in the arrays: it sees zeros, earns nothing, and what it does is ignored. The `horizon` cuts what
       the environment does not end before.

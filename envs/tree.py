@@ -53,9 +53,10 @@ class Tree:
     - observation: uint16 (1, 1), the node, as one of `classes`; 2^T where the game is over. It is a class, to be read
       one-hot, and not the path to the node, since rewards of neighbouring nodes have nothing in common: a network can
       only remember them.
-    - events: the node, the aim, and the outcome. The outcome alone is verifiable.
-    - reward: minus the node's cost for aiming right, else 0.
-    - principal's reward: the node's value where the outcome is right, else 0.
+    - actions: int (B, 1), 0 to aim left and 1 to aim right.
+    - events: `node`, `aimed` and `outcome`, all int64 (B,). The outcome alone is verifiable.
+    - reward: float32 (B, 1), minus the node's cost for aiming right, else 0.
+    - principal's reward: float32 (B,), the node's value where the outcome is right, else 0.
     - end: after T steps, naturally.
 
     Costs and values are drawn once for a `tree`, a node's cost as `u ~ U[0, m - v], v ~ U[0, m]` with m = `max_cost`,

@@ -46,8 +46,9 @@ class CleanupFeatures(River, GridGame[State, Events]):
       without any; the number of apples and of cells with waste; the cells that each agent cleaned in the last step,
       agent 0's first. Nearest is by the sum of rows and columns between, the first in the agents' order, or in reading
       order, where several are.
-    - events: who ate, how many cells each cleaned.
-    - reward: `apple_reward` for an apple.
+    - actions: int (B, N), the index of an action in `action_names`: left, right, up, down, stay, two turns, clean.
+    - events: `ate` bool (B, N); `cleaned` int16 (B, N), how many cells.
+    - reward: float32 (B, N), `apple_reward` for an apple.
     - end: none; the horizon cuts the episode (`truncates`).
 
     The public code lets two agents share a cell, and the earlier agent have a cell that two want; here a cell holds one

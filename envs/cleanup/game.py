@@ -53,8 +53,11 @@ class Cleanup(River, EgocentricGame[Events]):
       9 fire beam, 10 river, 11 stream, 12 waste, 13 clean beam. Agents hide what they stand on and beams of the last
       step hide floor and water, but neither apples nor waste. Others are not told apart.
       With the `observation` "rgb" uint8 (view, view, 3), their colours; others' facings are not seen then.
-    - events: who ate, how many cells each cleaned, who fired, who was hit how often.
-    - reward: `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
+    - actions: int (B, N), the index of an action in `action_names`: left, right, up, down, stay, two turns if
+      `turning`, clean, fire if `fire`. Moves are relative to the facing.
+    - events: `ate` bool (B, N); `cleaned` int16 (B, N), how many cells; `fired` bool (B, N); `hit` int16 (B, N), how
+      often.
+    - reward: float32 (B, N), `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
     - end: none; the horizon cuts the episode (`truncates`).
 
     The sources leave open, and here it is so: agents start on different spawn points, apples and waste that appear in

@@ -65,8 +65,11 @@ class Harvest(EgocentricGame[Events]):
       2 wall, 3 apple, 4 itself, 5 to 8 another agent that faces as it does, to its right, against it, to its left,
       9 fire beam. Agents hide beams, and beams of the last step hide floor, but not apples. Others are not told apart.
       With the `observation` "rgb" uint8 (view, view, 3), their colours; others' facings are not seen then.
-    - events: who ate, who ate or left an apple of low density, who fired, who was hit how often.
-    - reward: `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
+    - actions: int (B, N), the index of an action in `action_names`: left, right, up, down, stay, two turns if
+      `turning`, fire if `fire`. Moves are relative to the facing.
+    - events: `ate`, `low_density_eaten`, `low_density_left` (an apple of low density that was eaten, or left) and
+      `fired`, all bool (B, N); `hit` int16 (B, N), how often.
+    - reward: float32 (B, N), `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
     - end: none; the horizon cuts the episode (`truncates`).
 
     `commons` has the regrowth of Melting Pot's commons harvest on the same map and under the same rules otherwise;
