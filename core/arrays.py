@@ -1,4 +1,4 @@
-"""What is done to every array of a state or a memory alike."""
+"""Operations on every array of a state or a memory."""
 
 from __future__ import annotations
 

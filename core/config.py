@@ -29,14 +29,14 @@ def configuration(cls: type[T]) -> type[T]:
 
 
 def made_by_configuration(cls: object) -> bool:
-    """Whether `cls` is a class that itself, and not only one above it, was made by `configuration`."""
+    """Whether `cls` itself, and not only a base class, is a class made by `configuration`."""
     return isinstance(cls, type) and "__pydantic_fields__" in vars(cls)
 
 
 def configure(cls: type[T], values: Mapping[str, object], *, what: str) -> T:
-    """`cls(**values)`, with every fault told as the value got and the values allowed.
+    """`cls(**values)`.
 
-    Raises UsageError, naming `what` was being configured.
+    Raises UsageError, which names `what` was being configured and, for every fault, the value got and those allowed.
     """
     known = [field.name for field in fields(cls) if field.init]  # type: ignore[arg-type]
     for name in values:
@@ -49,7 +49,7 @@ def configure(cls: type[T], values: Mapping[str, object], *, what: str) -> T:
 
 
 def nearest(kind: str, got: str, allowed: Iterable[str]) -> str:
-    """The sentence for a name that does not exist: what was got, the nearest names, all that are allowed."""
+    """The message for an unknown name: the name got, the closest names, and all allowed names."""
     names = sorted(allowed)
     close = difflib.get_close_matches(str(got), names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""

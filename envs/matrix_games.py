@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..core.config import configuration
-from .game import Scene, Sprite, WithoutChance, legal, told_apart
+from .game import Scene, Sprite, WithoutChance, legal, with_agent_ids
 
 ACTIONS = ("cooperate", "defect")
 COOPERATE, DEFECT = 0, 1
@@ -77,7 +77,7 @@ class StageGame(WithoutChance[State, Events]):
         joint = np.indices((2,) * self.players).reshape(self.players, -1).T
         return self.earned(joint == COOPERATE).reshape(*(2,) * self.players, self.players)
 
-    # What there is
+    # Agents, actions and spaces
 
     @cached_property
     def agents(self) -> tuple[str, ...]:
@@ -125,24 +125,24 @@ class StageGame(WithoutChance[State, Events]):
     def terminated(self, state: State) -> np.ndarray:
         return np.zeros(state.t.shape, np.bool_)
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         order = np.arange(self.players)
-        return told_apart(_shown(state.played[:, (order[:, None] + order) % self.players]))
+        return with_agent_ids(_one_hot(state.played[:, (order[:, None] + order) % self.players]))
 
     def world(self, state: State) -> np.ndarray:
         """(B, 1 + 2N) uint8: what everyone did last, which is all there is."""
-        return _shown(state.played)
+        return _one_hot(state.played)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """Of two agents the table of payoffs, agent 0's actions down; of more a row for each, between its choices."""
         played = state.played[index].tolist()
-        told = [f"step {state.t[index]}"]
+        words = [f"step {state.t[index]}"]
         if events is not None:
             outcome = zip(self.agents, events.cooperated[index], self.rewards(events)[index].tolist(), strict=True)
-            told += [f"{name} {'cooperates' if did else 'defects'}: {earned:.4g}" for name, did, earned in outcome]
-        caption = "; ".join(told)
+            words += [f"{name} {'cooperates' if did else 'defects'}: {earned:.4g}" for name, did, earned in outcome]
+        caption = "; ".join(words)
         return _table(self.payoffs, played, caption) if self.players == 2 else _choices(played, caption)
 
     # The table of the exact solver
@@ -293,7 +293,7 @@ def _choices(played: Sequence[int], caption: str) -> Scene:
     return Scene(len(played), 3, ("C.D",) * len(played), sprites, caption, "choices", (ACTIONS[0], "", ACTIONS[1]))
 
 
-def _shown(played: np.ndarray) -> np.ndarray:
+def _one_hot(played: np.ndarray) -> np.ndarray:
     """(..., 1 + 2N) uint8: whether there is no last step, and for each action of `played` (..., N) which it was."""
     which = played[..., None] == np.array([COOPERATE, DEFECT])
     return np.concatenate([played[..., :1] == NOTHING, which.reshape(*played.shape[:-1], -1)], axis=-1).astype(np.uint8)

@@ -82,7 +82,7 @@ class PettingZooGame:
         """A new environment, whose state nobody else holds."""
         raise NotImplementedError
 
-    # What there is
+    # Agents, actions and spaces
 
     @cached_property
     def spaces(self) -> Spaces:
@@ -147,7 +147,7 @@ class PettingZooGame:
     def _start(self, key: np.uint64) -> Moment:
         return Moment(Episode(self, key), np.zeros(len(self.agents), np.float32), ())
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         return np.stack([moment.seen for moment in state.moments])
@@ -160,12 +160,12 @@ class PettingZooGame:
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """A row for each agent, which stands at the action that it played."""
         moment, count = state.moments[index], len(self.action_names)
-        told = [f"step {state.t[index]}"]
+        words = [f"step {state.t[index]}"]
         if events is not None:
-            told += [f"{name} {earned:+.4g}" for name, earned in zip(self.agents, events.earned[index], strict=True)]
+            words += [f"{name} {earned:+.4g}" for name, earned in zip(self.agents, events.earned[index], strict=True)]
         sprites = tuple(Sprite("agent", i, action, i) for i, action in enumerate(moment.played))
         return Scene(
-            len(self.agents), count, ("." * count,) * len(self.agents), sprites, "; ".join(told), "choices",
+            len(self.agents), count, ("." * count,) * len(self.agents), sprites, "; ".join(words), "choices",
             self.action_names,
         )  # fmt: skip
 

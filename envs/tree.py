@@ -79,7 +79,7 @@ class Tree:
     max_value: float = Field(default=2.0, ge=0.0, allow_inf_nan=False)
     """The highest value of going right to the principal."""
 
-    # What there is
+    # Agents, actions and spaces
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ class Tree:
     def terminated(self, state: State) -> np.ndarray:
         return state.node >= 2**self.horizon
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         return self.world(state)[:, None]
@@ -166,15 +166,15 @@ class Tree:
         node = int(state.node[index])
         digits = f"{node:b}"[1:]  # a node's binary digits after the first are the way to it
         columns = [self.horizon + 2 * digits[:row].count("1") - row for row in range(len(digits) + 1)]
-        told = [f"step {state.t[index]}", f"node {node}"]
+        words = [f"step {state.t[index]}", f"node {node}"]
         if events is not None:
-            told.append(
+            words.append(
                 f"aimed {self.action_names[events.aimed[index]]}, went {self.action_names[events.outcome[index]]}"
             )
         ground = tuple(_level(row, self.horizon) for row in range(self.horizon + 1))
         sprites = [Sprite("way", row, column, 0) for row, column in enumerate(columns)]
         sprites.append(Sprite("agent", len(digits), columns[-1], 0))
-        return Scene(self.horizon + 1, 2 * self.horizon + 1, ground, tuple(sprites), "; ".join(told), "tree")
+        return Scene(self.horizon + 1, 2 * self.horizon + 1, ground, tuple(sprites), "; ".join(words), "tree")
 
     # The table of the exact solver
 

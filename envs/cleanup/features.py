@@ -90,7 +90,7 @@ class CleanupFeatures(River, GridGame[State, Events]):
         check_odd(beam_width=self.beam_width)
         return self
 
-    # What there is
+    # Agents, actions and spaces
 
     @cached_property
     def observation_space(self) -> gym.spaces.Box:
@@ -121,7 +121,7 @@ class CleanupFeatures(River, GridGame[State, Events]):
         """(B, N, 1): cells cleaned."""
         return events.cleaned[..., None].astype(np.float32)
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         return kernels.features(self._rules, state)

@@ -132,7 +132,7 @@ class CoinGame(CoinTable):
             )
         return self
 
-    # What there is
+    # Agents, actions and spaces
 
     @cached_property
     def agents(self) -> tuple[str, ...]:
@@ -209,7 +209,7 @@ class CoinGame(CoinTable):
     def terminated(self, state: State) -> np.ndarray:
         return np.zeros(state.t.shape, np.bool_)
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         if self.observation == "absolute":
@@ -236,11 +236,11 @@ class CoinGame(CoinTable):
         sprites = [Sprite("coin", row, column, owner) for (row, column), owner in coins]
         sprites += [Sprite("agent", row, column, i) for i, (row, column) in agents]
         picks = np.argwhere(events.picked[index]).tolist() if events else []
-        told = [f"{self.agents[i]} picks {'own' if i == j else self.agents[j]} coin" for i, j in picks]
+        words = [f"{self.agents[i]} picks {'own' if i == j else self.agents[j]} coin" for i, j in picks]
         ground: tuple[str, ...] = ("." * side,) * side
         if wall:
             ground = ("@" * (side + 2), *(f"@{row}@" for row in ground), "@" * (side + 2))
-        caption = "; ".join([f"step {state.t[index]}", *told])
+        caption = "; ".join([f"step {state.t[index]}", *words])
         return Scene(side + 2 * wall, side + 2 * wall, ground, tuple(sprites), caption)
 
     # What follows from the rules

@@ -81,7 +81,7 @@ class GridGame(Generic[S, E]):
         """What agent i did in environment `index`, in words: "eats"."""
         raise NotImplementedError
 
-    # What there is
+    # Agents, actions and spaces
 
     @cached_property
     def agents(self) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ class GridGame(Generic[S, E]):
     def _legal(self, state: S, actions: np.ndarray) -> np.ndarray:
         return legal(actions, state.facing.shape, self.action_names)
 
-    # What is seen
+    # Observations
 
     def world(self, state: S) -> np.ndarray:
         """(B, H, W) uint8: the whole map in the classes of its cells; agent i facing f is `map_classes + 4 i + f`."""
