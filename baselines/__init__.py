@@ -46,7 +46,7 @@ def _fault(cls: Any) -> str:
     return "" if made_by_configuration(cls) else "has no parameters that are checked: put @configuration above it"
 
 
-MECHANISMS = Registry("mechanism", "paymaster.mechanisms", __package__, OWN, _fault)
+MECHANISMS: Registry[Mechanism] = Registry("mechanism", "paymaster.mechanisms", __package__, OWN, _fault)
 
 
 def mechanism_class(id: str) -> type[Mechanism]:

@@ -1,19 +1,22 @@
-"""What is done to every array of a state or a memory alike."""
+"""Operations on every array of a state or a memory."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar, cast
 
 import numpy as np
 
+T = TypeVar("T")
 
-def where(condition: np.ndarray, new: Any, old: Any) -> Any:
+
+def where(condition: np.ndarray, new: T, old: T) -> T:
     """`new` where `condition` (B,), else `old`, for every array of two states or memories of the same type."""
     if isinstance(old, np.ndarray):
-        return np.where(condition.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
+        chosen = np.where(condition.reshape(-1, *(1,) * (old.ndim - 1)), cast(np.ndarray, new), old)
+        return cast(T, chosen)
     if isinstance(old, tuple):
-        parts = [where(condition, n, o) for n, o in zip(new, old, strict=True)]
-        return type(old)(*parts) if hasattr(old, "_fields") else type(old)(parts)
+        parts = [where(condition, n, o) for n, o in zip(cast(tuple[object, ...], new), old, strict=True)]
+        return cast(T, type(old)(*parts) if hasattr(old, "_fields") else type(old)(parts))
     return old
 
 

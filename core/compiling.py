@@ -13,16 +13,16 @@ PACKAGE = __name__.partition(".")[0]
 
 
 class Announcer(event.Listener):
-    """Says once in a process, on stderr, that kernels of this package are being compiled."""
+    """Announces once per process, on stderr, that kernels of this package are being compiled."""
 
     def __init__(self) -> None:
-        self.said = False
+        self.announced = False
 
     def on_start(self, event: event.Event) -> None:
         module = str(event.data["dispatcher"].py_func.__module__)
-        if not self.said and module.startswith(f"{PACKAGE}."):
-            self.said = True
+        if not self.announced and module.startswith(f"{PACKAGE}."):
+            self.announced = True
             print(f"{PACKAGE}: compiling: this takes seconds, the first time only", file=sys.stderr, flush=True)
 
     def on_end(self, event: event.Event) -> None:
-        """Nothing is said of the end."""
+        """The end of a compilation is not announced."""

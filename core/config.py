@@ -11,6 +11,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
 
@@ -38,15 +39,15 @@ def configuration(cls: type[T]) -> type[T]:
     return made  # type: ignore[return-value]
 
 
-def made_by_configuration(cls: Any) -> bool:
-    """Whether `cls` is a class that itself, and not only one above it, was made by `configuration`."""
+def made_by_configuration(cls: object) -> bool:
+    """Whether `cls` itself, and not only a base class, is a class made by `configuration`."""
     return isinstance(cls, type) and "__pydantic_fields__" in vars(cls)
 
 
-def configure(cls: type[T], values: Mapping[str, Any], *, what: str) -> T:
-    """`cls(**values)`, with every fault told as the value got and the values allowed.
+def configure(cls: type[T], values: Mapping[str, object], *, what: str) -> T:
+    """`cls(**values)`.
 
-    Raises UsageError, naming `what` was being configured.
+    Raises UsageError, which names `what` was being configured and, for every fault, the value got and those allowed.
     """
     known = {*stored_names(cls), *stored_names(cls).values()}
     for name in values:
@@ -62,14 +63,14 @@ def configure(cls: type[T], values: Mapping[str, Any], *, what: str) -> T:
 
 
 def nearest(kind: str, got: str, allowed: Iterable[str]) -> str:
-    """The sentence for a name that does not exist: what was got, the nearest names, all that are allowed."""
+    """The message for an unknown name: the name got, the closest names, and all allowed names."""
     names = sorted(allowed)
     close = difflib.get_close_matches(str(got), names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
     return f"unknown {kind} {got!r}.{hint} Allowed: {', '.join(names) or 'none'}."
 
 
-def plain(config: Any) -> dict[str, Any]:
+def plain(config: object) -> dict[str, Any]:
     """The fields of a configuration as JSON-ready values by their stored names, defaults included."""
     return TypeAdapter(type(config)).dump_python(config, mode="json", by_alias=True)
 
@@ -91,7 +92,7 @@ def stored(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _fault(fault: Any) -> str:
+def _fault(fault: ErrorDetails) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     message, got = fault["msg"].replace("a valid tuple", "a list"), f" (got {fault['input']!r})"
     if fault["type"] == "value_error":  # ours: it begins as it should

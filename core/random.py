@@ -16,6 +16,8 @@ MIX_2 = np.uint64(0x94D049BB133111EB)
 STEP = np.uint64(0xD1342543DE82EF95)  # an odd constant that spreads the step over all 64 bits
 UNIT = 2.0**-53
 
+FROM_KEYS = np.empty((0, 0))  # in place of draws (B, S) that are given: they come from the keys
+
 
 @numba.njit(inline="always")
 def mix(x: np.uint64) -> np.uint64:
@@ -29,6 +31,23 @@ def mix(x: np.uint64) -> np.uint64:
 def uniform(key: np.uint64, t: int, slot: int) -> float:
     """The draw `slot` of step `t` (0 is the reset) of the episode `key`: a float64 in [0, 1)."""
     return (mix(mix(key + STEP * np.uint64(t)) + GOLDEN * np.uint64(slot + 1)) >> np.uint64(11)) * UNIT
+
+
+@numba.njit(cache=True)
+def fill_draws(key: np.uint64, t: int, draws: np.ndarray) -> np.ndarray:
+    """`draws` (S,), filled with the first S draws of step `t` of the episode `key`."""
+    for slot in range(len(draws)):
+        draws[slot] = uniform(key, t, slot)
+    return draws
+
+
+@numba.njit(cache=True)
+def draws_of(key: np.ndarray, t: np.ndarray, slots: int) -> np.ndarray:
+    """(B, slots) float64: the first draws of step `t` (B,) of the episodes `key` (B,)."""
+    draws = np.empty((len(key), slots))
+    for b in range(len(key)):
+        fill_draws(key[b], t[b], draws[b])
+    return draws
 
 
 def uniform_array(key: np.ndarray, t: np.ndarray | int, slot: np.ndarray | int) -> np.ndarray:

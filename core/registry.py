@@ -1,4 +1,4 @@
-"""Names and the classes they stand for: Paymaster's own, those that a module registers, those of installed packages."""
+"""Classes by name: Paymaster's own, those that a module registers, and those of installed packages."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar, cast
 
 from .config import UsageError, nearest
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 OUTSIDE = "One from outside Paymaster is known once its module is named: --plugin MODULE."
 
-Fault = Callable[[Any], str]  # what is wrong with a class of a kind; empty for nothing
+Kind_co = TypeVar("Kind_co", covariant=True)
+Fault = Callable[[object], str]  # what is wrong with a class of a kind; empty for nothing
 
 
-class Registry(Mapping[str, type[Any]]):
+class Registry(Mapping[str, type[Kind_co]], Generic[Kind_co]):
     """The classes of one kind (`what`) by name; each is imported when it is asked for.
 
     An installed package offers a class by an entry point of `group`: `fishery = my_package:Fishery` does the same as
@@ -30,35 +31,35 @@ class Registry(Mapping[str, type[Any]]):
         self.what, self.group = what, group
         self.own, self.package = own, package  # name: module:class, relative to `package`
         self.fault = fault
-        self.added: dict[str, type[Any]] = {}
+        self.added: dict[str, type[Kind_co]] = {}
 
-    def add(self, name: str, cls: type[Any]) -> None:
-        """Let `name` stand for `cls`. A class that is defined again, as in a notebook, takes its own place.
+    def add(self, name: str, cls: object) -> None:
+        """Register `cls` as `name`. A class that is defined again, as in a notebook, replaces itself.
 
-        Raises UsageError for a name that is taken or none, and for a class that is not of this kind.
+        Raises UsageError for a name that is taken or invalid, and for a class that is not of this kind.
         """
         if not NAME.fullmatch(name):
             raise UsageError(f"{name!r} is no name of a {self.what}: lower-case letters, digits, - and _ are allowed")
         taken = _path(self[name]) if name in self.own or name in self.added else ""
         if not taken and name in self.installed and _top(self.installed[name].module) != _top(cls.__module__):
-            taken = _told(self.installed[name])
+            taken = _entry(self.installed[name])
         if taken and taken != _path(cls):
             raise UsageError(f"{self.what} {name!r} of {_path(cls)} is already taken by {taken}: choose another name")
-        self.added[name] = self._sound(name, cls)
+        self.added[name] = self._checked(name, cls)
 
-    def get_or_tell(self, name: str) -> type[Any]:
-        """The class that `name` stands for. Raises UsageError for a name that stands for none."""
+    def get_or_tell(self, name: str) -> type[Kind_co]:
+        """The class registered as `name`. Raises UsageError for an unknown name."""
         if name not in self:
             raise UsageError(f"{nearest(self.what, name, self)} {OUTSIDE}")
         return self[name]
 
-    def __getitem__(self, name: str) -> type[Any]:
-        """Raises UsageError where what an installed package offers cannot be used."""
+    def __getitem__(self, name: str) -> type[Kind_co]:
+        """Raises UsageError if the class of an installed package cannot be used."""
         if name in self.own:
             module, cls = self.own[name].split(":")
             return getattr(import_module(module, self.package), cls)
         if name not in self.added:
-            self.added[name] = self._sound(name, _loaded(self.installed[name]))
+            self.added[name] = self._checked(name, _loaded(self.installed[name]))
         return self.added[name]
 
     def __contains__(self, name: object) -> bool:
@@ -72,19 +73,19 @@ class Registry(Mapping[str, type[Any]]):
 
     @cached_property
     def installed(self) -> dict[str, EntryPoint]:
-        """What installed packages offer. Raises UsageError where one takes a name that is taken."""
+        """The entry points of installed packages. Raises UsageError if one claims a name that is taken."""
         found: dict[str, EntryPoint] = {}
         for entry in entry_points(group=self.group):
             taken = self.own.get(entry.name) or (found[entry.name].value if entry.name in found else "")
             if taken and taken != entry.value:
-                raise UsageError(f"{_told(entry)}: {entry.name!r} is already taken by {taken}; uninstall that package")
+                raise UsageError(f"{_entry(entry)}: {entry.name!r} is already taken by {taken}; uninstall that package")
             found[entry.name] = entry
         return found
 
-    def _sound(self, name: str, cls: Any) -> type[Any]:
+    def _checked(self, name: str, cls: object) -> type[Kind_co]:
         if fault := self.fault(cls):
             raise UsageError(f"{self.what} {name!r}: {_path(cls)} {fault}")
-        return cls
+        return cast(type[Kind_co], cls)
 
 
 def load_plugin(module: str) -> None:
@@ -106,14 +107,14 @@ def load_plugin(module: str) -> None:
         ) from None
 
 
-def _loaded(entry: EntryPoint) -> Any:
+def _loaded(entry: EntryPoint) -> object:
     try:
         return entry.load()
     except Exception as error:
-        raise UsageError(f"{_told(entry)} cannot be loaded ({_reason(error)}): mend or uninstall it") from None
+        raise UsageError(f"{_entry(entry)} cannot be loaded ({_reason(error)}): mend or uninstall it") from None
 
 
-def _told(entry: EntryPoint) -> str:
+def _entry(entry: EntryPoint) -> str:
     package = f" of the package {entry.dist.name}" if entry.dist else ""
     return f"the entry point {entry.name} = {entry.value}{package}"
 
@@ -122,7 +123,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
-def _path(cls: Any) -> str:
+def _path(cls: object) -> str:
     return f"{cls.__module__}:{cls.__qualname__}" if isinstance(cls, type) else repr(cls)
 
 

@@ -5,8 +5,6 @@ Adding a game is one file with a configuration class and its presets, and one li
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..core.config import UsageError, configure, nearest
 from ..core.registry import OUTSIDE, Registry
 from .game import Game, lacking
@@ -22,10 +20,10 @@ OWN: dict[str, str] = {
     "escape_room": ".escape_room:EscapeRoom",
     "tree": ".tree:Tree",
 }
-FAMILIES = Registry("game family", "paymaster.games", __package__, OWN, lacking)
+FAMILIES: Registry[Game] = Registry("game family", "paymaster.games", __package__, OWN, lacking)
 
 
-def family(name: str) -> type[Any]:
+def family(name: str) -> type[Game]:
     """The class of a family of games; its `presets` map each preset to its rules."""
     return FAMILIES.get_or_tell(name)
 
@@ -35,7 +33,7 @@ def games() -> list[str]:
     return [f"{name}/{preset}" for name in FAMILIES for preset in family(name).presets]
 
 
-def make(id: str, **rules: Any) -> Game:
+def make(id: str, **rules: object) -> Game:
     """The game `id` (`coin_game/ivanov-7x7`), with `rules` changed from its preset.
 
     Raises UsageError for an unknown id, an unknown rule, or a value that the rule does not allow.

@@ -10,14 +10,14 @@ at that moment escape and are rewarded; those at the lever have paid for the way
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
 from ..core.config import configuration
-from .game import Scene, Sprite, WithoutChance, legal, told_apart
+from .game import Scene, Sprite, WithoutChance, legal, with_agent_ids
 
 PLACES = ("lever", "start", "door")
 LEVER, START, DOOR = 0, 1, 2
@@ -40,7 +40,7 @@ class Events(NamedTuple):
 
 
 @configuration
-class EscapeRoom(WithoutChance):
+class EscapeRoom(WithoutChance[State, Events]):
     """`N` agents, of which `min_at_lever` (M) must choose the lever for the door to open.
 
     An action is the place to be, and all act at once, so agents may wait at the lever or at the door. The door is open
@@ -48,8 +48,10 @@ class EscapeRoom(WithoutChance):
 
     - observation: uint8 of 0 and 1, (4 N,): the agent's own place (lever, start, door), then each other's, in order;
       then which agent it is.
-    - events: who pulled the lever, who escaped, who moved.
-    - reward: `escape_reward` for escaping, and then the way costs nothing; else `-move_cost` for moving.
+    - actions: int (B, N), the index of a place: lever, start, door.
+    - events: `pulled` the lever, `escaped`, and `moved`, all bool (B, N).
+    - reward: float32 (B, N), `escape_reward` for escaping, and then the way costs nothing; else `-move_cost` for
+      moving.
     - end: when anyone escapes. The horizon ends the game, unless it `truncates`.
 
     With the rewards of the presets the best that all can reach is `10 (N - M) - M`: 9 for (2, 1), 8 for (3, 2).
@@ -58,7 +60,7 @@ class EscapeRoom(WithoutChance):
     it has given to the others, which belongs to that mechanism and not to the game.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "2-1": {"players": 2, "min_at_lever": 1},
         "3-2": {"players": 3, "min_at_lever": 2},
     }
@@ -87,7 +89,7 @@ class EscapeRoom(WithoutChance):
             )
         return self
 
-    # What there is
+    # Agents, actions and spaces
 
     @cached_property
     def agents(self) -> tuple[str, ...]:
@@ -142,16 +144,16 @@ class EscapeRoom(WithoutChance):
         """(B,) bool: whether enough are at the lever, given the `places` (B, N)."""
         return (places == LEVER).sum(axis=1) >= self.min_at_lever
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         everyone = np.arange(self.players)
         order = np.array([[i, *np.delete(everyone, i)] for i in everyone])
-        return told_apart(_shown(state.places[:, order]))
+        return with_agent_ids(_one_hot(state.places[:, order]))
 
     def world(self, state: State) -> np.ndarray:
         """(B, 3 N) uint8: everyone's place, which is all there is."""
-        return _shown(state.places)
+        return _one_hot(state.places)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """A row for each agent, from the lever on the left to the door on the right."""
@@ -159,13 +161,13 @@ class EscapeRoom(WithoutChance):
         sprites = [Sprite("agent", i, place, i) for i, place in enumerate(places.tolist())]
         sprites += [Sprite("lever", -1, LEVER, -1, "on" * bool((places == LEVER).any()))]
         sprites += [Sprite("door", -1, DOOR, -1, "open" * bool(self._open(state.places)[index]))]
-        told = [f"step {state.t[index]}"]
+        words = [f"step {state.t[index]}"]
         if events is not None:
-            told.append(f"door {'open' if self._open(state.places)[index] else 'closed'}")
+            words.append(f"door {'open' if self._open(state.places)[index] else 'closed'}")
             outcome = zip(self.agents, events.escaped[index], self.rewards(events)[index].tolist(), strict=True)
-            told += [f"{name} {'escapes' if out else 'stays behind'}: {earned:g}" for name, out, earned in outcome]
+            words += [f"{name} {'escapes' if out else 'stays behind'}: {earned:g}" for name, out, earned in outcome]
         ground = ("L.D",) * self.players
-        return Scene(self.players, len(PLACES), ground, tuple(sprites), "; ".join(told), "choices", PLACES)
+        return Scene(self.players, len(PLACES), ground, tuple(sprites), "; ".join(words), "choices", PLACES)
 
     # The table of the exact solver
 
@@ -184,7 +186,7 @@ class EscapeRoom(WithoutChance):
         return State(np.zeros(self.states, np.uint64), np.zeros(self.states, np.int32), places)
 
 
-def _shown(places: np.ndarray) -> np.ndarray:
+def _one_hot(places: np.ndarray) -> np.ndarray:
     """(..., 3 N) uint8: which place each of `places` (..., N) is."""
     which = places[..., None] == np.array([LEVER, START, DOOR])
     return which.reshape(*places.shape[:-1], -1).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What every game is: pure functions over `B` environments held in arrays.
+"""What every game is: pure functions over `B` parallel environments held in arrays.
 
 Axes everywhere: `B` parallel environments, `N` agents, leading, in that order. Randomness lives in the state's keys
 (`core/random.py`).
@@ -6,7 +6,7 @@ Axes everywhere: `B` parallel environments, `N` agents, leading, in that order. 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import gymnasium as gym
 import numba
@@ -18,19 +18,19 @@ from ..core.config import UsageError, made_by_configuration
 
 event.register("numba:compile", Announcer())
 
-LARGEST_LIST = 100_000_000  # beyond the memory of most machines; what fits in this one is told by the solver
+LARGEST_LIST = 100_000_000  # beyond the memory of most machines; the solver says what fits into this one
 
-State = TypeVar("State", bound=Any)
-Events = TypeVar("Events", bound=Any)
+State = TypeVar("State")
+Events = TypeVar("Events")
 
 
 class Sprite(NamedTuple):
-    """One thing on the board: what it is, where it stands, whose colour it bears."""
+    """One thing on the board: its kind, its place and its colour."""
 
     kind: str  # "agent", "coin", ...
     row: float
     column: float
-    colour: int  # index of the agent whose colour it bears; -1 for none
+    colour: int  # index of the agent whose colour it has; -1 for none
     label: str = ""
     facing: int = -1  # 0 up, 1 right, 2 down, 3 left; -1 for what has no front
 
@@ -50,7 +50,7 @@ class Scene(NamedTuple):
 class Game(Protocol[State, Events]):
     """A social dilemma as pure functions over arrays. Implementations are frozen configurations."""
 
-    presets: ClassVar[dict[str, dict[str, Any]]]  # preset: the rules it changes
+    presets: ClassVar[dict[str, dict[str, object]]]  # preset: the rules it changes
     version: ClassVar[int]  # rises when behaviour changes, never for speed
 
     @property
@@ -113,7 +113,7 @@ MEMBERS = [name for name in {**vars(Game), **Game.__annotations__} if not name.s
 
 
 def lacking(cls: Any) -> str:
-    """What keeps a class from being a family of games; empty for nothing."""
+    """What a class lacks to be a family of games, as the end of a sentence; empty if nothing."""
     if not made_by_configuration(cls):
         return "is no class whose rules are checked: put @configuration above it"
     missing = [name for name in MEMBERS if not hasattr(cls, name) and name not in cls.__pydantic_fields__]
@@ -124,24 +124,24 @@ def lacking(cls: Any) -> str:
     return ""
 
 
-class WithoutChance:
-    """What the table of the exact solver asks of a game in which nothing is drawn."""
+class WithoutChance(Generic[State, Events]):
+    """The methods that the exact solver needs, for a game without chance."""
 
-    def reset(self, keys: np.ndarray) -> Any:
+    def reset(self, keys: np.ndarray) -> State:
         raise NotImplementedError
 
-    def step(self, state: Any, actions: np.ndarray) -> tuple[Any, Any]:
+    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
         raise NotImplementedError
 
-    def begin(self, keys: np.ndarray, draws: np.ndarray) -> Any:
+    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
         """`reset`: there are no `draws` (B, 0)."""
         return self.reset(keys)
 
-    def play(self, state: Any, actions: np.ndarray, draws: np.ndarray) -> tuple[Any, Any]:
+    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
         """`step`: there are no `draws` (B, 0)."""
         return self.step(state, actions)
 
-    def outcomes(self, state: Any, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The one outcome of each step: no draws (B, 1, 0), probability one (B, 1)."""
         return np.empty((len(actions), 1, 0)), np.ones((len(actions), 1))
 
@@ -150,29 +150,29 @@ class WithoutChance:
         return np.empty((1, 0)), np.ones(1)
 
 
-def hides_actions(game: Any) -> bool:
-    """Whether a game, or its class, hides what agents do: it says so by a class variable `hidden_actions`.
+def hides_actions(game: object) -> bool:
+    """Whether a game, or its class, hides the agents' actions: it says so by a class variable `hidden_actions`.
 
-    Then contracts may pay on the outcome that came, one of its verifiable facts, and the principal has rewards of its
+    Then contracts may pay on the realised outcome, one of its verifiable facts, and the principal has rewards of its
     own, which it counts as money: it maximises `principal_reward - payments`.
     """
     return bool(getattr(game, "hidden_actions", False))
 
 
-def cut_short(game: Any, state: Any) -> np.ndarray | bool:
-    """(B,) bool: where a game cuts an episode before the horizon, as one does that has a method `truncated`."""
+def cut_short(game: object, state: object) -> np.ndarray | bool:
+    """(B,) bool: where a game with a method `truncated` cuts an episode before the horizon."""
     return game.truncated(state) if hasattr(game, "truncated") else False
 
 
 class Symmetry(NamedTuple):
-    """A view in which a game plays by the same rules: mirrored, or turned."""
+    """A mirrored or rotated view, in which the game has the same rules."""
 
     cells: np.ndarray  # (D,) int: who sees the flat observation `seen` sees `seen[cells]` in that view, ...
     actions: np.ndarray  # (A,) int: ... and does `actions[a]` there where it does `a` here
 
 
-def symmetries(game: Any) -> tuple[Symmetry, ...]:
-    """The views of a game, the plain one among them: none unless it has a property `symmetries`."""
+def symmetries(game: object) -> tuple[Symmetry, ...]:
+    """The symmetric views of a game, the identity among them; empty unless it has a property `symmetries`."""
     return tuple(getattr(game, "symmetries", ()))
 
 
@@ -184,12 +184,13 @@ def listed(count: int, what: str, smaller: str) -> int:
 
 
 def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -> np.ndarray:
-    """`actions` of a game whose `action_names` are `names`. Raises UsageError unless they are integers that name one.
+    """`actions` (B, N) of a game whose `action_names` are `names`, as contiguous int64: what compiled rules take.
 
-    `shape` is (B, N).
+    Raises UsageError unless they are integers of `shape` (B, N) that name an action each.
     """
     if actions.shape != shape or actions.dtype.kind not in "iu":
         raise UsageError(f"actions are {actions.dtype} of shape {actions.shape}; integers of shape {shape} are needed")
+    actions = np.ascontiguousarray(actions, np.int64)
     if not _all_below(actions, len(names)):
         raise UsageError(
             f"actions from {actions.min()} to {actions.max()} were played; "
@@ -200,17 +201,17 @@ def legal(actions: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]) -
 
 @numba.njit(cache=True)
 def _all_below(actions: np.ndarray, count: int) -> bool:
-    """Whether all `actions` (B, N) are from 0 to `count - 1`; for few of them faster than numpy's reductions."""
+    """Whether all `actions` (B, N) are from 0 to `count - 1`; for small batches faster than numpy's reductions."""
     allowed = True
     for action in actions.flat:
         allowed &= 0 <= action < count
     return allowed
 
 
-def told_apart(seen: np.ndarray) -> np.ndarray:
-    """Observations (B, N, D) of agents to whom the game looks alike, and who each is: (B, N, D + N), the last one-hot.
+def with_agent_ids(seen: np.ndarray) -> np.ndarray:
+    """Observations (B, N, D) with a one-hot agent id appended: (B, N, D + N).
 
-    Else agents that share a network would always do the same (Gupta, Egorov and Kochenderfer 2017).
+    Without it agents that share a network would always act alike (Gupta, Egorov and Kochenderfer 2017).
     """
     B, N, _ = seen.shape
     who = np.broadcast_to(np.eye(N, dtype=seen.dtype), (B, N, N))

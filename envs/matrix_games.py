@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self, get_args
 
 import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
 from ..core.config import configuration
-from .game import Scene, Sprite, WithoutChance, legal, told_apart
+from .game import Scene, Sprite, WithoutChance, legal, with_agent_ids
 
 ACTIONS = ("cooperate", "defect")
 COOPERATE, DEFECT = 0, 1
@@ -50,12 +50,14 @@ class Events(NamedTuple):
     cooperated: np.ndarray  # (B, N) bool
 
 
-class StageGame(WithoutChance):
+class StageGame(WithoutChance[State, Events]):
     """What all games of this file share: one stage game, played `horizon` times; a game says what it pays (`earned`).
 
     - observation: uint8 of 0 and 1, (1 + 3N,): whether this is the start, then what each agent did in the last step,
       cooperated or defected: the agent itself, then those after it in turn; then which agent it is.
-    - events: who cooperated.
+    - actions: int (B, N), 0 to cooperate and 1 to defect.
+    - events: `cooperated` bool (B, N).
+    - reward: float32 (B, N), what the game pays at the joint action.
     - end: none before the horizon, which ends the game unless it `truncates`.
     """
 
@@ -75,7 +77,7 @@ class StageGame(WithoutChance):
         joint = np.indices((2,) * self.players).reshape(self.players, -1).T
         return self.earned(joint == COOPERATE).reshape(*(2,) * self.players, self.players)
 
-    # What there is
+    # Agents, actions and spaces
 
     @cached_property
     def agents(self) -> tuple[str, ...]:
@@ -123,24 +125,24 @@ class StageGame(WithoutChance):
     def terminated(self, state: State) -> np.ndarray:
         return np.zeros(state.t.shape, np.bool_)
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         order = np.arange(self.players)
-        return told_apart(_shown(state.played[:, (order[:, None] + order) % self.players]))
+        return with_agent_ids(_one_hot(state.played[:, (order[:, None] + order) % self.players]))
 
     def world(self, state: State) -> np.ndarray:
         """(B, 1 + 2N) uint8: what everyone did last, which is all there is."""
-        return _shown(state.played)
+        return _one_hot(state.played)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """Of two agents the table of payoffs, agent 0's actions down; of more a row for each, between its choices."""
         played = state.played[index].tolist()
-        told = [f"step {state.t[index]}"]
+        words = [f"step {state.t[index]}"]
         if events is not None:
             outcome = zip(self.agents, events.cooperated[index], self.rewards(events)[index].tolist(), strict=True)
-            told += [f"{name} {'cooperates' if did else 'defects'}: {earned:.4g}" for name, did, earned in outcome]
-        caption = "; ".join(told)
+            words += [f"{name} {'cooperates' if did else 'defects'}: {earned:.4g}" for name, did, earned in outcome]
+        caption = "; ".join(words)
         return _table(self.payoffs, played, caption) if self.players == 2 else _choices(played, caption)
 
     # The table of the exact solver
@@ -183,7 +185,7 @@ class MatrixGame(StageGame):
     et al. 2018 (arXiv:1709.04326).
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         **{name: {"pairwise": payoffs} for name, payoffs in PAIRWISE.items()},
         "iterated-prisoners-dilemma": {"pairwise": (-1.0, -3.0, 0.0, -2.0), "horizon": 150},
         "asymmetric-prisoners-dilemma": {"stakes": (2.0, 1.0)},
@@ -250,7 +252,7 @@ class PublicGoods(StageGame):
     who let people give any part of 20.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "one-shot-4": {"players": 4, "multiplier": 1.6},
         "iterated-4": {"players": 4, "multiplier": 1.6, "horizon": 10},
     }
@@ -291,7 +293,7 @@ def _choices(played: Sequence[int], caption: str) -> Scene:
     return Scene(len(played), 3, ("C.D",) * len(played), sprites, caption, "choices", (ACTIONS[0], "", ACTIONS[1]))
 
 
-def _shown(played: np.ndarray) -> np.ndarray:
+def _one_hot(played: np.ndarray) -> np.ndarray:
     """(..., 1 + 2N) uint8: whether there is no last step, and for each action of `played` (..., N) which it was."""
     which = played[..., None] == np.array([COOPERATE, DEFECT])
     return np.concatenate([played[..., :1] == NOTHING, which.reshape(*played.shape[:-1], -1)], axis=-1).astype(np.uint8)

@@ -16,7 +16,7 @@ No event has a name, so no contract can pay on one, and there is no table of sta
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -57,8 +57,9 @@ class PettingZooGame:
     """What every game around a PettingZoo environment shares; a game says how the environment is made (`make_env`).
 
     - observation: the environment's own. A Box as it is; a Discrete of n values as one class index, (1, 1).
-    - actions: the environment's, numbered from 0, named by their numbers.
-    - reward: the environment's.
+    - actions: int (B, N), the environment's, numbered from 0, named by their numbers.
+    - events: `earned` float32 (B, N), the environment's rewards.
+    - reward: float32 (B, N), the same.
     - end: when nobody is left: terminated if all left by termination, else truncated. An agent that leaves before the
       others stays in the arrays: it sees zeros, earns nothing, and what it does is ignored. The `horizon` cuts what
       the environment does not end before.
@@ -77,11 +78,11 @@ class PettingZooGame:
 
     horizon: int = Field(default=100, ge=1)
 
-    def make_env(self) -> ParallelEnv[str, Any, Any]:
+    def make_env(self) -> ParallelEnv[str, np.ndarray, int]:
         """A new environment, whose state nobody else holds."""
         raise NotImplementedError
 
-    # What there is
+    # Agents, actions and spaces
 
     @cached_property
     def spaces(self) -> Spaces:
@@ -146,7 +147,7 @@ class PettingZooGame:
     def _start(self, key: np.uint64) -> Moment:
         return Moment(Episode(self, key), np.zeros(len(self.agents), np.float32), ())
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         return np.stack([moment.seen for moment in state.moments])
@@ -159,12 +160,12 @@ class PettingZooGame:
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """A row for each agent, which stands at the action that it played."""
         moment, count = state.moments[index], len(self.action_names)
-        told = [f"step {state.t[index]}"]
+        words = [f"step {state.t[index]}"]
         if events is not None:
-            told += [f"{name} {earned:+.4g}" for name, earned in zip(self.agents, events.earned[index], strict=True)]
+            words += [f"{name} {earned:+.4g}" for name, earned in zip(self.agents, events.earned[index], strict=True)]
         sprites = tuple(Sprite("agent", i, action, i) for i, action in enumerate(moment.played))
         return Scene(
-            len(self.agents), count, ("." * count,) * len(self.agents), sprites, "; ".join(told), "choices",
+            len(self.agents), count, ("." * count,) * len(self.agents), sprites, "; ".join(words), "choices",
             self.action_names,
         )  # fmt: skip
 
@@ -200,7 +201,7 @@ class Episode:
         self.t, self.over, self.cut = 0, False, False
 
     @cached_property
-    def env(self) -> ParallelEnv[Any, Any, Any]:
+    def env(self) -> ParallelEnv[str, np.ndarray, int]:
         return self.game.make_env()
 
     @cached_property
@@ -227,7 +228,7 @@ class Episode:
             self.env.close()
         return np.array([rewards.get(name, 0.0) for name in names], np.float32)
 
-    def _rows(self, observations: dict[Any, Any]) -> np.ndarray:
+    def _rows(self, observations: dict[str, np.ndarray]) -> np.ndarray:
         """What each agent sees, zeros where it has left."""
         space, names = self.game.spaces.observation, self.env.possible_agents
         seen = np.zeros((len(names), *space.shape), space.dtype)
@@ -237,7 +238,7 @@ class Episode:
         return seen
 
 
-def _spaces(env: ParallelEnv[Any, Any, Any], name: str) -> Spaces:
+def _spaces(env: ParallelEnv[str, np.ndarray, int], name: str) -> Spaces:
     agents = list(getattr(env, "possible_agents", []))
     if not agents:
         raise UsageError(f"{name}: the environment has no possible_agents; the agents of a game are known beforehand")

@@ -15,7 +15,7 @@ Ivanov et al. 2024, "Principal-Agent Reinforcement Learning" (arXiv:2407.18074),
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -53,16 +53,17 @@ class Tree:
     - observation: uint16 (1, 1), the node, as one of `classes`; 2^T where the game is over. It is a class, to be read
       one-hot, and not the path to the node, since rewards of neighbouring nodes have nothing in common: a network can
       only remember them.
-    - events: the node, the aim, and the outcome. The outcome alone is verifiable.
-    - reward: minus the node's cost for aiming right, else 0.
-    - principal's reward: the node's value where the outcome is right, else 0.
+    - actions: int (B, 1), 0 to aim left and 1 to aim right.
+    - events: `node`, `aimed` and `outcome`, all int64 (B,). The outcome alone is verifiable.
+    - reward: float32 (B, 1), minus the node's cost for aiming right, else 0.
+    - principal's reward: float32 (B,), the node's value where the outcome is right, else 0.
     - end: after T steps, naturally.
 
     Costs and values are drawn once for a `tree`, a node's cost as `u ~ U[0, m - v], v ~ U[0, m]` with m = `max_cost`,
     its value likewise with m = `max_value`. The numbers are relayed by a second source.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"ivanov-d10": {}}
+    presets: ClassVar[dict[str, dict[str, object]]] = {"ivanov-d10": {}}
     version: ClassVar[int] = 1
     truncates: ClassVar[bool] = False
     hidden_actions: ClassVar[bool] = True
@@ -78,7 +79,7 @@ class Tree:
     max_value: float = Field(default=2.0, ge=0.0, allow_inf_nan=False)
     """The highest value of going right to the principal."""
 
-    # What there is
+    # Agents, actions and spaces
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -151,7 +152,7 @@ class Tree:
     def terminated(self, state: State) -> np.ndarray:
         return state.node >= 2**self.horizon
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         return self.world(state)[:, None]
@@ -165,15 +166,15 @@ class Tree:
         node = int(state.node[index])
         digits = f"{node:b}"[1:]  # a node's binary digits after the first are the way to it
         columns = [self.horizon + 2 * digits[:row].count("1") - row for row in range(len(digits) + 1)]
-        told = [f"step {state.t[index]}", f"node {node}"]
+        words = [f"step {state.t[index]}", f"node {node}"]
         if events is not None:
-            told.append(
+            words.append(
                 f"aimed {self.action_names[events.aimed[index]]}, went {self.action_names[events.outcome[index]]}"
             )
         ground = tuple(_level(row, self.horizon) for row in range(self.horizon + 1))
         sprites = [Sprite("way", row, column, 0) for row, column in enumerate(columns)]
         sprites.append(Sprite("agent", len(digits), columns[-1], 0))
-        return Scene(self.horizon + 1, 2 * self.horizon + 1, ground, tuple(sprites), "; ".join(told), "tree")
+        return Scene(self.horizon + 1, 2 * self.horizon + 1, ground, tuple(sprites), "; ".join(words), "tree")
 
     # The table of the exact solver
 

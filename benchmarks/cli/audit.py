@@ -20,7 +20,7 @@ from ..runs.counting import counted
 from ..runs.record import read_about, read_episodes
 
 if TYPE_CHECKING:
-    from ..runs.load import Loaded
+    pass
 
 WIDTH = 100  # characters in a line of text
 POLICIES = {"followed": "obedient", "learned": "as learned"}  # audit.json's names, and those for people
@@ -63,30 +63,18 @@ def audit_and_tell(paths: Sequence[Path], *, as_json: bool) -> int:
 
 def audited(folder: Path) -> Audited:
     """Audit the run in `folder` and write its audit.json. Raises UsageError where that is impossible."""
-    from ..specs.resolve import resolve
+    from ..runs.load import load
 
-    about, loaded = read_about(folder / RUN), _loaded(folder)
+    about, loaded = read_about(folder / RUN), load(folder)
     values = about["resolved"]
     if values["game_version"] != loaded.game.version:
         raise UsageError(
             f"its game is version {values['game_version']} of {values['game']}, whose rules have changed since"
         )
     keys = read_episodes(folder, "evaluate", ["key"])["key"].to_numpy(np.uint64)
-    exam = examine(resolve(loaded.spec), loaded.mechanism, loaded.principal, loaded.policy, keys)
+    exam = examine(loaded.run, loaded.mechanism, loaded.principal, loaded.policy, keys)
     write_audit(folder, exam.audit)
     return Audited(f"{values['game']}, {about['name']}/{values['algorithm']}, seed {values['seed']}", exam.audit)
-
-
-def _loaded(folder: Path) -> Loaded:
-    from ..runs.load import load
-
-    try:
-        return load(folder)
-    except UsageError:
-        raise
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:  # a file is missing or has another shape
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"its networks cannot be loaded ({reason}): another version of Paymaster made them") from None
 
 
 def as_text(each: Audited) -> str:

@@ -15,102 +15,31 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, Self
 
-import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
 from ...core.config import UsageError, configuration
-from ..game import Scene, legal, listed
-from ..grid.beams import earned
-from ..grid.maps import FACINGS, FLOOR, RIVER, STREAM, WALL, WASTE, cells_of, check_map, check_odd, read_map, scene
-from ..grid.moves import ACTIONS, CLOCKWISE, COUNTERCLOCKWISE, FIRE, draw, place
-from ..grid.windows import coloured, overview, windows
-from . import kernels
+from ..game import listed
+from ..grid.game import EgocentricGame
+from ..grid.maps import FACINGS, cells_of
+from ..grid.state import State
+from . import kernels, outcomes
+from .kernels import Events
+from .river import LIO_7X7, LIO_10X10, SSD, River
 
-LEGEND = {"@": WALL, " ": FLOOR, "P": FLOOR, "B": FLOOR, "S": STREAM, "R": RIVER, "H": WASTE}
-CLASSES = 14  # of the grid world
-
-SSD = (  # 25 x 18, Hughes et al. 2018
-    "@@@@@@@@@@@@@@@@@@",
-    "@RRRRRR     BBBBB@",
-    "@HHHHHH      BBBB@",
-    "@RRRRRR     BBBBB@",
-    "@RRRRR  P    BBBB@",
-    "@RRRRR    P BBBBB@",
-    "@HHHHH       BBBB@",
-    "@RRRRR      BBBBB@",
-    "@HHHHHHSSSSSSBBBB@",
-    "@HHHHHHSSSSSSBBBB@",
-    "@RRRRR   P P BBBB@",
-    "@HHHHH   P  BBBBB@",
-    "@RRRRRR    P BBBB@",
-    "@HHHHHH P   BBBBB@",
-    "@RRRRR       BBBB@",
-    "@HHHH    P  BBBBB@",
-    "@RRRRR       BBBB@",
-    "@HHHHH  P P BBBBB@",
-    "@RRRRR       BBBB@",
-    "@HHHH       BBBBB@",
-    "@RRRRR       BBBB@",
-    "@HHHHH      BBBBB@",
-    "@RRRRR       BBBB@",
-    "@HHHH       BBBBB@",
-    "@@@@@@@@@@@@@@@@@@",
-)
-LIO_7X7 = (
-    "@@@@@@@",
-    "@H  PB@",
-    "@H   B@",
-    "@    B@",
-    "@    B@",
-    "@ P  B@",
-    "@@@@@@@",
-)
-LIO_10X10 = (
-    "@@@@@@@@@@",
-    "@HH   P B@",
-    "@RR    BB@",
-    "@HH     B@",
-    "@RR    BB@",
-    "@HH P   B@",
-    "@RR    BB@",
-    "@HH     B@",
-    "@RRP   BB@",
-    "@@@@@@@@@@",
-)
-LIO: dict[str, Any] = {
+LIO: dict[str, object] = {
     "players": 2, "horizon": 50, "start_cells": "fixed", "turning": False, "fire": False, "beam_order": "agents",
 }  # fmt: skip
 
 
-class State(NamedTuple):
-    """`B` running episodes."""
-
-    key: np.ndarray  # (B,) uint64
-    t: np.ndarray  # (B,) int32 steps played
-    agents: np.ndarray  # (B, N, 2) int8 row, column
-    facing: np.ndarray  # (B, N) int8: 0 up, 1 right, 2 down, 3 left
-    board: np.ndarray  # (B, H, W) uint8: what every cell shows but for agents and beams
-    beams: np.ndarray  # (B, H, W) uint8: FIRE_BEAM or CLEAN_BEAM where one went in the last step, else 0
-
-
-class Events(NamedTuple):
-    """What happened in one step."""
-
-    ate: np.ndarray  # (B, N) bool
-    cleaned: np.ndarray  # (B, N) int16 cells
-    fired: np.ndarray  # (B, N) bool
-    hit: np.ndarray  # (B, N) int16 how many others' beams hit the agent
-
-
 @configuration
-class Cleanup:
+class Cleanup(River, EgocentricGame[Events]):
     """`N` agents on a map with a river that they may clean, and an orchard that then bears apples.
 
     In a step all agents turn and move; each eats the apple on which it stands; the beams go one after the other; waste
-    and apples appear, as much as the river's waste after the beams allows (`cleanup_rules.probabilities`).
+    and apples appear, as much as the river's waste after the beams allows (`kernels.probabilities`).
 
     Moves: of those who want a cell one is drawn, the others hold their places; it enters only if nobody stays there.
     Chains of agents move, cycles of three or more rotate, two never swap. Only walls and agents block.
@@ -124,15 +53,18 @@ class Cleanup:
       9 fire beam, 10 river, 11 stream, 12 waste, 13 clean beam. Agents hide what they stand on and beams of the last
       step hide floor and water, but neither apples nor waste. Others are not told apart.
       With the `observation` "rgb" uint8 (view, view, 3), their colours; others' facings are not seen then.
-    - events: who ate, how many cells each cleaned, who fired, who was hit how often.
-    - reward: `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
+    - actions: int (B, N), the index of an action in `action_names`: left, right, up, down, stay, two turns if
+      `turning`, clean, fire if `fire`. Moves are relative to the facing.
+    - events: `ate` bool (B, N); `cleaned` int16 (B, N), how many cells; `fired` bool (B, N); `hit` int16 (B, N), how
+      often.
+    - reward: float32 (B, N), `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
     - end: none; the horizon cuts the episode (`truncates`).
 
     The sources leave open, and here it is so: agents start on different spawn points, apples and waste that appear in
     a step do not know of each other, and the later of two beams is the one seen where they cross.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "ssd": {},
         "lio-7x7": {
             **LIO, "map": LIO_7X7, "view": 9, "apple_probability": 0.5, "depletion": 0.6, "waste_probability": 0.5,
@@ -160,7 +92,7 @@ class Cleanup:
     view: int = Field(default=15, ge=1, le=99)
     """Rows and columns that an agent sees around itself; odd."""
     observation: Literal["classes", "rgb"] = "classes"
-    """Whether an agent sees the class of each cell, or its red, green and blue (`gridworld.PALETTE`)."""
+    """Whether an agent sees the class of each cell, or its red, green and blue (`grid.maps.PALETTE`)."""
     beam_length: int = Field(default=5, ge=1, le=100)
     """Cells that each ray of a beam covers."""
     beam_width: int = Field(default=3, ge=1, le=99)
@@ -184,113 +116,31 @@ class Cleanup:
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_map(self.map, LEGEND, self.players)
-        cells = "".join(self.map)
-        if not {*"HR"} & {*cells}:
-            raise ValueError("the map has no river; give it cells 'H' (waste) or 'R' (clean)")
-        check_odd(view=self.view, beam_width=self.beam_width)
-        if self.restoration >= self.depletion:
-            raise ValueError(
-                f"restoration {self.restoration} is not below depletion {self.depletion}; "
-                "ask for a share of waste that is"
-            )
+        self._check_map()
+        self._check_river()
         return self
 
-    # What there is
-
-    @cached_property
-    def agents(self) -> tuple[str, ...]:
-        return tuple(f"agent_{i}" for i in range(self.players))
-
-    @cached_property
-    def action_names(self) -> tuple[str, ...]:
-        return tuple(ACTIONS[code] for code in self._rules.codes)
-
-    @cached_property
-    def observation_space(self) -> gym.spaces.Box:
-        if self.observation == "rgb":
-            return gym.spaces.Box(0, 255, (self.view, self.view, 3), np.uint8)
-        return gym.spaces.Box(0, CLASSES - 1, (self.view, self.view), np.uint8)
-
-    @property
-    def classes(self) -> int:
-        """How many values an observation can have; 0 where it is colours."""
-        return CLASSES if self.observation == "classes" else 0
-
-    @property
-    def verifiable(self) -> tuple[str, ...]:
-        return ("cleaned",)
-
     # The rules
-
-    def reset(self, keys: np.ndarray) -> State:
-        """New episodes: see `begin`."""
-        keys = np.ascontiguousarray(keys, np.uint64)
-        return self.begin(keys, draw(keys, np.zeros(keys.shape, np.int32), 2 * self.players))
 
     def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
         """New episodes for `keys` (B,), their chance given: `draws` (B, 2 N) in [0, 1).
 
         Slots: the spawn point of each agent, among those that are free, then the facing of each.
         """
-        keys = np.ascontiguousarray(keys, np.uint64)
-        agents, facing = place(self._spawns, self._fixed, self.turning, self.players, draws)
-        board = np.repeat(self._board[None], len(keys), axis=0)
-        return State(keys, np.zeros(keys.shape, np.int32), agents, facing, board, np.zeros_like(board))
-
-    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
-        """One step of every environment; `actions` (B, N).
-
-        Raises UsageError where an action is none of `action_names`.
-        """
-        return self._step(state, actions, np.empty((0, 0)))
+        return self._placed(keys, draws, fixed=self._fixed, turning=self.turning)
 
     def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
-        """`step` with its chance given: `draws` (B, S) in [0, 1), slots as in `cleanup_rules.Rules`."""
-        return self._step(state, actions, draws)
-
-    def _step(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
-        actions, t = self._checked(state, actions), state.t + 1
-        agents, facing, board, beams, *events = kernels.play(
-            self._rules, state.agents, state.facing, state.board, actions, state.key, t, draws
-        )
-        return State(state.key, t, agents, facing, board, beams), Events(*events)
-
-    def rewards(self, events: Events) -> np.ndarray:
-        return earned(self.apple_reward, self.fire_cost, self.hit_cost, events.ate, events.fired, events.hit)
-
-    def principal_reward(self, events: Events) -> np.ndarray:
-        """(B,) float32: welfare, the sum of the agents' rewards."""
-        return self.rewards(events).sum(axis=1)
+        """`step` with its chance given: `draws` (B, S) in [0, 1), slots as in `kernels.Rules`."""
+        return kernels.play(self._rules, state, self._legal(state, actions), draws)
 
     def facts(self, events: Events) -> np.ndarray:
         """(B, N, 1): cells cleaned."""
         return events.cleaned[..., None].astype(np.float32)
 
-    def terminated(self, state: State) -> np.ndarray:
-        return np.zeros(state.t.shape, np.bool_)
-
-    # What is seen
-
-    def observe(self, state: State) -> np.ndarray:
-        seen = windows(state.board, state.beams, state.agents, state.facing, self.view)
-        return coloured(seen) if self.observation == "rgb" else seen
-
-    def world(self, state: State) -> np.ndarray:
-        """(B, H, W) uint8: the whole map in the classes of an observation; agent i facing f is `CLASSES + 4 i + f`."""
-        return overview(state.board, state.beams, state.agents, state.facing, CLASSES)
-
-    def scene(self, state: State, events: Events | None, index: int) -> Scene:
-        """The map, waste and apples, the beams, the agents, and a caption that says who did what."""
-        return scene(self.map, state, index, [] if events is None else self._told(events, index))
-
-    def _told(self, events: Events, index: int) -> list[str]:
-        told: list[str] = []
-        for i, name in enumerate(self.agents):
-            told += [f"{name} eats"] * bool(events.ate[index, i])
-            told += [f"{name} cleans {events.cleaned[index, i]}"] * bool(events.cleaned[index, i])
-            told += [f"{name} is hit"] * bool(events.hit[index, i])
-        return told
+    def _happened(self, events: Events, index: int, i: int) -> list[str]:
+        words = ["eats"] * bool(events.ate[index, i])
+        words += [f"cleans {events.cleaned[index, i]}"] * bool(events.cleaned[index, i])
+        return words + ["is hit"] * bool(events.hit[index, i])
 
     # The table of the exact solver
 
@@ -311,12 +161,12 @@ class Cleanup:
 
     def index(self, state: State) -> np.ndarray:
         """(B,) int64 in [0, `states`): the agents' places, agent 0's slowest, then the waste, then the apples."""
-        return kernels.index(self._rules, self._rank, len(self._walkable), state.agents, state.board)
+        return outcomes.index(self._rules, self._rank, len(self._walkable), state.agents, state.board)
 
     def representatives(self) -> State:
         """A state for every index, in order, without beams. Raises UsageError where that is too much to list."""
         count = listed(self.states, "states", "a smaller map or fewer players")
-        agents, board = kernels.representatives(self._rules, self._walkable, self.players, count)
+        agents, board = outcomes.representatives(self._rules, self._walkable, self.players, count)
         keys, t, facing = np.zeros(count, np.uint64), np.zeros(count, np.int32), np.zeros_like(agents[..., 0])
         return State(keys, t, agents, facing, board, np.zeros_like(board))
 
@@ -325,11 +175,11 @@ class Cleanup:
 
         Rows with fewer than K outcomes end with probability 0. Beams go in the agents' order.
         """
-        return kernels.outcomes(self._rules, state.agents, state.facing, state.board, self._checked(state, actions))
+        return outcomes.outcomes(self._rules, state, self._legal(state, actions))
 
     def alike(self, state: State, actions: np.ndarray) -> np.ndarray:
         """(B,) uint64: a code of all that agents and beams do, equal where the same comes of a step."""
-        return kernels.alike(self._rules, state.agents, state.facing, state.board, self._checked(state, actions))
+        return outcomes.alike(self._rules, state, self._legal(state, actions))
 
     def starts(self) -> tuple[np.ndarray, np.ndarray]:
         """All that chance may do at the start: draws (M, 2 N) for `begin` and their probabilities (M,).
@@ -347,30 +197,7 @@ class Cleanup:
 
     @cached_property
     def _rules(self) -> kernels.Rules:
-        turns = {CLOCKWISE, COUNTERCLOCKWISE}
-        barred = (set() if self.turning else turns) | (set() if self.fire else {FIRE})
-        return kernels.Rules(
-            ground=read_map(self.map, {**LEGEND, "H": RIVER}),
-            apple_cells=cells_of(self.map, "B"),
-            waste_cells=cells_of(self.map, "HR"),
-            codes=np.array([code for code in range(len(ACTIONS)) if code not in barred]),
-            beam_length=self.beam_length,
-            beam_width=self.beam_width,
-            drawn_order=self.beam_order == "drawn",
-            depletion=self.depletion,
-            restoration=self.restoration,
-            apple_probability=self.apple_probability,
-            waste_probability=self.waste_probability,
-        )
-
-    @cached_property
-    def _board(self) -> np.ndarray:
-        """(H, W) uint8: the board at the start."""
-        return read_map(self.map, LEGEND)
-
-    @cached_property
-    def _spawns(self) -> np.ndarray:
-        return cells_of(self.map, "P")
+        return self._rules_for(self._codes(), drawn_order=self.beam_order == "drawn")
 
     @property
     def _fixed(self) -> bool:
@@ -379,7 +206,7 @@ class Cleanup:
     @cached_property
     def _walkable(self) -> np.ndarray:
         """(F, 2) every cell that is no wall."""
-        return cells_of(self.map, "".join({*LEGEND} - {"@"}))
+        return cells_of(self.map, "".join({*self.legend} - {"@"}))
 
     @cached_property
     def _rank(self) -> np.ndarray:
@@ -387,7 +214,3 @@ class Cleanup:
         rank = np.full(self._board.shape, -1)
         rank[tuple(self._walkable.T)] = np.arange(len(self._walkable))
         return rank
-
-    def _checked(self, state: State, actions: np.ndarray) -> np.ndarray:
-        """`actions` as the kernels take them. Raises UsageError where one is none of `action_names`."""
-        return np.ascontiguousarray(legal(actions, state.facing.shape, self.action_names), np.int64)

@@ -15,58 +15,25 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, Self
 
 import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
-from ...core.config import UsageError, configuration
-from ..game import Scene, Sprite, Symmetry, listed
-from .kernels import (
-    ANY,
-    BOTH,
-    ELSEWHERE,
-    FIRST,
-    FREE,
-    MOVES,
-    SLOTS,
-    UNIFORM,
-    Rules,
-    all_legal,
-    begin_episode,
-    draws_at,
-    observe_board,
-    pay,
-    play_step,
-    world_planes,
-)
-from .outcomes import choices_of, combinations
+from ...core.config import configuration
+from ...core.random import FROM_KEYS, draws_of
+from ..game import Scene, Sprite, Symmetry
+from . import kernels
+from .kernels import ANY, BOTH, ELSEWHERE, FIRST, FREE, MOVES, UNIFORM, Events, Rules, State
+from .table import CoinTable
 
 ACTIONS = ("right", "left", "down", "up", "stay")
 COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "cyan", "pink")
 
 
-class State(NamedTuple):
-    """`B` running episodes."""
-
-    key: np.ndarray  # (B,) uint64
-    t: np.ndarray  # (B,) int32 steps played
-    agents: np.ndarray  # (B, N, 2) int8 row, column
-    coins: np.ndarray  # (B, C, 2) int8 row, column; C is 1, or N where every agent has a coin
-    owners: np.ndarray  # (B, C) int8 the agent whose colour the coin bears
-
-
-class Events(NamedTuple):
-    """What happened in one step."""
-
-    picked: np.ndarray  # (B, N, N) bool: agent i (axis 1) picked a coin of agent j (axis 2)
-    left: np.ndarray  # (B, N, N) bool: i could have moved onto a coin of j, and did not
-    paid: np.ndarray  # (B,) bool: whether this step's coins are paid for
-
-
 @configuration
-class CoinGame:
+class CoinGame(CoinTable):
     """`N` agents on a `G x G` grid, and one coin, or one coin for each.
 
     In each step all agents move at once. Every agent that then stands on a coin's cell has arrived there; the rule
@@ -79,9 +46,11 @@ class CoinGame:
       on that: its own coin, the others' coins. So how far the others are from a coin, and who is nearer, is plain to
       see; of the other planes it is a sum of places modulo G, which dense layers of a few hundred units hardly learn.
       With `observation="absolute"` (2N, G, G): every agent's place, then the coin of every agent.
-    - events: who picked whose coin, and who left whose coin that was within its reach.
-    - reward: `own_coin` or `others_coin` for a coin picked, and `owner_payoff` to the owner for each other that picks
-      it.
+    - actions: int (B, N), the index of a move in `action_names`: right, left, down, up; stay too, where `stay` is set.
+    - events: `picked` bool (B, N, N), who picked whose coin; `left` bool (B, N, N), who left whose coin that was within
+      its reach; `paid` bool (B,), whether this step's coins are paid for.
+    - reward: float32 (B, N), `own_coin` or `others_coin` for a coin picked, and `owner_payoff` to the owner for each
+      other agent that picks it.
     - end: none; the horizon cuts the episode (`truncates`).
 
     The papers leave open, and here it is so: with more than two agents colours take turns in the agents' order; coins
@@ -94,7 +63,7 @@ class CoinGame:
     2022 (arXiv:2205.01447); MATE, Phan et al. 2022 (AAMAS); the Coin Game of RLlib's examples.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "ivanov-7x7": {"grid_size": 7, "horizon": 50},
         "ivanov-3x3": {"grid_size": 3, "horizon": 20},
         "rllib-3x3": {"grid_size": 3, "horizon": 20, "others_coin": 1.0, "owner_payoff": -2.0, "tie": "both"},
@@ -163,7 +132,7 @@ class CoinGame:
             )
         return self
 
-    # What there is
+    # Agents, actions and spaces
 
     @cached_property
     def agents(self) -> tuple[str, ...]:
@@ -203,7 +172,7 @@ class CoinGame:
     def reset(self, keys: np.ndarray) -> State:
         """New episodes: see `begin`."""
         keys = np.ascontiguousarray(keys, np.uint64)
-        return self.begin(keys, draws_at(keys, np.zeros(keys.shape, np.int32), self._start_slots))
+        return self.begin(keys, draws_of(keys, np.zeros(keys.shape, np.int32), self._start_slots))
 
     def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
         """New episodes for `keys` (B,), their chance given: `draws` (B, S) in [0, 1).
@@ -211,28 +180,21 @@ class CoinGame:
         Slots: the cell of each agent, then the cell of each coin, then the colour of the coin where there is one.
         """
         keys = np.ascontiguousarray(keys, np.uint64)
-        agents, coins, owners = begin_episode(self._rules, self.players, self._coins, draws)
-        return State(keys, np.zeros(keys.shape, np.int32), agents, coins, owners)
+        return kernels.begin(self._rules, self.players, self._coins, keys, draws)
 
     def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
         """One step of every environment; `actions` (B, N).
 
         Raises UsageError where an action is none of `action_names`.
         """
-        return self.play(state, actions, draws_at(state.key, state.t + 1, SLOTS * self._coins))
+        return kernels.play(self._rules, state, self._legal(state, actions), FROM_KEYS)
 
     def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
         """`step` with its chance given: `draws` (B, S) in [0, 1), slots WINNER, CELL and COLOUR of each coin."""
-        actions, draws = self._checked(state, actions), np.ascontiguousarray(draws, np.float64)
-        agents, coins, owners, picked, left = play_step(
-            self._rules, state.agents, state.coins, state.owners, actions, draws
-        )
-        t = state.t + 1
-        paid = (t < self.horizon) | self.last_step_pays
-        return State(state.key, t, agents, coins, owners), Events(picked, left, paid)
+        return kernels.play(self._rules, state, self._legal(state, actions), np.ascontiguousarray(draws, np.float64))
 
     def rewards(self, events: Events) -> np.ndarray:
-        return pay(self.own_coin, self.others_coin, self.owner_payoff, events.picked, events.paid)
+        return kernels.pay(self.own_coin, self.others_coin, self.owner_payoff, events.picked, events.paid)
 
     def principal_reward(self, events: Events) -> np.ndarray:
         """(B,) float32: welfare, the sum of the agents' rewards."""
@@ -247,12 +209,12 @@ class CoinGame:
     def terminated(self, state: State) -> np.ndarray:
         return np.zeros(state.t.shape, np.bool_)
 
-    # What is seen
+    # Observations
 
     def observe(self, state: State) -> np.ndarray:
         if self.observation == "absolute":
             return np.repeat(self.world(state)[:, None], self.players, axis=1)
-        planes = observe_board(self.grid_size, self._centred, state.agents, state.coins, state.owners)
+        planes = kernels.observe_board(self.grid_size, self._centred, state.agents, state.coins, state.owners)
         if self.observation == "mutual":
             nexts = [np.roll(planes[:, :, 2:], -k, axis=1) for k in range(1, self.players)]
             planes = np.concatenate([planes, *nexts], axis=2)
@@ -264,7 +226,7 @@ class CoinGame:
 
     def world(self, state: State) -> np.ndarray:
         """(B, 2N, G, G) uint8: the place of each agent, then the coin of each agent."""
-        return world_planes(self.grid_size, state.agents, state.coins, state.owners)
+        return kernels.world_planes(self.grid_size, state.agents, state.coins, state.owners)
 
     def scene(self, state: State, events: Events | None, index: int) -> Scene:
         """The grid within its walls, if it has any, the coins, the agents, and a caption that says who picked what."""
@@ -274,70 +236,12 @@ class CoinGame:
         sprites = [Sprite("coin", row, column, owner) for (row, column), owner in coins]
         sprites += [Sprite("agent", row, column, i) for i, (row, column) in agents]
         picks = np.argwhere(events.picked[index]).tolist() if events else []
-        told = [f"{self.agents[i]} picks {'own' if i == j else self.agents[j]} coin" for i, j in picks]
+        words = [f"{self.agents[i]} picks {'own' if i == j else self.agents[j]} coin" for i, j in picks]
         ground: tuple[str, ...] = ("." * side,) * side
         if wall:
             ground = ("@" * (side + 2), *(f"@{row}@" for row in ground), "@" * (side + 2))
-        caption = "; ".join([f"step {state.t[index]}", *told])
+        caption = "; ".join([f"step {state.t[index]}", *words])
         return Scene(side + 2 * wall, side + 2 * wall, ground, tuple(sprites), caption)
-
-    # The table of the exact solver
-
-    @cached_property
-    def states(self) -> int:
-        """How many states there are but for translations of the torus.
-
-        Raises UsageError where rewards depend on the time.
-        """
-        if not self.last_step_pays:
-            raise UsageError("a game whose last step pays nothing has no table of states; set last_step_pays=true")
-        return int(self._owners * self.grid_size ** (2 * self._places))
-
-    def index(self, state: State) -> np.ndarray:
-        """(B,) int64 in [0, `states`): equal for states that a translation of the torus maps onto each other.
-
-        For two agents and one coin it counts (owner, blue - red, coin - red), the last one fastest. Walls leave
-        nothing to translate: there it counts (owner, red, blue, coin).
-        """
-        places = np.concatenate([state.agents, state.coins], axis=1).astype(np.int64)
-        if self.edges == "torus":
-            places = (places[:, 1:] - places[:, :1]) % self.grid_size
-        index = state.owners[:, 0].astype(np.int64) if self.coins == "one" else np.zeros(len(places), np.int64)
-        for row, column in places.transpose(1, 2, 0):
-            index = (index * self.grid_size + row) * self.grid_size + column
-        return index
-
-    def representatives(self) -> State:
-        """A state for every index, in order; on a torus agent 0 stands at (0, 0).
-
-        Raises UsageError where that is too much to list.
-        """
-        G, B = self.grid_size, listed(self.states, "states", self._smaller)
-        index = np.arange(B)
-        places = np.zeros((B, self.players + self._coins, 2), np.int8)
-        for place in reversed(range(places.shape[1] - self._places, places.shape[1])):
-            index, places[:, place, 0], places[:, place, 1] = index // G**2, index // G % G, index % G
-        owners = index[:, None] if self.coins == "one" else np.tile(np.arange(self.players), (B, 1))
-        agents, coins = np.split(places, [self.players], axis=1)
-        keys, t = np.zeros(B, np.uint64), np.zeros(B, np.int32)
-        return State(keys, t, agents.copy(), coins.copy(), owners.astype(np.int8))
-
-    def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All that chance may do in a step: draws (B, K, S) for `play` and their probabilities (B, K).
-
-        Every distinguishable outcome is listed once; rows with fewer than K of them end with probability 0.
-        """
-        actions = self._checked(state, actions)
-        return combinations(choices_of(self._rules, state.agents, state.coins, actions))
-
-    def starts(self) -> tuple[np.ndarray, np.ndarray]:
-        """All that chance may do at the start: draws (K, S) for `begin` and their probabilities (K,).
-
-        Raises UsageError where that is too much to list.
-        """
-        listed(math.prod(self._start_choices), "starts", self._smaller)
-        draws, probabilities = combinations(np.array([self._start_choices]))
-        return draws[0], probabilities[0]
 
     # What follows from the rules
 
@@ -352,6 +256,8 @@ class CoinGame:
             first_coin=ANY if self.new_coin == "any" else FREE,
             new_coin={"free": FREE, "any": ANY, "elsewhere": ELSEWHERE}[self.new_coin],
             colours=self.players if self.coins == "one" and self.next_colour == "uniform" else 1,
+            horizon=self.horizon,
+            last_step_pays=self.last_step_pays,
         )
 
     @cached_property
@@ -359,46 +265,5 @@ class CoinGame:
         return 1 if self.coins == "one" else self.players
 
     @cached_property
-    def _owners(self) -> int:
-        """How many ways there are for the coins' colours."""
-        return self.players if self.coins == "one" else 1
-
-    @cached_property
-    def _places(self) -> int:
-        """How many places a state has, relative to agent 0 on a torus."""
-        return self.players + self._coins - (self.edges == "torus")
-
-    @cached_property
     def _start_slots(self) -> int:
         return self.players + self._coins + 1
-
-    @cached_property
-    def _start_choices(self) -> list[int]:
-        """How many equally likely alternatives each slot of `begin` has."""
-        cells, N = self.grid_size**2, self.players
-        agents = [cells - i if self.start_apart else cells for i in range(N)]
-        coins = [cells if self.new_coin == "any" else cells - N] * self._coins
-        return [*agents, *coins, self._owners]
-
-    @property
-    def _smaller(self) -> str:
-        return f"a smaller grid_size than {self.grid_size} or fewer players than {self.players}"
-
-    def _checked(self, state: State, actions: np.ndarray) -> np.ndarray:
-        """`actions` as the kernels take them. Raises UsageError where one is none of `action_names`."""
-        count = len(self.action_names)
-        shape = state.agents.shape[:2]
-        if actions.shape != shape or actions.dtype.kind not in "iu":
-            raise UsageError(
-                f"actions are {actions.dtype} of shape {actions.shape}; integers of shape {shape} are needed"
-            )
-        actions = np.ascontiguousarray(actions, np.int64)
-        if not all_legal(actions, count):
-            raise UsageError(
-                f"actions from {actions.min()} to {actions.max()} were played; "
-                f"0 to {count - 1} are allowed ({', '.join(self.action_names)})"
-            )
-        return actions
-
-
-# The kernels: one environment at a time

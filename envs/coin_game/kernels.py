@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ...core.random import uniform
+from ...core.random import fill_draws
 
 MOVES = np.array([[0, 1], [0, -1], [1, 0], [-1, 0], [0, 0]])  # row, column of each action
 
@@ -16,6 +16,24 @@ SLOTS = 3
 
 UNIFORM, BOTH, FIRST = 0, 1, 2  # codes of `tie`
 FREE, ANY, ELSEWHERE = 0, 1, 2  # codes of `new_coin`
+
+
+class State(NamedTuple):
+    """`B` running episodes."""
+
+    key: np.ndarray  # (B,) uint64
+    t: np.ndarray  # (B,) int32 steps played
+    agents: np.ndarray  # (B, N, 2) int8 row, column
+    coins: np.ndarray  # (B, C, 2) int8 row, column; C is 1, or N where every agent has a coin
+    owners: np.ndarray  # (B, C) int8 the agent whose colour the coin bears
+
+
+class Events(NamedTuple):
+    """What happened in one step."""
+
+    picked: np.ndarray  # (B, N, N) bool: agent i (axis 1) picked a coin of agent j (axis 2)
+    left: np.ndarray  # (B, N, N) bool: i could have moved onto a coin of j, and did not
+    paid: np.ndarray  # (B,) bool: whether this step's coins are paid for
 
 
 class Rules(NamedTuple):
@@ -29,21 +47,13 @@ class Rules(NamedTuple):
     first_coin: int  # FREE, ANY
     new_coin: int  # FREE, ANY, ELSEWHERE
     colours: int  # how many colours the next coin's is drawn from; 1 where it is not drawn
+    horizon: int
+    last_step_pays: bool
 
 
 @njit(cache=True)
-def draws_at(key: np.ndarray, t: np.ndarray, slots: int) -> np.ndarray:
-    """(B, slots) the uniform draws of step `t` (B,) of the episodes `key` (B,)."""
-    draws = np.empty((len(key), slots))
-    for b in range(len(key)):
-        for slot in range(slots):
-            draws[b, slot] = uniform(key[b], t[b], slot)
-    return draws
-
-
-@njit(cache=True)
-def begin_episode(rules: Rules, N: int, C: int, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places of the agents (B, N, 2) and the coins (B, C, 2), and the coins' owners (B, C), at the start."""
+def begin(rules: Rules, N: int, C: int, keys: np.ndarray, draws: np.ndarray) -> State:
+    """New episodes of `N` agents and `C` coins, by the `draws` (B, N + C + 1)."""
     G, B = rules.grid_size, len(draws)
     agents = np.empty((B, N, 2), np.int8)
     coins = np.empty((B, C, 2), np.int8)
@@ -57,39 +67,35 @@ def begin_episode(rules: Rules, N: int, C: int, draws: np.ndarray) -> tuple[np.n
             cell = _choose(blocked_cells(rules.first_coin, G, agents[b], 0), draws[b, N + c])
             coins[b, c, 0], coins[b, c, 1] = cell // G, cell % G
             owners[b, c] = c if C > 1 else int(draws[b, N + C] * N)
-    return agents, coins, owners
+    return State(keys, np.zeros(B, np.int32), agents, coins, owners)
 
 
 @njit(cache=True)
-def play_step(
-    rules: Rules,
-    agents: np.ndarray,
-    coins: np.ndarray,
-    owners: np.ndarray,
-    actions: np.ndarray,
-    draws: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One step: the new agents, coins and owners, and who picked and who left whose coin (B, N, N)."""
-    (B, N, _), C = agents.shape, coins.shape[1]
-    moved, coins, owners = move_agents(rules, agents, actions), coins.copy(), owners.copy()
-    picked = np.zeros((B, N, N), np.bool_)
-    left = np.zeros((B, N, N), np.bool_)
+def play(rules: Rules, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
+    """One step of every environment. Its chance is its own keys' draws, unless `draws` (B, S) are given."""
+    (B, N, _), C = state.agents.shape, state.coins.shape[1]
+    moved, coins, owners = move_agents(rules, state.agents, actions), state.coins.copy(), state.owners.copy()
+    picked, left = np.zeros((B, N, N), np.bool_), np.zeros((B, N, N), np.bool_)
+    t, paid, empty = np.empty_like(state.t), np.empty(B, np.bool_), np.empty(SLOTS * C)
     for b in range(B):
+        t[b] = state.t[b] + 1
+        paid[b] = rules.last_step_pays or t[b] < rules.horizon
+        drawn = draws[b] if len(draws) else fill_draws(state.key[b], t[b], empty)
         for c in range(C):
             owner = owners[b, c]
             arrived = 0
             for i in range(N):
                 if same_cell(moved[b, i], coins[b, c]):
                     arrived += 1
-                elif _in_reach(rules, agents[b, i], coins[b, c]):
+                elif _in_reach(rules, state.agents[b, i], coins[b, c]):
                     left[b, i, owner] = True
             if arrived:
-                winner = _winner(rules.tie, arrived, draws[b, SLOTS * c + WINNER])
+                winner = _winner(rules.tie, arrived, drawn[SLOTS * c + WINNER])
                 _pick(moved[b], coins[b, c], winner, picked[b, :, owner])
-                _renew(rules, moved[b], coins[b, c], draws[b, SLOTS * c + CELL])
+                _renew(rules, moved[b], coins[b, c], drawn[SLOTS * c + CELL])
                 if C == 1:
-                    owners[b, c] = _next_owner(rules.colours, owner, N, draws[b, SLOTS * c + COLOUR])
-    return moved, coins, owners, picked, left
+                    owners[b, c] = _next_owner(rules.colours, owner, N, drawn[SLOTS * c + COLOUR])
+    return State(state.key, t, moved, coins, owners), Events(picked, left, paid)
 
 
 @njit(cache=True)
@@ -226,12 +232,3 @@ def world_planes(G: int, agents: np.ndarray, coins: np.ndarray, owners: np.ndarr
         for c in range(C):
             planes[b, N + owners[b, c], coins[b, c, 0], coins[b, c, 1]] = 1
     return planes
-
-
-@njit(cache=True)
-def all_legal(actions: np.ndarray, count: int) -> bool:
-    for b in range(actions.shape[0]):
-        for i in range(actions.shape[1]):
-            if actions[b, i] < 0 or actions[b, i] >= count:
-                return False
-    return True

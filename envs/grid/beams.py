@@ -7,28 +7,23 @@ from numba import njit
 
 from .maps import CLEAN_BEAM, FACINGS, FIRE_BEAM, WASTE
 from .moves import HOLD, NOBODY, STEPS, enterable
+from .state import State
 
 
 @njit(cache=True)
 def shoot(
-    ground: np.ndarray,
-    board: np.ndarray,
-    occupant: np.ndarray,
-    agent: np.ndarray,
-    facing: int,
-    kind: int,
-    length: int,
-    ends: np.ndarray,
-    beams: np.ndarray,
+    ground: np.ndarray, state: State, b: int, i: int, kind: int, length: int, occupant: np.ndarray, ends: np.ndarray
 ) -> None:
-    """Mark in `beams` (H, W) where the beam FIRE_BEAM or CLEAN_BEAM of `agent` (2,) goes, one ray for each of `ends`.
+    """Mark in `state.beams` of environment b where agent i's FIRE_BEAM or CLEAN_BEAM goes, a ray for each of `ends`.
 
     The centre ray covers the cells 1 to `length` ahead, the others, beside it, start level with the agent: 0 to
-    `length - 1`. A ray stops before a wall and in the cell of an agent; a clean beam's also in the first with waste on
-    the `board`. `ends[ray]` is the cell, row * W + column, in which it was stopped so; HOLD where nothing did.
+    `length - 1`. A ray stops before a wall and in the cell of an agent, whom `occupant` (H, W) names; a clean beam's
+    also in the first cell with waste. `ends[ray]` is the cell, row * W + column, in which it was stopped so; HOLD where
+    nothing stopped it.
     """
-    half = len(ends) // 2
+    half, agent, facing = len(ends) // 2, state.agents[b, i], state.facing[b, i]
     ahead, right = STEPS[facing], STEPS[(facing + 1) % FACINGS]
+    board, beams = state.board[b], state.beams[b]
     for ray in range(len(ends)):
         aside = ray - half
         first = 1 if aside == 0 else 0
@@ -47,17 +42,16 @@ def shoot(
 @njit(cache=True)
 def fire(
     ground: np.ndarray,
-    board: np.ndarray,
-    occupant: np.ndarray,
-    agent: np.ndarray,
-    facing: int,
+    state: State,
+    b: int,
+    i: int,
     length: int,
+    occupant: np.ndarray,
     ends: np.ndarray,
-    beams: np.ndarray,
     hit: np.ndarray,
 ) -> None:
     """Fire, and count in `hit` (N,) whom the rays reach: an agent fills its cell, so only one of them reaches it."""
-    shoot(ground, board, occupant, agent, facing, FIRE_BEAM, length, ends, beams)
+    shoot(ground, state, b, i, FIRE_BEAM, length, occupant, ends)
     for ray in range(len(ends)):
         if ends[ray] != HOLD:
             hit[occupant[ends[ray] // ground.shape[1], ends[ray] % ground.shape[1]]] += 1

@@ -7,11 +7,8 @@ is one of the classes below, the same in every game; a game that lacks some of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-
-from ..game import Scene, Sprite
 
 # What a cell shows. Another agent is OTHER + its facing relative to the observer's, in quarter turns clockwise:
 # OTHER faces as the observer does, OTHER + 2 the opposite way.
@@ -63,25 +60,3 @@ def check_odd(**sizes: int) -> None:
     for name, size in sizes.items():
         if size % 2 == 0:
             raise ValueError(f"{name} is {size}; ask for an odd number, the agent in the middle")
-
-
-def scene(rows: tuple[str, ...], state: Any, index: int, told: Sequence[str]) -> Scene:
-    """The map, what lies on it, the beams of the last step, and above them the agents; a caption of what is `told`."""
-    sprites = [
-        Sprite(SPRITES[layer[r, c]], r, c, -1)
-        for layer in (state.board[index], state.beams[index])
-        for r, c in np.argwhere(np.isin(layer, list(SPRITES))).tolist()
-    ]
-    places = zip(state.agents[index].tolist(), state.facing[index].tolist(), strict=True)
-    sprites += [Sprite("agent", r, c, i, facing=facing) for i, ((r, c), facing) in enumerate(places)]
-    caption = "; ".join([f"step {state.t[index]}", *told])
-    return Scene(len(rows), len(rows[0]), rows, tuple(sprites), caption)
-
-
-# Moves, in one environment
-
-
-# Beams, in one environment
-
-
-# What is seen

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ...core.random import uniform
 from .maps import APPLE, FACINGS, FLOOR, WALL
 
 STEPS = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]])  # row, column of a step up, right, down, left: facings 0 to 3
@@ -19,25 +18,8 @@ NOBODY = -1
 
 
 @njit(cache=True)
-def draw(key: np.ndarray, t: np.ndarray, slots: int) -> np.ndarray:
-    """(B, slots) the uniform draws of step `t` (B,) of the episodes `key` (B,)."""
-    draws = np.empty((len(key), slots))
-    for b in range(len(key)):
-        fill(key[b], t[b], draws[b])
-    return draws
-
-
-@njit(cache=True)
-def fill(key: np.uint64, t: int, draws: np.ndarray) -> np.ndarray:
-    """`draws` (S,), drawn."""
-    for slot in range(len(draws)):
-        draws[slot] = uniform(key, t, slot)
-    return draws
-
-
-@njit(cache=True)
-def place(spawns: np.ndarray, fixed: bool, turning: bool, N: int, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cells (B, N, 2) and facings (B, N) at the start.
+def place(spawns: np.ndarray, N: int, draws: np.ndarray, fixed: bool, turning: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Cells (B, N, 2) and facings (B, N) of `N` agents at the start, by the `draws` (B, 2 N).
 
     Each agent in turn takes a free spawn point, drawn in slot i; or, `fixed`, the last one in reading order that is
     free. Its facing is drawn in slot N + i; where nobody turns all face up.

@@ -11,19 +11,18 @@ Hughes et al. 2018 (arXiv:1803.08884) introduced the game, after the commons of 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, Self
 
-import gymnasium as gym
 import numpy as np
 from pydantic import Field, model_validator
 
 from ...core.config import configuration
-from ..game import Scene, legal
-from ..grid.beams import earned
-from ..grid.maps import APPLE, FIRE_BEAM, FLOOR, WALL, cells_of, check_map, check_odd, read_map, scene
-from ..grid.moves import ACTIONS, CLEAN, CLOCKWISE, COUNTERCLOCKWISE, FIRE, draw, place
-from ..grid.windows import coloured, overview, windows
-from .kernels import Rules, play_step
+from ..grid.game import EgocentricGame
+from ..grid.maps import APPLE, FIRE_BEAM, FLOOR, WALL, cells_of, read_map
+from ..grid.moves import CLEAN
+from ..grid.state import State
+from . import kernels
+from .kernels import Events, Rules
 
 LEGEND = {"@": WALL, " ": FLOOR, "P": FLOOR, "A": APPLE}
 CLASSES = FIRE_BEAM + 1  # of the grid world, those without a river
@@ -48,29 +47,8 @@ SSD = (  # 16 x 38, Hughes et al. 2018
 )
 
 
-class State(NamedTuple):
-    """`B` running episodes."""
-
-    key: np.ndarray  # (B,) uint64
-    t: np.ndarray  # (B,) int32 steps played
-    agents: np.ndarray  # (B, N, 2) int8 row, column
-    facing: np.ndarray  # (B, N) int8: 0 up, 1 right, 2 down, 3 left
-    board: np.ndarray  # (B, H, W) uint8: what every cell shows but for agents and beams
-    beams: np.ndarray  # (B, H, W) uint8: FIRE_BEAM where one went in the last step, else 0
-
-
-class Events(NamedTuple):
-    """What happened in one step."""
-
-    ate: np.ndarray  # (B, N) bool
-    low_density_eaten: np.ndarray  # (B, N) bool: the apple eaten was of low density
-    low_density_left: np.ndarray  # (B, N) bool: could have moved onto such an apple, and neither ate nor tried one
-    fired: np.ndarray  # (B, N) bool
-    hit: np.ndarray  # (B, N) int16 how many others' beams hit the agent
-
-
 @configuration
-class Harvest:
+class Harvest(EgocentricGame[Events]):
     """`N` agents on a map of apples that grow again the sooner the more apples are near.
 
     In a step all agents turn and move; each eats the apple on which it stands; beams go; then on every empty apple cell
@@ -87,19 +65,25 @@ class Harvest:
       2 wall, 3 apple, 4 itself, 5 to 8 another agent that faces as it does, to its right, against it, to its left,
       9 fire beam. Agents hide beams, and beams of the last step hide floor, but not apples. Others are not told apart.
       With the `observation` "rgb" uint8 (view, view, 3), their colours; others' facings are not seen then.
-    - events: who ate, who ate or left an apple of low density, who fired, who was hit how often.
-    - reward: `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
+    - actions: int (B, N), the index of an action in `action_names`: left, right, up, down, stay, two turns if
+      `turning`, fire if `fire`. Moves are relative to the facing.
+    - events: `ate`, `low_density_eaten`, `low_density_left` (an apple of low density that was eaten, or left) and
+      `fired`, all bool (B, N); `hit` int16 (B, N), how often.
+    - reward: float32 (B, N), `apple_reward` for an apple, `-fire_cost` for firing, `-hit_cost` for each time it is hit.
     - end: none; the horizon cuts the episode (`truncates`).
 
     `commons` has the regrowth of Melting Pot's commons harvest on the same map and under the same rules otherwise;
     there maps differ and whoever is hit is out for a while. Agents start on different spawn points.
     """
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
+    presets: ClassVar[dict[str, dict[str, object]]] = {
         "ssd": {},
         "commons": {"regrowth": (0.0, 0.0025, 0.005, 0.025), "regrowth_distance": 4},
     }
     version: ClassVar[int] = 1
+    legend: ClassVar[dict[str, int]] = LEGEND
+    map_classes: ClassVar[int] = CLASSES
+    verifiable: ClassVar[tuple[str, ...]] = ("ate", "low_density_eaten", "low_density_left")
 
     map: tuple[str, ...] = SSD
     """Rows of `@` wall, `A` apple cell, all of which bear one at the start, `P` spawn point, blank floor."""
@@ -116,7 +100,7 @@ class Harvest:
     view: int = Field(default=15, ge=1, le=99)
     """Rows and columns that an agent sees around itself; odd."""
     observation: Literal["classes", "rgb"] = "classes"
-    """Whether an agent sees the class of each cell, or its red, green and blue (`gridworld.PALETTE`)."""
+    """Whether an agent sees the class of each cell, or its red, green and blue (`grid.maps.PALETTE`)."""
     beam_length: int = Field(default=5, ge=1, le=100)
     """Cells that each ray of a beam covers."""
     beam_width: int = Field(default=3, ge=1, le=99)
@@ -138,119 +122,35 @@ class Harvest:
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_map(self.map, LEGEND, self.players)
+        self._check_map()
         if "A" not in "".join(self.map):
             raise ValueError("the map has no apples; give it cells 'A'")
-        check_odd(view=self.view, beam_width=self.beam_width)
         if not all(0.0 <= rate <= 1.0 for rate in self.regrowth):
             raise ValueError(f"regrowth is {self.regrowth}; ask for probabilities from 0 to 1")
         return self
 
-    # What there is
-
-    @cached_property
-    def agents(self) -> tuple[str, ...]:
-        return tuple(f"agent_{i}" for i in range(self.players))
-
-    @cached_property
-    def action_names(self) -> tuple[str, ...]:
-        return tuple(ACTIONS[code] for code in self._rules.codes)
-
-    @cached_property
-    def observation_space(self) -> gym.spaces.Box:
-        if self.observation == "rgb":
-            return gym.spaces.Box(0, 255, (self.view, self.view, 3), np.uint8)
-        return gym.spaces.Box(0, CLASSES - 1, (self.view, self.view), np.uint8)
-
-    @property
-    def classes(self) -> int:
-        """How many values an observation can have; 0 where it is colours."""
-        return CLASSES if self.observation == "classes" else 0
-
-    @property
-    def verifiable(self) -> tuple[str, ...]:
-        return ("ate", "low_density_eaten", "low_density_left")
-
     # The rules
 
-    def reset(self, keys: np.ndarray) -> State:
-        """New episodes: see `begin`."""
-        keys = np.ascontiguousarray(keys, np.uint64)
-        return self.begin(keys, draw(keys, np.zeros(keys.shape, np.int32), 2 * self.players))
-
-    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
-        """New episodes for `keys` (B,), their chance given: `draws` (B, 2 N) in [0, 1).
-
-        Slots: the spawn point of each agent, among those that are free, then the facing of each.
-        """
-        agents, facing = place(self._spawns, False, self.turning, self.players, draws)
-        board = np.repeat(self._board[None], len(keys), axis=0)
-        return State(keys, np.zeros(keys.shape, np.int32), agents, facing, board, np.zeros_like(board))
-
-    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
-        """One step of every environment; `actions` (B, N).
-
-        Raises UsageError where an action is none of `action_names`.
-        """
-        return self._step(state, actions, np.empty((0, 0)))
-
     def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
-        """`step` with its chance given: `draws` (B, S) in [0, 1), slots as in `Rules`."""
-        return self._step(state, actions, draws)
-
-    def _step(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
-        actions, t = np.ascontiguousarray(legal(actions, state.facing.shape, self.action_names), np.int64), state.t + 1
-        agents, facing, board, beams, *events = play_step(
-            self._rules, state.agents, state.facing, state.board, actions, state.key, t, draws
-        )
-        return State(state.key, t, agents, facing, board, beams), Events(*events)
-
-    def rewards(self, events: Events) -> np.ndarray:
-        return earned(self.apple_reward, self.fire_cost, self.hit_cost, events.ate, events.fired, events.hit)
-
-    def principal_reward(self, events: Events) -> np.ndarray:
-        """(B,) float32: welfare, the sum of the agents' rewards."""
-        return self.rewards(events).sum(axis=1)
+        """`step` with its chance given: `draws` (B, S) in [0, 1), slots as in `kernels.Rules`."""
+        return kernels.play(self._rules, state, self._legal(state, actions), draws)
 
     def facts(self, events: Events) -> np.ndarray:
         """(B, N, 3): whether each ate an apple, ate one of low density, left one of low density."""
         counts = [events.ate, events.low_density_eaten, events.low_density_left]
         return np.stack(counts, axis=-1).astype(np.float32)
 
-    def terminated(self, state: State) -> np.ndarray:
-        return np.zeros(state.t.shape, np.bool_)
-
-    # What is seen
-
-    def observe(self, state: State) -> np.ndarray:
-        seen = windows(state.board, state.beams, state.agents, state.facing, self.view)
-        return coloured(seen) if self.observation == "rgb" else seen
-
-    def world(self, state: State) -> np.ndarray:
-        """(B, H, W) uint8: the whole map in the classes of an observation; agent i facing f is `CLASSES + 4 i + f`."""
-        return overview(state.board, state.beams, state.agents, state.facing, CLASSES)
-
-    def scene(self, state: State, events: Events | None, index: int) -> Scene:
-        """The map, the apples, the beams, the agents, and a caption that says who did what."""
-        return scene(self.map, state, index, [] if events is None else self._told(events, index))
-
-    def _told(self, events: Events, index: int) -> list[str]:
-        told: list[str] = []
-        for i, name in enumerate(self.agents):
-            told += [f"{name} eats"] * bool(events.ate[index, i])
-            told += [f"{name} is hit"] * bool(events.hit[index, i])
-        return told
+    def _happened(self, events: Events, index: int, i: int) -> list[str]:
+        return ["eats"] * bool(events.ate[index, i]) + ["is hit"] * bool(events.hit[index, i])
 
     # What follows from the rules
 
     @cached_property
     def _rules(self) -> Rules:
-        turns = set() if self.turning else {CLOCKWISE, COUNTERCLOCKWISE}
-        barred = {CLEAN} | turns | (set() if self.fire else {FIRE})
         return Rules(
             ground=read_map(self.map, {**LEGEND, "A": FLOOR}),
             apple_cells=cells_of(self.map, "A"),
-            codes=np.array([code for code in range(len(ACTIONS)) if code not in barred]),
+            codes=self._codes(CLEAN),
             beam_length=self.beam_length,
             beam_width=self.beam_width,
             regrowth=np.array(self.regrowth),
@@ -258,15 +158,3 @@ class Harvest:
             dense=self.dense,
             dense_distance=self.dense_distance,
         )
-
-    @cached_property
-    def _board(self) -> np.ndarray:
-        """(H, W) uint8: the board at the start."""
-        return read_map(self.map, LEGEND)
-
-    @cached_property
-    def _spawns(self) -> np.ndarray:
-        return cells_of(self.map, "P")
-
-
-# The kernels: one environment at a time

@@ -7,9 +7,21 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ...core.random import fill_draws
 from ..grid.beams import fire
 from ..grid.maps import APPLE
-from ..grid.moves import FIRE, NOBODY, STEPS, eat, enterable, fill, go, heading_of, occupy, vacate
+from ..grid.moves import FIRE, NOBODY, STEPS, eat, enterable, go, heading_of, occupy, vacate
+from ..grid.state import State, following
+
+
+class Events(NamedTuple):
+    """What happened in one step."""
+
+    ate: np.ndarray  # (B, N) bool
+    low_density_eaten: np.ndarray  # (B, N) bool: the apple eaten was of low density
+    low_density_left: np.ndarray  # (B, N) bool: could have moved onto such an apple, and neither ate nor tried one
+    fired: np.ndarray  # (B, N) bool
+    hit: np.ndarray  # (B, N) int16 how many others' beams hit the agent
 
 
 class Rules(NamedTuple):
@@ -31,47 +43,38 @@ class Rules(NamedTuple):
 
 
 @njit(cache=True)
-def play_step(
-    rules: Rules,
-    agents: np.ndarray,
-    facing: np.ndarray,
-    board: np.ndarray,
-    actions: np.ndarray,
-    key: np.ndarray,
-    t: np.ndarray,
-    draws: np.ndarray,
-) -> tuple[np.ndarray, ...]:
-    """One step of every environment: the new agents, facings, boards and beams, and the Events.
-
-    Its chance is the draws of step `t` (B,), unless `draws` (B, S) are given.
-    """
-    B, N, _ = agents.shape
-    agents, facing, board = agents.copy(), facing.copy(), board.copy()
-    beams = np.zeros(board.shape, np.uint8)
-    ate, low_eaten, low_left = np.zeros((B, N), np.bool_), np.zeros((B, N), np.bool_), np.zeros((B, N), np.bool_)
-    fired, hit = np.zeros((B, N), np.bool_), np.zeros((B, N), np.int16)
+def play(rules: Rules, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
+    """One step of every environment. Its chance is its own keys' draws, unless `draws` (B, S) are given."""
+    B, N = state.facing.shape
+    after, events = following(state), _no_events(B, N)
     occupant = np.full(rules.ground.shape, NOBODY, np.int8)
     room, ends = np.empty((2, N), np.int64), np.empty(rules.beam_width, np.int64)
     grown, empty = np.empty(len(rules.apple_cells), np.int64), np.empty(N + len(rules.apple_cells))
     for b in range(B):
-        drawn = draws[b] if len(draws) else fill(key[b], t[b], empty)
-        _leave(rules, agents[b], facing[b], board[b], actions[b], low_left[b])
-        go(rules.ground, rules.codes, agents[b], facing[b], actions[b], drawn, room)
+        agents, facing, board = after.agents[b], after.facing[b], after.board[b]
+        eaten, left = events.low_density_eaten[b], events.low_density_left[b]
+        drawn = draws[b] if len(draws) else fill_draws(state.key[b], after.t[b], empty)
+        _leave(rules, agents, facing, board, actions[b], left)
+        go(rules.ground, rules.codes, agents, facing, actions[b], drawn, room)
         for i in range(N):
-            low_eaten[b, i] = _low_density(rules, board[b], agents[b, i, 0], agents[b, i, 1])
-            low_left[b, i] &= not low_eaten[b, i]
-        eat(agents[b], board[b], ate[b])
-        occupy(occupant, agents[b])
+            eaten[i] = _low_density(rules, board, agents[i, 0], agents[i, 1])
+            left[i] &= not eaten[i]
+        eat(agents, board, events.ate[b])
+        occupy(occupant, agents)
         for i in range(N):
             if rules.codes[actions[b, i]] == FIRE:
-                fired[b, i] = True
-                fire(
-                    rules.ground, board[b], occupant, agents[b, i], facing[b, i], rules.beam_length, ends,
-                    beams[b], hit[b],
-                )  # fmt: skip
-        _grow(rules, board[b], occupant, drawn[N:], grown)
-        vacate(occupant, agents[b])
-    return agents, facing, board, beams, ate, low_eaten, low_left, fired, hit
+                events.fired[b, i] = True
+                fire(rules.ground, after, b, i, rules.beam_length, occupant, ends, events.hit[b])
+        _grow(rules, board, occupant, drawn[N:], grown)
+        vacate(occupant, agents)
+    return after, events
+
+
+@njit(cache=True)
+def _no_events(B: int, N: int) -> Events:
+    """Events to note in what happens."""
+    ate, low_eaten, low_left = np.zeros((B, N), np.bool_), np.zeros((B, N), np.bool_), np.zeros((B, N), np.bool_)
+    return Events(ate, low_eaten, low_left, np.zeros((B, N), np.bool_), np.zeros((B, N), np.int16))
 
 
 @njit(cache=True)
@@ -79,7 +82,7 @@ def _leave(
     rules: Rules, agents: np.ndarray, facing: np.ndarray, board: np.ndarray, actions: np.ndarray, left: np.ndarray
 ) -> None:
     """Note in `left` (N,) who could move onto an apple of low density and does not try to move onto any."""
-    for i in range(len(agents)):
+    for i in range(len(actions)):
         tried = heading_of(rules.codes[actions[i]], facing[i])
         for heading in range(len(STEPS)):
             row, column = agents[i, 0] + STEPS[heading, 0], agents[i, 1] + STEPS[heading, 1]
