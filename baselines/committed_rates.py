@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ..contracts.ledger import Ledger, nothing
 from ..contracts.mechanism import Mechanism, Transition
-from ..core.config import configuration, nearest
+from ..core.config import configuration, did_you_mean
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -32,7 +32,7 @@ class CommittedRates(Mechanism):
         if isinstance(self.rates, dict):
             for name in self.rates:
                 if name not in names:
-                    raise ValueError(nearest("verifiable fact", name, names))
+                    raise ValueError(did_you_mean("verifiable fact", name, names))
         elif len(self.rates) != len(names):
             raise ValueError(f"got {len(self.rates)} rates; give one for each of {', '.join(names) or 'no facts'}")
         return self

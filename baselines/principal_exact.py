@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from ..contracts.recommendation import RecommendationContract
 from ..core.config import configuration
-from ..envs.game import listed
+from ..envs.game import check_listable
 from ..equilibria.table import tabular
 
 
@@ -29,4 +29,4 @@ class ExactContract(RecommendationContract):
 
     def check_principal(self) -> None:
         super().check_principal()
-        listed(tabular(self.game).states, "states", "a smaller board or fewer agents")
+        check_listable(tabular(self.game).states, "states", "a smaller board or fewer agents")

@@ -20,11 +20,11 @@ def where(condition: np.ndarray, new: T, old: T) -> T:
     return old
 
 
-def take(state: Any, chosen: np.ndarray) -> Any:
-    """The environments `chosen` of a state or a memory: those rows of every array, nested tuples included."""
+def take(state: T, chosen: np.ndarray) -> T:
+    """The environments `chosen` of a state or a memory: those rows of every array, in nested tuples too."""
     if isinstance(state, np.ndarray):
-        return state[chosen]
+        return cast(T, state[chosen])
     if isinstance(state, tuple):
         parts = [take(part, chosen) for part in state]
-        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+        return cast(T, type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts))
     return state

@@ -52,7 +52,7 @@ def configure(cls: type[T], values: Mapping[str, object], *, what: str) -> T:
     known = {*stored_names(cls), *stored_names(cls).values()}
     for name in values:
         if name not in known:
-            raise UsageError(nearest(f"parameter of {what}", name, known))
+            raise UsageError(did_you_mean(f"parameter of {what}", name, known))
     for name, stored in stored_names(cls).items():
         if stored != name and name in values and stored in values:
             raise UsageError(f"{what}: {name} and {stored} are one setting, and both are given; leave one out")
@@ -62,7 +62,7 @@ def configure(cls: type[T], values: Mapping[str, object], *, what: str) -> T:
         raise UsageError(f"{what}: {'; '.join(_fault(fault) for fault in error.errors())}") from None
 
 
-def nearest(kind: str, got: str, allowed: Iterable[str]) -> str:
+def did_you_mean(kind: str, got: str, allowed: Iterable[str]) -> str:
     """The message for an unknown name: the name got, the closest names, and all allowed names."""
     names = sorted(allowed)
     close = difflib.get_close_matches(str(got), names, n=3, cutoff=0.5)
@@ -70,7 +70,7 @@ def nearest(kind: str, got: str, allowed: Iterable[str]) -> str:
     return f"unknown {kind} {got!r}.{hint} Allowed: {', '.join(names) or 'none'}."
 
 
-def plain(config: object) -> dict[str, Any]:
+def to_json(config: object) -> dict[str, Any]:
     """The fields of a configuration as JSON-ready values by their stored names, defaults included."""
     return TypeAdapter(type(config)).dump_python(config, mode="json", by_alias=True)
 

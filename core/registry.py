@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
-from .config import UsageError, nearest
+from .config import UsageError, did_you_mean
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 OUTSIDE = "One from outside Paymaster is known once its module is named: --plugin MODULE."
@@ -50,7 +50,7 @@ class Registry(Mapping[str, type[Kind_co]], Generic[Kind_co]):
     def get_or_tell(self, name: str) -> type[Kind_co]:
         """The class registered as `name`. Raises UsageError for an unknown name."""
         if name not in self:
-            raise UsageError(f"{nearest(self.what, name, self)} {OUTSIDE}")
+            raise UsageError(f"{did_you_mean(self.what, name, self)} {OUTSIDE}")
         return self[name]
 
     def __getitem__(self, name: str) -> type[Kind_co]:

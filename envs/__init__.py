@@ -5,9 +5,9 @@ Adding a game is one file with a configuration class and its presets, and one li
 
 from __future__ import annotations
 
-from ..core.config import UsageError, configure, nearest
+from ..core.config import UsageError, configure, did_you_mean
 from ..core.registry import OUTSIDE, Registry
-from .game import Game, lacking
+from .game import Game, missing_members
 
 OWN: dict[str, str] = {
     # family: module:class, imported only when a game of the family is made
@@ -20,7 +20,7 @@ OWN: dict[str, str] = {
     "escape_room": ".escape_room:EscapeRoom",
     "tree": ".tree:Tree",
 }
-FAMILIES: Registry[Game] = Registry("game family", "paymaster.games", __package__, OWN, lacking)
+FAMILIES: Registry[Game] = Registry("game family", "paymaster.games", __package__, OWN, missing_members)
 
 
 def family(name: str) -> type[Game]:
@@ -40,5 +40,5 @@ def make(id: str, **rules: object) -> Game:
     """
     name, _, preset = id.partition("/")
     if name not in FAMILIES or preset not in family(name).presets:
-        raise UsageError(f"{nearest('game', id, games())} {OUTSIDE}")
+        raise UsageError(f"{did_you_mean('game', id, games())} {OUTSIDE}")
     return configure(family(name), {**family(name).presets[preset], **rules}, what=f"game {id}")

@@ -112,7 +112,7 @@ class Game(Protocol[State, Events]):
 MEMBERS = [name for name in {**vars(Game), **Game.__annotations__} if not name.startswith("_")]
 
 
-def lacking(cls: Any) -> str:
+def missing_members(cls: Any) -> str:
     """What a class lacks to be a family of games, as the end of a sentence; empty if nothing."""
     if not made_by_configuration(cls):
         return "is no class whose rules are checked: put @configuration above it"
@@ -176,7 +176,7 @@ def symmetries(game: object) -> tuple[Symmetry, ...]:
     return tuple(getattr(game, "symmetries", ()))
 
 
-def listed(count: int, what: str, smaller: str) -> int:
+def check_listable(count: int, what: str, smaller: str) -> int:
     """`count`, or UsageError where so many states, starts, ... are too many to list; `smaller` says what to ask for."""
     if count > LARGEST_LIST:
         raise UsageError(f"{count:,} {what} are too many to list, {LARGEST_LIST:,} are allowed; ask for {smaller}")

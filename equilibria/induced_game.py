@@ -17,6 +17,7 @@ import numpy as np
 
 from ..contracts.loop import Principal
 from ..contracts.mechanism import Decisions, Mechanism, Transition
+from ..core.arrays import take
 from ..core.config import UsageError
 from ..envs.game import Game
 from .best_response import action_values, deviation_gains, stationary_best_response
@@ -25,7 +26,7 @@ from .evaluation import Evaluation, evaluate_policy
 from .policies import Mixed
 from .solve import solve
 from .table import Table, Tabular, tabular
-from .tabulate import plays, tabulate, take
+from .tabulate import plays, tabulate
 
 RULES = ("highest", "lowest")  # that select among the equilibria of every stage game
 

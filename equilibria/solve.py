@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from ..contracts.mechanism import welfare_weights
-from ..core.config import UsageError, nearest, plain
+from ..core.config import UsageError, did_you_mean, to_json
 from ..envs import FAMILIES, family, make
 from ..envs.game import Game, hides_actions
 from . import hidden_actions
@@ -159,7 +159,7 @@ def summary(
 ) -> dict[str, Any]:
     """Every solution of `game` as JSON-ready values. Raises UsageError as `solve_all` does."""
     if hides_actions(game):
-        return {"game": game_name(game), "rules": plain(game), **hidden_actions.summary(game, discount)}
+        return {"game": game_name(game), "rules": to_json(game), **hidden_actions.summary(game, discount)}
     return summarised(game, alpha, discount, solve_all(game, alpha, discount, table=table))
 
 
@@ -170,7 +170,7 @@ def summarised(
     rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.linear_contract
     return {
         "game": game_name(game),
-        "rules": plain(game),
+        "rules": to_json(game),
         "states": solved.table.states,
         "horizon": game.horizon,
         "discount": discount,
@@ -205,7 +205,7 @@ def game_name(game: Game) -> str:
 
 def _check(rule: str, horizon: int, discount: float | None, alpha: float, favour: float) -> None:
     if rule not in RULES:
-        raise UsageError(nearest("rule", rule, RULES))
+        raise UsageError(did_you_mean("rule", rule, RULES))
     if horizon < 1:
         raise UsageError(f"horizon: got {horizon}, allowed is 1 or more")
     if discount is not None and not 0.0 < discount < 1.0:

@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple
 
 import numpy as np
 
+from ..core.arrays import take
 from ..core.config import UsageError
 from ..envs.game import Events, Game, State
 from .table import Table, Tabular, joint_actions, tabular
@@ -26,7 +27,7 @@ GIB = 2**30
 Progress = Callable[[float], None]  # called with the share of the work that is done
 
 
-# A game may also have `alike(state, actions) -> (B,) uint64`: equal codes where the same comes of the actions,
+# A game may also have `transition_key(state, actions) -> (B,) uint64`: equal codes where the same comes of the actions,
 # events included, whatever chance does. Such rows are played once.
 
 
@@ -167,13 +168,13 @@ def plays(game: Tabular, actions: np.ndarray, rows: np.ndarray | None = None) ->
 def _distinct(game: Tabular, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | slice]:
     """The rows to play, ascending, and for each of the S J rows which of those it is like: itself, as a slice."""
     rows = game.states * len(actions)
-    if not hasattr(game, "alike"):
+    if not hasattr(game, "transition_key"):
         return np.arange(rows), slice(None)  # which copies nothing
     everything = game.representatives()
 
     def codes(first: int) -> np.ndarray:
         chosen = np.arange(first, min(first + PLAYS, rows))
-        return game.alike(take(everything, chosen // len(actions)), actions[chosen % len(actions)])
+        return game.transition_key(take(everything, chosen // len(actions)), actions[chosen % len(actions)])
 
     code = np.concatenate(at_once(codes, range(0, rows, PLAYS)))
     _, first, same = np.unique(code, return_index=True, return_inverse=True)
@@ -188,13 +189,3 @@ def _start(game: Tabular) -> np.ndarray:
     draws, probabilities = game.starts()
     state = game.begin(np.zeros(len(draws), np.uint64), draws)
     return np.bincount(game.index(state), probabilities, game.states)
-
-
-def take(state: State, chosen: np.ndarray) -> State:
-    """The environments `chosen` of a state: these rows of every array, in nested tuples, too."""
-    if isinstance(state, np.ndarray):
-        return state[chosen]
-    if isinstance(state, tuple):
-        parts = [take(part, chosen) for part in state]
-        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
-    return state

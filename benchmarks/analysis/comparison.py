@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.config import UsageError, nearest
+from ...core.config import UsageError, did_you_mean
 from ...envs import make
 from ..measures.audit import Money
 from ..measures.columns import PAYMENT, WELFARE, distances
@@ -147,7 +147,7 @@ def _difference(line: Line, bases: list[Line]) -> Difference | None:
 def _check_against(against: str, groups: list[Group]) -> None:
     names = {name for group in groups for line in group.lines for name in (line.name, f"{line.name}/{line.algorithm}")}
     if not any(_bases(group.lines, against) for group in groups):
-        raise UsageError(nearest("mechanism to compare to", against, names))
+        raise UsageError(did_you_mean("mechanism to compare to", against, names))
 
 
 def _across(groups: list[Group]) -> dict[str, Interquartile]:

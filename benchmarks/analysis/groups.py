@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.config import UsageError, plain
+from ...core.config import UsageError, to_json
 from ...envs import make
 from ...equilibria.tolerances import WELFARE_TIE
 from ..measures.columns import WELFARE
@@ -133,6 +133,6 @@ def welfare_of(line: Line) -> np.ndarray:
 def preset_rules(game: str) -> dict[str, object]:
     """The rules of a game's preset; none for a game that is unknown here."""
     try:
-        return plain(make(game))
+        return to_json(make(game))
     except UsageError:
         return {}

@@ -11,7 +11,7 @@ import numpy as np
 from ...contracts.loop import AgentView, Principal, Simulation
 from ...contracts.mechanism import Mechanism
 from ...contracts.recommendation import RecommendationContract
-from ...core.config import UsageError, nearest
+from ...core.config import UsageError, did_you_mean
 from ...envs import games, make
 from ...envs.game import Game
 from ...render.frame import advised
@@ -143,7 +143,7 @@ def _marked(shown: Panel, seat: int) -> Panel:
 
 def _at_random(id: str, agent: str | None, seed: int, settings: Sequence[str]) -> Table:
     if id not in games():
-        raise UsageError(nearest("game", id, games()))
+        raise UsageError(did_you_mean("game", id, games()))
     game = make(id, **parse_settings(list(settings)))
     random = np.random.default_rng(seed)
 
@@ -177,7 +177,7 @@ def _seat(game: Game, agent: str | None) -> int:
         return game.agents.index(agent)
     if agent.isdecimal() and int(agent) < len(game.agents):
         return int(agent)
-    raise UsageError(nearest("agent", agent, game.agents) + f" Or a number from 0 to {len(game.agents) - 1}.")
+    raise UsageError(did_you_mean("agent", agent, game.agents) + f" Or a number from 0 to {len(game.agents) - 1}.")
 
 
 def _told(table: Table, finished: Sequence[Tally]) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.config import UsageError, plain
+from ...core.config import UsageError, to_json
 from ...envs.game import Game, hides_actions
 from ..files import whole_file
 from ..specs.resolve import digest
@@ -32,7 +32,7 @@ def remembered(game: Game, alpha: float, discount: float | None, tables: list[Ta
     from ...equilibria.solve import summary
     from ...equilibria.tabulate import tabulate
 
-    about = [type(game).__name__, plain(game), alpha, discount, _code(game)]
+    about = [type(game).__name__, to_json(game), alpha, discount, _code(game)]
     path = _cache() / f"exact-{digest(about)}.json"
     try:
         return json.loads(path.read_text())

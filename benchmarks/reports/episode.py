@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...contracts.mechanism import Mechanism
-from ...core.config import UsageError, nearest
+from ...core.config import UsageError, did_you_mean
 from ...envs import games, make
 from ...envs.game import Game
 from ...render.page import picture
@@ -85,7 +85,7 @@ def _of_folder(folder: Path, seed: int, settings: list[str]) -> tuple[Game, Repl
 
 def _at_random(id: str, seed: int, settings: list[str]) -> tuple[Game, Replay]:
     if id not in games():
-        raise UsageError(nearest("game", id, games()) + " A run is named by its folder.")
+        raise UsageError(did_you_mean("game", id, games()) + " A run is named by its folder.")
     game = make(id, **parse_settings(settings))
     random = np.random.default_rng(seed)
     actions = len(game.action_names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from ...core.config import UsageError, nearest, require
+from ...core.config import UsageError, did_you_mean, require
 from ...envs import FAMILIES, games
 from .. import files
 from ..provenance import command, cores
@@ -102,7 +102,7 @@ def specs(request: Request) -> list[RunSpec]:
             raise UsageError("a run.json is run again with its own seed: leave out --seed and --seeds")
         return [read_run_spec(Path(request.what))]
     if not request.what.endswith((".yaml", ".yml")) and request.what not in suites():
-        raise UsageError(nearest("suite or game", request.what, [*suites(), *games()]))
+        raise UsageError(did_you_mean("suite or game", request.what, [*suites(), *games()]))
     return expand(load_suite(request.what), seeds=count, first=first)
 
 

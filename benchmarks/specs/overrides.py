@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...baselines import mechanism_class
-from ...core.config import UsageError, nearest, stored, stored_names
+from ...core.config import UsageError, did_you_mean, stored, stored_names
 from ...envs import family
 from ...learning import Resources
 from .resolve import algorithm_class, principal_class
@@ -53,7 +53,7 @@ def override(specs: Iterable[RunSpec], settings: Mapping[str, Any]) -> list[RunS
     known = {key for spec in specs for each in _family(spec) for places in [_places(each)] for key in _keys(places)}
     for key in settings:
         if key not in known:
-            raise UsageError(nearest("key of --set", key, known))
+            raise UsageError(did_you_mean("key of --set", key, known))
     return [_changed(spec, settings) for spec in specs]
 
 

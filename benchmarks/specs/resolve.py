@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from ...baselines import make_mechanism, mechanism_class
 from ...contracts.margins import PaymentMargins
 from ...contracts.mechanism import Mechanism
-from ...core.config import UsageError, configure, nearest, plain, stored, stored_names
+from ...core.config import UsageError, configure, did_you_mean, stored, stored_names, to_json
 from ...envs import make
 from ...envs.game import Game
 from .spec import THETAS, Reference, RunSpec
@@ -121,13 +121,13 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     values = {
         "game": spec.game,
         "game_version": type(game).version,
-        "rules": plain(game),
+        "rules": to_json(game),
         "mechanism": spec.mechanism,
         "parameters": parameters,
         "algorithm": spec.algorithm,
-        "settings": plain(agents),
-        "principal": plain(principal) if principal else _taken(spec, sources.principal),
-        "resources": plain(resources),
+        "settings": to_json(agents),
+        "principal": to_json(principal) if principal else _taken(spec, sources.principal),
+        "resources": to_json(resources),
         "steps": spec.steps,
         "episodes": spec.episodes,
         **({"agents_from": _source(sources.agents)} if sources.agents else {}),
@@ -154,7 +154,7 @@ def algorithm_class(algorithm: str) -> type[Any]:
     from ...learning import ALGORITHMS
 
     if algorithm not in ALGORITHMS:
-        raise UsageError(nearest("algorithm", algorithm, ALGORITHMS))
+        raise UsageError(did_you_mean("algorithm", algorithm, ALGORITHMS))
     return ALGORITHMS[algorithm]
 
 
@@ -246,7 +246,7 @@ def _promise(spec: RunSpec) -> dict[str, Any]:
             f"a principal taken from another run is not trained again: got {', '.join(refused)}, allowed "
             f"{'is ' + ', '.join(allowed) if allowed else 'is no setting'}"
         )
-    checked = plain(configure(PaymentMargins, spec.principal, what="the principal"))
+    checked = to_json(configure(PaymentMargins, spec.principal, what="the principal"))
     return {name: checked[name] for name in sorted(given)}
 
 

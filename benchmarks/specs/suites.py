@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import Field, ValidationError, model_validator
 
 from ...baselines import mechanism_class
-from ...core.config import UsageError, nearest
+from ...core.config import UsageError, did_you_mean
 from .spec import Column, Model, Reference, RunSpec, faults
 from .strict_yaml import read
 
@@ -82,7 +82,7 @@ def load_suite(name: str) -> Suite:
     """A suite by its id, or from the user's YAML file. Raises UsageError for one that is not there or is malformed."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not name.endswith((".yaml", ".yml")) and name not in suites():
-        raise UsageError(nearest("suite", name, suites()))
+        raise UsageError(did_you_mean("suite", name, suites()))
     values = read(path)
     if not isinstance(values, dict):
         raise UsageError(f"{path} must hold a mapping with game, steps and runs (got {type(values).__name__})")
@@ -116,7 +116,7 @@ def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, abov
 
     def other(name: str) -> RunSpec:
         if name not in entries:
-            raise UsageError(f"{entry.name} refers to an {nearest('entry of the suite', name, entries)}")
+            raise UsageError(f"{entry.name} refers to an {did_you_mean('entry of the suite', name, entries)}")
         return _spec(suite, entries, entries[name], seed, (*above, entry.name))
 
     own = not entry.principal_from

@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ...core.config import UsageError, configuration
-from ..game import listed
+from ..game import check_listable
 from ..grid.game import EgocentricGame
 from ..grid.maps import FACINGS, cells_of
 from ..grid.state import State
@@ -165,7 +165,7 @@ class Cleanup(River, EgocentricGame[Events]):
 
     def representatives(self) -> State:
         """A state for every index, in order, without beams. Raises UsageError where that is too much to list."""
-        count = listed(self.states, "states", "a smaller map or fewer players")
+        count = check_listable(self.states, "states", "a smaller map or fewer players")
         agents, board = outcomes.representatives(self._rules, self._walkable, self.players, count)
         keys, t, facing = np.zeros(count, np.uint64), np.zeros(count, np.int32), np.zeros_like(agents[..., 0])
         return State(keys, t, agents, facing, board, np.zeros_like(board))
@@ -177,9 +177,9 @@ class Cleanup(River, EgocentricGame[Events]):
         """
         return outcomes.outcomes(self._rules, state, self._legal(state, actions))
 
-    def alike(self, state: State, actions: np.ndarray) -> np.ndarray:
+    def transition_key(self, state: State, actions: np.ndarray) -> np.ndarray:
         """(B,) uint64: a code of all that agents and beams do, equal where the same comes of a step."""
-        return outcomes.alike(self._rules, state, self._legal(state, actions))
+        return outcomes.transition_key(self._rules, state, self._legal(state, actions))
 
     def starts(self) -> tuple[np.ndarray, np.ndarray]:
         """All that chance may do at the start: draws (M, 2 N) for `begin` and their probabilities (M,).
@@ -189,7 +189,7 @@ class Cleanup(River, EgocentricGame[Events]):
         N, spawns = self.players, len(self._spawns)
         choices = [1] * N if self._fixed else [spawns - i for i in range(N)]
         choices += [FACINGS if self.turning else 1] * N
-        count = listed(math.prod(choices), "starts", "a smaller map or fewer players")
+        count = check_listable(math.prod(choices), "starts", "a smaller map or fewer players")
         chosen = np.indices(choices).reshape(2 * N, count).T
         return (chosen + 0.5) / choices, np.full(count, 1 / count)
 

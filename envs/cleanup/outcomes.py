@@ -47,7 +47,7 @@ def _list(rules: Rules, state: State, b: int, actions: np.ndarray, draws: np.nda
 
 
 @njit(cache=True, nogil=True)
-def alike(rules: Rules, state: State, actions: np.ndarray) -> np.ndarray:
+def transition_key(rules: Rules, state: State, actions: np.ndarray) -> np.ndarray:
     """(B,) uint64: a code of what agents and beams do in a step, for each choice of the winners of contested cells.
 
     Waste and apples are then drawn by what that left: equal codes have the same events, and what follows them is as

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ...core.config import UsageError
-from ..game import legal, listed
+from ..game import check_listable, legal
 from .kernels import Rules, State
 from .outcomes import choices_of, combinations
 
@@ -66,7 +66,7 @@ class CoinTable:
 
         Raises UsageError where that is too much to list.
         """
-        G, B = self.grid_size, listed(self.states, "states", self._smaller)
+        G, B = self.grid_size, check_listable(self.states, "states", self._smaller)
         index = np.arange(B)
         places = np.zeros((B, self.players + self._coins, 2), np.int8)
         for place in reversed(range(places.shape[1] - self._places, places.shape[1])):
@@ -88,7 +88,7 @@ class CoinTable:
 
         Raises UsageError where that is too much to list.
         """
-        listed(math.prod(self._start_choices), "starts", self._smaller)
+        check_listable(math.prod(self._start_choices), "starts", self._smaller)
         draws, probabilities = combinations(np.array([self._start_choices]))
         return draws[0], probabilities[0]
 

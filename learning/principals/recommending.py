@@ -9,7 +9,7 @@ import torch
 from ...contracts.margins import PaymentMargins
 from ...contracts.mechanism import Decisions
 from ...core.checkpoint import Checkpoint, Saved
-from ...core.config import configure, plain, stored
+from ...core.config import configure, stored, to_json
 from ...envs.game import Game, symmetries
 from ..joint_networks import all_follow, joint, joint_rows, none_follows, principal_networks
 from ..losses.algorithm_3 import least_payments
@@ -50,14 +50,14 @@ class TrainedPrincipal(Saved):
 
     def promising(self, **changed: Any) -> TrainedPrincipal:
         """The same principal with a `PaymentMargins` of other values."""
-        values = {**plain(self.margins), **stored(PaymentMargins, changed)}
+        values = {**to_json(self.margins), **stored(PaymentMargins, changed)}
         margins = configure(PaymentMargins, values, what="the principal")
         principal = TrainedPrincipal(self.shape, margins, mirrored=self.mirrored)
         principal.networks = self.networks
         return principal
 
     def checkpoint(self) -> Checkpoint:
-        about = {"shape": self.shape, **plain(self.margins), "mirrored": self.mirrored}
+        about = {"shape": self.shape, **to_json(self.margins), "mirrored": self.mirrored}
         return Checkpoint(about, arrays_of(self.networks))
 
     @classmethod

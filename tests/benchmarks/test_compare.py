@@ -27,7 +27,7 @@ from paymaster.benchmarks.reports import frontier
 from paymaster.benchmarks.reports.comparison_table import audited_rows, group_rows, present
 from paymaster.benchmarks.reports.styles import COLOURS, styles
 from paymaster.benchmarks.reports.text_table import columns, markdown
-from paymaster.core.config import UsageError, plain
+from paymaster.core.config import UsageError, to_json
 from paymaster.envs import make
 from paymaster.equilibria import solve as equilibrium
 
@@ -46,7 +46,7 @@ def _solved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def row(mechanism: str = "selfish", seed: int = 0, welfare: float = 10.0, **changes: Any) -> Evaluated:
-    rules = plain(make(SMALL))
+    rules = to_json(make(SMALL))
     values = {
         "game": SMALL, "game_version": 1, "rules": rules, "horizon": 20, "agents": 2, "mechanism": mechanism,
         "name": mechanism, "algorithm": "dqn", "variant": f"{mechanism}-{changes.get('algorithm', 'dqn')}",
@@ -105,8 +105,8 @@ def test_differences_to_another_mechanism(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"rules": plain(make(SMALL, tie="both"))},
-        {"rules": plain(make(SMALL, horizon=30)), "horizon": 30},
+        {"rules": to_json(make(SMALL, tie="both"))},
+        {"rules": to_json(make(SMALL, horizon=30)), "horizon": 30},
         {"game_version": 2},
         {"game": "coin_game/rllib-3x3"},
     ],
@@ -179,7 +179,7 @@ def test_what_is_exactly_known_is_not_replaced_by_joint(tmp_path: Path, monkeypa
 
 def test_games_are_put_together_by_score_alone(tmp_path: Path) -> None:
     rows = [row(seed=seed, welfare=10.0 + seed) for seed in range(4)]
-    rows += [row(seed=seed, welfare=14.0, rules=plain(make(SMALL, tie="both"))) for seed in range(4)]
+    rows += [row(seed=seed, welfare=14.0, rules=to_json(make(SMALL, tie="both"))) for seed in range(4)]
     across = compared(tmp_path, *rows).across
     # scores 0 .25 .5 .75 and 1 1 1 1: without two on either side (.5 + .75 + 1 + 1) / 4
     assert across["selfish/dqn"].estimate.mean == 0.8125

@@ -12,7 +12,7 @@ from numba import njit
 from pydantic import Field, ValidationError
 
 from paymaster.core.arrays import where
-from paymaster.core.config import UsageError, configuration, configure, nearest, plain
+from paymaster.core.config import UsageError, configuration, configure, did_you_mean, to_json
 from paymaster.core.random import GOLDEN, Stream, episode_keys, mix, uniform, uniform_array
 from paymaster.envs import FAMILIES, family, games, make
 
@@ -138,7 +138,7 @@ def test_a_configuration_is_checked_frozen_and_comparable() -> None:
     assert Recipe(eggs=3) == configure(Recipe, {"eggs": 3}, what="recipe")
     assert Recipe(eggs=3) != Recipe()
     assert hash(Recipe(eggs=3)) == hash(Recipe(eggs=3))
-    assert plain(Recipe(eggs=3)) == {"eggs": 3, "kind": "omelette", "salt": 0.5}
+    assert to_json(Recipe(eggs=3)) == {"eggs": 3, "kind": "omelette", "salt": 0.5}
     with pytest.raises(ValidationError):
         Recipe(eggs=0)
     with pytest.raises(AttributeError):
@@ -162,10 +162,10 @@ def test_a_configuration_says_what_was_wrong(values: dict[str, Any], message: st
 
 
 def test_the_nearest_names_are_offered() -> None:
-    assert nearest("suite", "coin-3x4", ["coin-3x3", "quick"]) == (
+    assert did_you_mean("suite", "coin-3x4", ["coin-3x3", "quick"]) == (
         "unknown suite 'coin-3x4'. Did you mean 'coin-3x3'? Allowed: coin-3x3, quick."
     )
-    assert nearest("suite", "x", []) == "unknown suite 'x'. Allowed: none."
+    assert did_you_mean("suite", "x", []) == "unknown suite 'x'. Allowed: none."
 
 
 # The registry

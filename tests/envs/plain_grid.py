@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from paymaster.core.config import plain
+from paymaster.core.config import to_json
 
 WORD = 2**64
 Cell = tuple[int, int]
@@ -221,7 +221,7 @@ def assert_same_episodes(game: Any, kind: Any, *, B: int = 5, T: int = 32) -> No
     """Random play from the start, seen every few steps; `kind` makes a twin of rules and a key."""
     rng = np.random.default_rng(1)
     keys = rng.integers(WORD, size=B, dtype=np.uint64)
-    state, twins = game.reset(keys), [kind(plain(game), key) for key in keys.tolist()]
+    state, twins = game.reset(keys), [kind(to_json(game), key) for key in keys.tolist()]
     for twin in twins:
         twin.reset()
     assert_same_state(state, twins)
@@ -241,7 +241,7 @@ def assert_any_state_is_the_same(game: Any, kind: Any) -> None:
 
 
 def _anywhere(game: Any, kind: Any, rng: np.random.Generator) -> Any:
-    twin = kind(plain(game), int(rng.integers(WORD, dtype=np.uint64)))
+    twin = kind(to_json(game), int(rng.integers(WORD, dtype=np.uint64)))
     twin.t = int(rng.integers(game.horizon))
     free = [cell for cell in twin.map if twin.open(cell)]
     twin.agents = [free[k] for k in rng.permutation(len(free))[: game.players]]

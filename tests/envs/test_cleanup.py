@@ -620,7 +620,7 @@ class Unshared:
         self.game = game
 
     def __getattr__(self, name: str) -> Any:
-        if name == "alike":
+        if name == "transition_key":
             raise AttributeError(name)
         return getattr(self.game, name)
 
@@ -630,7 +630,7 @@ class Unshared:
 )
 def test_a_table_is_the_same_where_what_comes_to_the_same_is_played_once(rules: dict[str, Any]) -> None:
     game: Any = make("cleanup/lio-7x7", map=SMALL, start_cells="drawn", **rules)
-    up = game.alike(game.representatives(), np.zeros((game.states, game.players), np.int64))
+    up = game.transition_key(game.representatives(), np.zeros((game.states, game.players), np.int64))
     assert len({*up.tolist()}) < game.states  # who goes up ends where who stands there already stays
     for shared, whole in zip(tabulate(game), tabulate(Unshared(game)), strict=True):
         np.testing.assert_array_equal(shared, whole)

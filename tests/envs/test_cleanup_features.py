@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paymaster.core.config import UsageError, plain
+from paymaster.core.config import UsageError, to_json
 from paymaster.envs import make
 from paymaster.envs.cleanup.features import State
 
@@ -275,7 +275,7 @@ def test_episodes_are_the_twins(variant: str) -> None:
     game = make("cleanup_features/ssd", **VARIANTS[variant])
     rng, names = np.random.default_rng(1), game.action_names
     keys = rng.integers(WORD, size=5, dtype=np.uint64)
-    state, twins = game.reset(keys), [Twin(plain(game), key) for key in keys.tolist()]
+    state, twins = game.reset(keys), [Twin(to_json(game), key) for key in keys.tolist()]
     often = [0.1] * 4 + [0.05] * 3 + [0.45]  # clean often, so that apples grow
     for twin in twins:
         twin.reset()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from paymaster.core.config import plain
+from paymaster.core.config import to_json
 from paymaster.envs import make
 from paymaster.envs.cleanup.game import Cleanup
 
@@ -95,6 +95,6 @@ def test_any_state_steps_like_the_twins(variant: str) -> None:
 
 def test_the_variants_meet_every_value_of_every_rule() -> None:
     """A rule that no variant changes would be compared in one value only."""
-    met = [plain(game_of(variant)) for variant in VARIANTS]
+    met = [to_json(game_of(variant)) for variant in VARIANTS]
     for rule in met[0].keys() - {"observation"}:  # tests/test_rgb.py
         assert len({str(game[rule]) for game in met}) >= 2, rule

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paymaster.core.config import plain
+from paymaster.core.config import to_json
 from paymaster.envs import make
 from paymaster.envs.coin_game.game import CoinGame, State
 
@@ -174,7 +174,7 @@ def assert_same_step(game: CoinGame, state: State, twins: list[Twin], rng: np.ra
 def test_episodes_are_the_twins(variant: str) -> None:
     game, rng = game_of(variant, horizon=30), np.random.default_rng(1)
     keys = rng.integers(WORD, size=40, dtype=np.uint64)
-    state, twins = game.reset(keys), [Twin(plain(game), key) for key in keys.tolist()]
+    state, twins = game.reset(keys), [Twin(to_json(game), key) for key in keys.tolist()]
     for twin in twins:
         twin.reset()
     assert_same_state(state, twins)
@@ -202,7 +202,7 @@ def test_any_state_steps_like_the_twins(variant: str) -> None:
 
 
 def twin_of(game: CoinGame, state: State, b: int) -> Twin:
-    twin = Twin(plain(game), int(state.key[b]))
+    twin = Twin(to_json(game), int(state.key[b]))
     twin.t, twin.agents = int(state.t[b]), [(row, column) for row, column in state.agents[b].tolist()]
     coins = zip(state.coins[b].tolist(), state.owners[b].tolist(), strict=True)
     twin.coins = [{"cell": (row, column), "owner": owner} for (row, column), owner in coins]
@@ -211,7 +211,7 @@ def twin_of(game: CoinGame, state: State, b: int) -> Twin:
 
 def test_the_variants_meet_every_value_of_every_rule() -> None:
     """A rule that no variant changes would be compared in one value only."""
-    met = [plain(game_of(variant)) for variant in VARIANTS]
+    met = [to_json(game_of(variant)) for variant in VARIANTS]
     choices = {"tie": 3, "new_coin": 3, "observation": 3}
     for rule in set(met[0]) - {"truncates"}:
         assert len({game[rule] for game in met}) >= choices.get(rule, 2), rule

@@ -16,7 +16,7 @@ from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.core.arrays import where
 from paymaster.core.config import UsageError, configuration
-from paymaster.envs.game import lacking
+from paymaster.envs.game import missing_members
 from paymaster.envs.pettingzoo_game import PettingZooGame
 from paymaster.equilibria.table import tabular
 
@@ -79,7 +79,7 @@ def play(game: PettingZooGame, steps: int, action: int = TAKES, B: int = 2) -> l
 
 
 def test_it_is_a_family_of_games() -> None:
-    assert lacking(CommonsGame) == ""
+    assert missing_members(CommonsGame) == ""
     game = CommonsGame()
     assert game.agents == ("ann", "bob", "cyd")
     assert game.action_names == ("0", "1")

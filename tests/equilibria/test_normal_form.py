@@ -21,24 +21,24 @@ INDIFFERENT = [[(1, 1), (1, 0)], [(1, 0), (0, 1)]]
 ROCK_PAPER_SCISSORS = [[(0, 0), (-1, 1), (1, -1)], [(1, -1), (0, 0), (-1, 1)], [(-1, 1), (1, -1), (0, 0)]]
 
 
-def plain(found: list[NashEquilibrium]) -> list[tuple[list[list[float]], list[float]]]:
+def to_json(found: list[NashEquilibrium]) -> list[tuple[list[list[float]], list[float]]]:
     return [([s.round(9).tolist() for s in each.strategies], each.payoffs.round(9).tolist()) for each in found]
 
 
 def test_the_prisoners_defect() -> None:
-    assert plain(list_equilibria(PRISONERS)) == [([[0, 1], [0, 1]], [1, 1])]
+    assert to_json(list_equilibria(PRISONERS)) == [([[0, 1], [0, 1]], [1, 1])]
     assert list_equilibria(PRISONERS)[0].is_pure
 
 
 def test_matching_pennies_has_no_pure_equilibrium() -> None:
     (found,) = list_equilibria(PENNIES)
-    assert plain([found]) == [([[0.5, 0.5], [0.5, 0.5]], [0, 0])]
+    assert to_json([found]) == [([[0.5, 0.5], [0.5, 0.5]], [0, 0])]
     assert not found.is_pure
 
 
 def test_the_battle_of_the_sexes_has_two_pure_equilibria_and_a_mixed_one() -> None:
     """Each goes where it likes best with 3/5: the other then earns 6/5 wherever it goes."""
-    assert plain(list_equilibria(BATTLE)) == [
+    assert to_json(list_equilibria(BATTLE)) == [
         ([[1, 0], [1, 0]], [3, 2]),
         ([[0, 1], [0, 1]], [2, 3]),
         ([[0.6, 0.4], [0.4, 0.6]], [1.2, 1.2]),
@@ -50,7 +50,7 @@ def test_a_degenerate_game_lists_its_extreme_equilibria() -> None:
 
     Against left it may mix, and left stays a best response up to 1/2: every mix in between is an equilibrium.
     """
-    assert plain(list_equilibria(INDIFFERENT)) == [([[1, 0], [1, 0]], [1, 1]), ([[0.5, 0.5], [1, 0]], [1, 0.5])]
+    assert to_json(list_equilibria(INDIFFERENT)) == [([[1, 0], [1, 0]], [1, 1]), ([[0.5, 0.5], [1, 0]], [1, 0.5])]
 
 
 def test_where_nothing_matters_every_pair_of_actions_is_an_extreme_equilibrium() -> None:
@@ -65,7 +65,7 @@ def test_rock_paper_scissors_is_mixed_evenly() -> None:
 def test_agents_may_have_different_numbers_of_actions() -> None:
     """Pennies with a third, dominated action of the second agent."""
     payoffs = [[(1, -1), (-1, 1), (0, -3)], [(-1, 1), (1, -1), (0, -3)]]
-    assert plain(list_equilibria(payoffs)) == [([[0.5, 0.5], [0.5, 0.5, 0]], [0, 0])]
+    assert to_json(list_equilibria(payoffs)) == [([[0.5, 0.5], [0.5, 0.5, 0]], [0, 0])]
 
 
 def test_of_three_agents_the_pure_equilibria_are_listed() -> None:
@@ -79,7 +79,7 @@ def test_of_three_agents_the_pure_equilibria_are_listed() -> None:
 
 def test_joint_actions_in_lexicographic_order_are_the_same_game() -> None:
     joint = [row[b] for row in BATTLE for b in range(2)]
-    assert plain(list_equilibria(joint)) == plain(list_equilibria(BATTLE))
+    assert to_json(list_equilibria(joint)) == to_json(list_equilibria(BATTLE))
 
 
 @settings(max_examples=40, deadline=None)
