@@ -19,7 +19,7 @@ LATER = {  # imported when first asked for: they bring RLlib or pandas
     "run_suite": ".benchmarks.runs.launch:run_suite",
     "compare": ".benchmarks.analysis.comparison:compare",
     "solve": ".equilibria.solve:summary",
-    "list_equilibria": ".equilibria.normal_form:list_equilibria",
+    "list_equilibria": ".equilibria.normal_form.list_equilibria:list_equilibria",
 }
 
 __all__ = [

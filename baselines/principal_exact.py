@@ -9,7 +9,7 @@ from pydantic import model_validator
 from ..contracts.recommendation import RecommendationContract
 from ..core.config import configuration
 from ..envs.game import check_listable
-from ..equilibria.table import tabular
+from ..equilibria.tables.table import tabular
 
 
 @configuration

@@ -14,7 +14,7 @@ from ..contracts.ledger import Ledger, nothing
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import UsageError, configuration
 from ..envs.game import Game
-from ..equilibria.transfer_levels import symmetric_transfers
+from ..equilibria.normal_form.transfer_levels import symmetric_transfers
 
 Part = Annotated[float, Field(ge=0, le=1)]
 

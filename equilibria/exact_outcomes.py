@@ -6,9 +6,9 @@ import numpy as np
 
 from ..contracts.mechanism import Decisions
 from ..envs.game import Game
-from .hidden_actions import subgame_perfect_contracts
-from .table import tabular
-from .tabulate import tabulate
+from .principal.hidden_actions import subgame_perfect_contracts
+from .tables.table import tabular
+from .tables.tabulate import tabulate
 
 
 class ExactOutcomePrincipal:

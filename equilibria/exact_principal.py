@@ -11,7 +11,7 @@ from ..core.checkpoint import Checkpoint, Saved
 from ..core.config import UsageError
 from ..envs.game import Game
 from .solve import Solution
-from .table import tabular
+from .tables.table import tabular
 
 
 class ExactPrincipal(Saved):

@@ -20,13 +20,13 @@ from ..contracts.mechanism import Decisions, Mechanism, Transition
 from ..core.arrays import take
 from ..core.config import UsageError
 from ..envs.game import Game
-from .best_response import action_values, deviation_gains, stationary_best_response
-from .best_response_dynamics import iterated_best_response
-from .evaluation import Evaluation, evaluate_policy
-from .policies import Mixed
+from .markov.best_response import action_values, deviation_gains, stationary_best_response
+from .markov.best_response_dynamics import iterated_best_response
+from .markov.evaluation import Evaluation, evaluate_policy
+from .markov.policies import Mixed
 from .solve import solve
-from .table import Table, Tabular, tabular
-from .tabulate import plays, tabulate
+from .tables.table import Table, Tabular, tabular
+from .tables.tabulate import plays, tabulate
 
 RULES = ("highest", "lowest")  # that select among the equilibria of every stage game
 

@@ -33,16 +33,16 @@ from ..contracts.mechanism import welfare_weights
 from ..core.config import UsageError, did_you_mean, to_json
 from ..envs import FAMILIES, family, make
 from ..envs.game import Game, hides_actions
-from . import hidden_actions
-from .best_response import deviation_gains
-from .evaluation import evaluate_policy
-from .linear_contracts import LinearContract, best_linear_contract
-from .markov_policy import markov_policy
-from .policies import Mixed
-from .rules import Rule
-from .table import Table
-from .tabulate import tabulate
-from .threads import at_once
+from .markov.best_response import deviation_gains
+from .markov.evaluation import evaluate_policy
+from .markov.markov_policy import markov_policy
+from .markov.policies import Mixed
+from .markov.rules import Rule
+from .principal import hidden_actions
+from .principal.linear_contracts import LinearContract, best_linear_contract
+from .tables.table import Table
+from .tables.tabulate import tabulate
+from .tables.threads import at_once
 
 RULES = {
     "cooperative": Rule.COOPERATIVE,

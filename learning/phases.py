@@ -20,9 +20,9 @@ from ..contracts.rates import RatesContract
 from ..core.config import UsageError
 from ..envs.game import Game, symmetries
 from ..equilibria.exact_principal import ExactPrincipal
-from ..equilibria.proportional_margins import staked_payments
+from ..equilibria.principal.proportional_margins import staked_payments
 from ..equilibria.solve import solve
-from ..equilibria.tabulate import tabulate
+from ..equilibria.tables.tabulate import tabulate
 from .networks import shape_of
 from .policies.networks import AnyPolicy, Policy
 from .policies.scripted import untrained

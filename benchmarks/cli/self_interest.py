@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ...core.config import UsageError
 from ...envs.matrix_games import StageGame
-from ...equilibria.transfer_levels import least_transfers, symmetric_level
+from ...equilibria.normal_form.transfer_levels import least_transfers, symmetric_level
 from .. import files
 from ..analysis.empirical_game import empirical_payoffs
 from ..analysis.self_interest import COOPERATES, RATIOS, TOLERANCE, Found, Trial, Welfare, search

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from ...core.config import UsageError
 from ...envs import make
 from ...envs.game import Game, hides_actions
-from ...equilibria.meta_algorithm import Round, rounds
+from ...equilibria.principal.meta_algorithm import Round, rounds
 from ...equilibria.solve import Solution, StageProgress, favouring, solve_all, summarised, summary
 from ...equilibria.tolerances import WELFARE_TIE
 from .. import files

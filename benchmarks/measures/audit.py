@@ -153,7 +153,7 @@ def read_audit(folder: Path) -> Audit | None:
 
 def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy: Act) -> np.ndarray:
     """(S, N): what the agents do in every state of the table, given the principal's `decisions` there."""
-    from ...equilibria.table import tabular
+    from ...equilibria.tables.table import tabular
 
     states = tabular(game).representatives()
     keys = np.zeros(tabular(game).states, np.uint64)
@@ -228,7 +228,7 @@ def _replayed(
     learned, and the losses of all agents and steps add up. In a finite game the sum is, in expectation, what the best
     responses gain.
     """
-    from ...equilibria.table import tabular
+    from ...equilibria.tables.table import tabular
     from ...learning.phases import EVALUATE
 
     game, count = resolved.game, len(keys)

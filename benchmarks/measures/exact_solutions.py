@@ -12,7 +12,7 @@ from .metrics import utility
 from .solution_cache import remembered
 
 if TYPE_CHECKING:
-    from ...equilibria.table import Table
+    from ...equilibria.tables.table import Table
 
 ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
 DISCOUNT = 0.99  # the learners'
@@ -63,7 +63,7 @@ def exact(game: Game) -> list[Exact]:
 
 def affordable(game: Game) -> bool:
     """Whether the stationary game is small enough to be always solved; a large one takes minutes."""
-    from ...equilibria.table import tabular
+    from ...equilibria.tables.table import tabular
 
     try:
         return tabular(game).states * len(game.action_names) ** len(game.agents) <= ROWS

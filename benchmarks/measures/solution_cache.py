@@ -18,7 +18,7 @@ from ..files import whole_file
 from ..specs.resolve import digest
 
 if TYPE_CHECKING:
-    from ...equilibria.table import Table
+    from ...equilibria.tables.table import Table
 
 
 _SOLVER = Path(__file__).resolve().parents[2] / "equilibria" / "solve.py"
@@ -30,7 +30,7 @@ def remembered(game: Game, alpha: float, discount: float | None, tables: list[Ta
     `tables` keeps the game's table for the next call with the same list. Raises UsageError for a game without one.
     """
     from ...equilibria.solve import summary
-    from ...equilibria.tabulate import tabulate
+    from ...equilibria.tables.tabulate import tabulate
 
     about = [type(game).__name__, to_json(game), alpha, discount, _code(game)]
     path = _cache() / f"exact-{digest(about)}.json"

@@ -7,9 +7,9 @@ import numpy as np
 from ...contracts.loop import Act, Principal
 from ...contracts.mechanism import Mechanism
 from ...envs.game import Game, hides_actions
-from ...equilibria.hidden_actions import subgame_perfect_contracts
-from ...equilibria.table import tabular
-from ...equilibria.tabulate import tabulate
+from ...equilibria.principal.hidden_actions import subgame_perfect_contracts
+from ...equilibria.tables.table import tabular
+from ...equilibria.tables.tabulate import tabulate
 from .audit import greedy
 
 

@@ -16,7 +16,7 @@ from ...core.config import UsageError
 from ...envs import make
 from ...envs.game import Game
 from ...equilibria.solve import Solution
-from ...equilibria.table import tabular
+from ...equilibria.tables.table import tabular
 from ..files import claimed, whole_file
 from .replay import Replay, play
 

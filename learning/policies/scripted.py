@@ -16,9 +16,9 @@ from ...contracts.recommendation import RecommendationContract
 from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import UsageError
 from ...envs.game import Game
-from ...equilibria.hidden_actions import best_response, contracts_of, unpaid
-from ...equilibria.table import tabular
-from ...equilibria.tabulate import tabulate
+from ...equilibria.principal.hidden_actions import best_response, contracts_of, unpaid
+from ...equilibria.tables.table import tabular
+from ...equilibria.tables.tabulate import tabulate
 from ..settings import BestResponseSettings, FollowSettings
 
 

@@ -13,8 +13,8 @@ from ...contracts.mechanism import Decisions
 from ...contracts.outcomes import OutcomeContract
 from ...core.checkpoint import Checkpoint, Saved
 from ...envs.game import Game
-from ...equilibria.table import tabular
-from ...equilibria.tabulate import tabulate
+from ...equilibria.tables.table import tabular
+from ...equilibria.tables.tabulate import tabulate
 from ..losses.algorithm_2 import OUTCOMES, acting, inducing, least_payments
 from ..networks import arrays_of, give_arrays
 

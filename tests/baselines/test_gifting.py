@@ -18,7 +18,7 @@ from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Transition
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.tabulate import tabulate
 
 from .. import unlearned
 

@@ -18,7 +18,7 @@ from paymaster.contracts.ledger import Ledger
 from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Mechanism, Transition
 from paymaster.envs.matrix_games import PAIRWISE, MatrixGame, PublicGoods
-from paymaster.equilibria.transfer_levels import least_transfers, symmetric_level, symmetric_transfers
+from paymaster.equilibria.normal_form.transfer_levels import least_transfers, symmetric_level, symmetric_transfers
 
 from ..envs.plain_game import PlainGame
 

@@ -31,7 +31,7 @@ from paymaster.envs import make
 from paymaster.equilibria.exact_principal import ExactPrincipal
 from paymaster.equilibria.induced_game import InducedGame, best_responses, equilibria, evaluate, induce, obedience
 from paymaster.equilibria.solve import solve
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.tabulate import tabulate
 
 from .. import unlearned
 

@@ -22,7 +22,7 @@ from paymaster.benchmarks.reports.self_interest import PICTURE, RECORD
 from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
-from paymaster.equilibria.transfer_levels import least_transfers, symmetric_level
+from paymaster.equilibria.normal_form.transfer_levels import least_transfers, symmetric_level
 from paymaster.learning.networks import shape_of
 from paymaster.learning.policies.networks import Policy
 

@@ -13,7 +13,7 @@ from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.cli.solve import solved
 from paymaster.benchmarks.runs.solution import replay_solution
 from paymaster.equilibria.solve import solve
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.tabulate import tabulate
 
 GAME = "coin_game/ivanov-3x3"
 

@@ -20,7 +20,7 @@ from paymaster.core.random import episode_keys
 from paymaster.envs import make
 from paymaster.envs.cleanup.game import Cleanup, State
 from paymaster.envs.cleanup.kernels import probabilities
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.tabulate import tabulate
 
 L, R, U, D, STAY, TURN_RIGHT, TURN_LEFT, CLEAN, FIRE = range(9)  # actions of `ssd`
 AGENTS, FACINGS = "abcdefgh", "^>v<"

@@ -16,7 +16,7 @@ from paymaster.contracts.loop import Simulation
 from paymaster.envs import make
 from paymaster.envs.matrix_games import PAIRWISE, MatrixGame, Network, PublicGoods, StageGame
 from paymaster.equilibria.solve import summary
-from paymaster.equilibria.table import joint_actions
+from paymaster.equilibria.tables.table import joint_actions
 from paymaster.render.page import text
 
 C, D = 0, 1

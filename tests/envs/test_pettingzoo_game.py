@@ -18,7 +18,7 @@ from paymaster.core.arrays import where
 from paymaster.core.config import UsageError, configuration
 from paymaster.envs.game import missing_members
 from paymaster.envs.pettingzoo_game import PettingZooGame
-from paymaster.equilibria.table import tabular
+from paymaster.equilibria.tables.table import tabular
 
 STAYS, TAKES = 0, 1
 KEYS = np.array([5, 6, 7], np.uint64) << np.uint64(32)

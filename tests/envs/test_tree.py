@@ -10,7 +10,7 @@ import pytest
 from paymaster import UsageError, make
 from paymaster.core.random import episode_keys, uniform
 from paymaster.envs.tree import LEFT, RIGHT, State, Tree
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.tabulate import tabulate
 from paymaster.render.page import text
 
 from .plain_grid import uniform as plain_uniform

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from paymaster.equilibria.table import Table
+from paymaster.equilibria.tables.table import Table
 
 Joint = tuple[int, ...]
 

@@ -16,13 +16,13 @@ from paymaster import UsageError, make
 from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Decisions
 from paymaster.contracts.recommendation import RecommendationContract
-from paymaster.equilibria.best_response import deviation_gains
-from paymaster.equilibria.evaluation import audit, evaluate_policy, principal_table
 from paymaster.equilibria.exact_principal import ExactPrincipal
+from paymaster.equilibria.markov.best_response import deviation_gains
+from paymaster.equilibria.markov.evaluation import audit, evaluate_policy, principal_table
+from paymaster.equilibria.markov.stage_games import follow, sweep
 from paymaster.equilibria.solve import RULES, Solution, solve, summary
-from paymaster.equilibria.stage_games import follow, sweep
-from paymaster.equilibria.table import Table, joint_actions
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.table import Table, joint_actions
+from paymaster.equilibria.tables.tabulate import tabulate
 
 from .slow_solver import as_table, mixed_totals, random_game, solve_slowly
 

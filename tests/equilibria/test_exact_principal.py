@@ -9,9 +9,9 @@ import pytest
 
 from paymaster import make, run
 from paymaster.benchmarks.analysis.dataset import of_run
-from paymaster.equilibria.evaluation import evaluate_policy, principal_table
+from paymaster.equilibria.markov.evaluation import evaluate_policy, principal_table
 from paymaster.equilibria.solve import solve
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.tabulate import tabulate
 from paymaster.learning.phases import train_principal
 from paymaster.learning.settings import ExactSettings
 

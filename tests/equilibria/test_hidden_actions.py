@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from paymaster import UsageError, make
 from paymaster.envs.tree import Tree
-from paymaster.equilibria.hidden_actions import (
+from paymaster.equilibria.principal.hidden_actions import (
     OutcomeContracts,
     best_response,
     played,
@@ -18,8 +18,8 @@ from paymaster.equilibria.hidden_actions import (
     subgame_perfect_contracts,
     unpaid,
 )
-from paymaster.equilibria.least_payments import least_payments, linear_programme, two_outcomes
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.principal.least_payments import least_payments, linear_programme, two_outcomes
+from paymaster.equilibria.tables.tabulate import tabulate
 
 NINE = np.array([[0.9, 0.1], [0.1, 0.9]])
 

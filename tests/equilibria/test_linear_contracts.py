@@ -13,9 +13,9 @@ from paymaster import UsageError, make, make_mechanism
 from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Transition
 from paymaster.envs.coin_game.game import Events
-from paymaster.equilibria.linear_contracts import GRID, best_linear_contract, evaluate_rates
+from paymaster.equilibria.principal.linear_contracts import GRID, best_linear_contract, evaluate_rates
 from paymaster.equilibria.solve import solve, summary
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.tabulate import tabulate
 
 from .slow_solver import as_table, random_game, solve_slowly
 from .test_equilibrium import matrix_game

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymaster import make
-from paymaster.equilibria.meta_algorithm import rounds
+from paymaster.equilibria.principal.meta_algorithm import rounds
 from paymaster.equilibria.solve import solve
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.tabulate import tabulate
 
 from .slow_solver import as_table, random_game, solve_slowly
 from .test_equilibrium import CHICKEN, PRISONERS, TEMPTING

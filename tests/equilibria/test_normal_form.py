@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymaster import UsageError, list_equilibria
-from paymaster.equilibria.normal_form import NashEquilibrium
+from paymaster.equilibria.normal_form.list_equilibria import NashEquilibrium
 
 from .slow_solver import mixed_totals, random_game
 

@@ -7,11 +7,11 @@ import pytest
 
 from paymaster import UsageError, make
 from paymaster.core.config import configure
-from paymaster.equilibria.best_response import action_values, stationary_best_response
-from paymaster.equilibria.evaluation import audit
-from paymaster.equilibria.proportional_margins import staked_payments
+from paymaster.equilibria.markov.best_response import action_values, stationary_best_response
+from paymaster.equilibria.markov.evaluation import audit
+from paymaster.equilibria.principal.proportional_margins import staked_payments
 from paymaster.equilibria.solve import solve
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.tabulate import tabulate
 from paymaster.learning.phases import train_principal
 from paymaster.learning.settings import ExactSettings
 

@@ -10,8 +10,8 @@ import pytest
 from paymaster import UsageError, make
 from paymaster.core.random import episode_keys
 from paymaster.equilibria.solve import solve
-from paymaster.equilibria.table import Table
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.tables.table import Table
+from paymaster.equilibria.tables.tabulate import tabulate
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_an_end_takes_its_probability_out_of_the_table() -> None:
 def test_a_table_made_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     game = make("coin_game/ivanov-3x3")
     whole = tabulate(game)
-    monkeypatch.setattr("paymaster.equilibria.tabulate.PLAYS", 1000)
+    monkeypatch.setattr("paymaster.equilibria.tables.tabulate.PLAYS", 1000)
     for one, other in zip(whole, tabulate(game), strict=True):
         np.testing.assert_array_equal(one, other)
 

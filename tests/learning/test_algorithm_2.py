@@ -15,10 +15,10 @@ from paymaster.benchmarks.runs.record import read_about, read_episodes
 from paymaster.benchmarks.specs.suites import expand, load_suite
 from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Decisions
-from paymaster.equilibria import hidden_actions
 from paymaster.equilibria.exact_outcomes import ExactOutcomePrincipal
-from paymaster.equilibria.hidden_actions import best_response, contracts_of, played, subgame_perfect_contracts
-from paymaster.equilibria.tabulate import tabulate
+from paymaster.equilibria.principal import hidden_actions
+from paymaster.equilibria.principal.hidden_actions import best_response, contracts_of, played, subgame_perfect_contracts
+from paymaster.equilibria.tables.tabulate import tabulate
 from paymaster.learning.losses.algorithm_2 import Transitions, Values, acting, inducing, least_payments, losses
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.principals.outcomes import ClassNetwork, OutcomePrincipal, outcome_chance

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linprog
 
-from .tolerances import CONTRADICTION
+from ..tolerances import CONTRADICTION
 
 
 def least_payments(q: np.ndarray, chance: np.ndarray, nudge: float = 0.0) -> np.ndarray:

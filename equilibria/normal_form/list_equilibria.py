@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..core.config import UsageError
-from .tolerances import PAYOFF_TIE
+from ...core.config import UsageError
+from ..tolerances import PAYOFF_TIE
 from .vertex_enumeration import extreme_equilibria
 
 MAX_ACTIONS = 24  # of both agents: vertex enumeration tries 2 ** MAX_ACTIONS pairs of supports, in seconds

@@ -6,8 +6,8 @@ from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 
-from ..core.config import UsageError
-from ..envs.game import Events, Game, State
+from ...core.config import UsageError
+from ...envs.game import Events, Game, State
 
 
 class Tabular(Game[State, Events], Protocol[State, Events]):

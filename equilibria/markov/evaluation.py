@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ..contracts.loop import Principal
-from ..envs.game import Game
+from ...contracts.loop import Principal
+from ...envs.game import Game
+from ..tables.table import Table, tabular
 from .best_response import deviation_gains
 from .policies import JointPolicy, Mixed, joint_policy
 from .stage_games import chance
-from .table import Table, tabular
 
 
 class Evaluation(NamedTuple):

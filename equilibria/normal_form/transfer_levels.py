@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linprog
 
-from ..core.config import UsageError
-from .tolerances import TRANSFER_TIE
+from ...core.config import UsageError
+from ..tolerances import TRANSFER_TIE
 
 
 class LeastTransfers(NamedTuple):

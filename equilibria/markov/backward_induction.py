@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..tables.table import Table
 from .policies import Mixed, Policy
 from .rules import Rule
 from .stage_games import Stage, chosen, mixing, sweep
-from .table import Table
 
 
 def backward_induction(table: Table, rule: Rule, horizon: int, alpha: float) -> Iterator[Stage]:

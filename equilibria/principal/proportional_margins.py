@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .best_response import action_values, stationary_best_response
-from .table import Table
-from .tolerances import PAYOFF_TIE
+from ..markov.best_response import action_values, stationary_best_response
+from ..tables.table import Table
+from ..tolerances import PAYOFF_TIE
 
 
 def staked_payments(table: Table, recommended: np.ndarray, *, stake: float, discount: float) -> np.ndarray:

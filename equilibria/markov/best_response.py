@@ -17,12 +17,12 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from ..core.config import UsageError
+from ...core.config import UsageError
+from ..tables.table import Table
+from ..tolerances import PAYOFF_TIE, VALUE_CONVERGENCE
 from .extrapolation import extrapolate
 from .policies import JointPolicy, Mixed, joint_policy
 from .stage_games import expected
-from .table import Table
-from .tolerances import PAYOFF_TIE, VALUE_CONVERGENCE
 
 EVALUATION_STEPS = 50  # steps of a response between two improvements of it
 MAX_IMPROVEMENTS = 2_000

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..tables.table import Table
+from ..tolerances import PAYOFF_TIE
 from .best_response import action_values, stationary_best_response
-from .table import Table
-from .tolerances import PAYOFF_TIE
 
 ROUNDS = 30  # without values to begin with: the dynamics end within a few rounds or go round in circles
 STATIONARY_ROUNDS = 100

@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..tables.table import Table
+from ..tolerances import VALUE_CONVERGENCE
 from .best_response_dynamics import relative_distance, stationary_dynamics
 from .extrapolation import extrapolate
 from .policies import Mixed
 from .rules import Rule
 from .stage_games import Stage, chosen, follow, sweep
-from .table import Table
-from .tolerances import VALUE_CONVERGENCE
 
 MAX_SWEEPS = 3000
 MAX_SWEEPS_BEFORE_FALLBACK = {Rule.HIGHEST: 100, Rule.LOWEST: 100, Rule.PRINCIPAL: 300}

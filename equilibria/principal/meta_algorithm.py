@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .evaluation import evaluate_policy
-from .rules import Rule
-from .stage_games import sweep
-from .table import Table
+from ..markov.evaluation import evaluate_policy
+from ..markov.rules import Rule
+from ..markov.stage_games import sweep
+from ..tables.table import Table
 
 
 class Round(NamedTuple):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ..core.random import mix
+from ...core.random import mix
 
 EMPTY = -1  # a slot of the hash table that holds nothing
 

@@ -22,13 +22,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ..contracts.loop import Principal
-from ..core.config import UsageError
-from ..envs.game import Game
+from ...contracts.loop import Principal
+from ...core.config import UsageError
+from ...envs.game import Game
+from ..tables.table import Table, tabular
+from ..tables.tabulate import tabulate
+from ..tolerances import UTILITY_TIE
 from .least_payments import least_payments
-from .table import Table, tabular
-from .tabulate import tabulate
-from .tolerances import UTILITY_TIE
 
 
 class OutcomeContracts(NamedTuple):

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from ..normal_form.vertex_enumeration import mixed_equilibrium
+from ..tables.table import Table
+from ..tolerances import PAYOFF_TIE
 from .rules import Rule
-from .table import Table
-from .tolerances import PAYOFF_TIE
-from .vertex_enumeration import mixed_equilibrium
 
 
 class Stage(NamedTuple):

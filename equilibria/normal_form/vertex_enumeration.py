@@ -20,7 +20,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .tolerances import CONSTRAINT_SLACK, DOMINATED_ROW, IDENTICAL_PAYOFF, PAYOFF_TIE, SINGULAR_PIVOT
+from ..tolerances import CONSTRAINT_SLACK, DOMINATED_ROW, IDENTICAL_PAYOFF, PAYOFF_TIE, SINGULAR_PIVOT
 
 
 @numba.njit(cache=True, nogil=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ..tables.table import Table
 from .backward_induction import finite_policy
 from .policies import Mixed, Policy
 from .rules import Rule
 from .stage_games import chosen, mixing
-from .table import Table
 from .value_iteration import stationary
 
 

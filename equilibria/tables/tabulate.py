@@ -14,9 +14,9 @@ from typing import Generic, NamedTuple
 
 import numpy as np
 
-from ..core.arrays import take
-from ..core.config import UsageError
-from ..envs.game import Events, Game, State
+from ...core.arrays import take
+from ...core.config import UsageError
+from ...envs.game import Events, Game, State
 from .table import Table, Tabular, joint_actions, tabular
 from .threads import as_they_come, at_once
 from .transitions import Distinct, gather

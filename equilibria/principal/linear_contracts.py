@@ -27,16 +27,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .backward_induction import backward_induction
-from .best_response import deviation_gains
-from .evaluation import evaluate_policy
-from .markov_policy import markov_policy
-from .policies import Policy
-from .rules import Rule
-from .table import Table
-from .tabulate import Progress, reachable
-from .threads import at_once
-from .tolerances import PAYOFF_TIE, RATE_GAIN
+from ..markov.backward_induction import backward_induction
+from ..markov.best_response import deviation_gains
+from ..markov.evaluation import evaluate_policy
+from ..markov.markov_policy import markov_policy
+from ..markov.policies import Policy
+from ..markov.rules import Rule
+from ..tables.table import Table
+from ..tables.tabulate import Progress, reachable
+from ..tables.threads import at_once
+from ..tolerances import PAYOFF_TIE, RATE_GAIN
 
 GRID = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)  # times the largest reward of any agent in one step
 ROUNDS = 2  # times that each rate goes through the grid

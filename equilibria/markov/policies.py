@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..core.config import UsageError
-from .table import Table
+from ...core.config import UsageError
+from ..tables.table import Table
 
 
 class Mixed(NamedTuple):
