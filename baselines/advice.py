@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Transition
 from ..contracts.recommendation import RecommendationContract
 from ..core.config import configuration
@@ -21,4 +21,4 @@ class Advice(RecommendationContract):
     probation: ClassVar[int] = 0  # type: ignore[misc]
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
-        return nothing(transition.rewards), memory
+        return Ledger.zeros(*transition.rewards.shape), memory

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration, did_you_mean
 
@@ -41,4 +41,4 @@ class CommittedRates(Mechanism):
         rates = self.rates
         each = [rates.get(name, 0.0) for name in self.game.verifiable] if isinstance(rates, dict) else rates
         payments = self.game.facts(transition.events) @ np.array(each, np.float32)
-        return nothing(transition.rewards)._replace(payments=payments), memory
+        return Ledger.zeros(*transition.rewards.shape)._replace(payments=payments), memory

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
@@ -31,7 +31,7 @@ class RedistributedShare(Mechanism):
         rewards = transition.rewards
         advantage = rewards[:, :, None] - rewards[:, None, :]  # of the payer (axis 1) over the payee (axis 2)
         transfers = self.share / rewards.shape[1] * np.maximum(advantage, 0)
-        return nothing(rewards)._replace(transfers=transfers), memory
+        return Ledger.zeros(*rewards.shape)._replace(transfers=transfers), memory
 
 
 @configuration
@@ -49,4 +49,4 @@ class FundedShare(Mechanism):
         rewards = transition.rewards
         welfare = rewards.sum(axis=1, keepdims=True)
         payments = np.broadcast_to(self.share * np.maximum(welfare, 0) / rewards.shape[1], rewards.shape)
-        return nothing(rewards)._replace(payments=payments), memory
+        return Ledger.zeros(*rewards.shape)._replace(payments=payments), memory

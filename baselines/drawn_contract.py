@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..contracts.formal import CONTRACT, RECORDED, clause, kept, shown
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Decisions, Mechanism, Transition
 from ..core.config import configuration
 from ..core.random import uniform_array
@@ -76,4 +76,4 @@ class DrawnContract(Mechanism):
 
     def settle(self, memory: Contract, transition: Transition) -> tuple[Ledger, Contract]:
         transfers = transition.terms.price[:, None, None] * clause(self.game).owed(transition.events)
-        return nothing(transition.rewards)._replace(transfers=transfers), memory
+        return Ledger.zeros(*transition.rewards.shape)._replace(transfers=transfers), memory

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..contracts.formal import RECORDED, clause, kept, shown
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
@@ -50,9 +50,9 @@ class FormalContract(Mechanism):
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         if self.theta is None:
-            return nothing(transition.rewards), memory
+            return Ledger.zeros(*transition.rewards.shape), memory
         transfers = (self.theta * clause(self.game).owed(transition.events)).astype(np.float32)
-        return nothing(transition.rewards)._replace(transfers=transfers), memory
+        return Ledger.zeros(*transition.rewards.shape)._replace(transfers=transfers), memory
 
     def _everywhere(self, B: int) -> tuple[np.ndarray, np.ndarray]:
         """(B,) theta, 0 without a contract, and (B,) whether there is one."""

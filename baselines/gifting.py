@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self, cast
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 from ..envs.game import Game, legal
@@ -48,7 +48,7 @@ class Gifting(Mechanism):
         N = transition.rewards.shape[1]
         gave = transition.actions == len(self.game.action_names)
         given = self.gift / (N - 1) * (gave[:, :, None] & ~np.eye(N, dtype=bool))
-        return nothing(transition.rewards)._replace(transfers=given.astype(np.float32)), memory
+        return Ledger.zeros(*transition.rewards.shape)._replace(transfers=given.astype(np.float32)), memory
 
 
 @dataclass(frozen=True)

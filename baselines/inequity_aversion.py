@@ -7,7 +7,7 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
@@ -52,4 +52,4 @@ class InequityAversion(Mechanism):
         lead = smoothed[:, :, None] - smoothed[:, None, :]  # of agent i (axis 1) over agent j (axis 2)
         behind, ahead = np.maximum(-lead, 0).sum(axis=2), np.maximum(lead, 0).sum(axis=2)
         shaping = -(self.envy * behind + self.guilt * ahead) / (smoothed.shape[1] - 1)
-        return nothing(transition.rewards)._replace(shaping=shaping), smoothed
+        return Ledger.zeros(*transition.rewards.shape)._replace(shaping=shaping), smoothed

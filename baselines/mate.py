@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
@@ -53,4 +53,4 @@ class Mate(Mechanism):
         answers = np.where(improved + self.token >= 0.0, self.token, -self.token)
         least = answers.min(axis=1, keepdims=True)  # of the others: who asks would itself answer `x`
         shaping = self.token * asked + np.where(requests, least, 0.0)
-        return nothing(rewards)._replace(shaping=shaping.astype(np.float32)), memory
+        return Ledger.zeros(*rewards.shape)._replace(shaping=shaping.astype(np.float32)), memory

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
@@ -40,4 +40,4 @@ def _caring(transition: Transition, eta: float) -> Ledger:
     """The ledger whose shaping is `eta sum_{j != i} r_j`."""
     rewards = transition.rewards
     others = rewards.sum(axis=1, keepdims=True) - rewards
-    return nothing(rewards)._replace(shaping=eta * others)
+    return Ledger.zeros(*rewards.shape)._replace(shaping=eta * others)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import UsageError, configuration
 from ..envs.game import Game
@@ -69,7 +69,7 @@ class TransferMatrix(Mechanism):
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         if not self.matrix:
-            return nothing(transition.rewards), memory
+            return Ledger.zeros(*transition.rewards.shape), memory
         return _transferred(transition.rewards, np.array(self.matrix)), memory
 
 
@@ -82,4 +82,4 @@ def _transferred(rewards: np.ndarray, matrix: np.ndarray) -> Ledger:
     """The ledger in which agent j gets the share `matrix[i, j]` of the reward of agent i; `rewards` (B, N)."""
     owed = matrix * rewards[:, :, None]  # by the payer (axis 1) to the payee (axis 2)
     transfers = np.maximum(owed - owed.transpose(0, 2, 1), 0.0).astype(np.float32)
-    return nothing(rewards)._replace(transfers=transfers)
+    return Ledger.zeros(*rewards.shape)._replace(transfers=transfers)

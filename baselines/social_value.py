@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..contracts.ledger import Ledger, nothing
+from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
 
@@ -50,4 +50,6 @@ class SocialValueOrientation(Mechanism):
         others = own @ (1.0 - np.eye(N)) / (N - 1)
         apart = abs(np.arctan2(others, own) - np.radians(self.ideal))
         apart = np.minimum(apart, 2 * np.pi - apart) * (np.hypot(own, others) > NOTHING)
-        return nothing(transition.rewards)._replace(shaping=(-self.weight * apart).astype(np.float32)), memory
+        return Ledger.zeros(*transition.rewards.shape)._replace(
+            shaping=(-self.weight * apart).astype(np.float32)
+        ), memory

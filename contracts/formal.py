@@ -67,9 +67,6 @@ def kept(theta: np.ndarray, held: np.ndarray) -> np.ndarray:
     return np.stack([np.where(held, theta, np.nan), held], axis=-1)
 
 
-# How terms are chosen
-
-
 # What is owed, at a price of 1
 
 

@@ -6,7 +6,7 @@ sum to zero by construction; `shaping` changes what an agent wishes for and move
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -18,6 +18,11 @@ class Ledger(NamedTuple):
     transfers: np.ndarray  # (B, N, N) from payer (axis 1) to payee (axis 2), >= 0
     shaping: np.ndarray  # (B, N) moves no money
 
+    @classmethod
+    def zeros(cls, B: int, N: int) -> Self:
+        """The ledger of a step in which no money moves."""
+        return cls(np.zeros((B, N), np.float32), np.zeros((B, N, N), np.float32), np.zeros((B, N), np.float32))
+
     def received(self) -> np.ndarray:
         """(B, N): each agent's net transfer; sums to zero over the agents."""
         return self.transfers.sum(axis=1) - self.transfers.sum(axis=2)
@@ -25,9 +30,3 @@ class Ledger(NamedTuple):
     def income(self) -> np.ndarray:
         """(B, N): what the mechanism adds to each agent's reward from the environment."""
         return self.payments + self.received() + self.shaping
-
-
-def nothing(rewards: np.ndarray) -> Ledger:
-    """The ledger of a step in which no money moves; `rewards` (B, N) gives the shape."""
-    B, N = rewards.shape
-    return Ledger(np.zeros((B, N), np.float32), np.zeros((B, N, N), np.float32), np.zeros((B, N), np.float32))

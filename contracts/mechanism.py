@@ -1,9 +1,4 @@
-"""What every mechanism is: terms offered, terms seen, and the ledger that settles each step.
-
-Three kinds of money are kept apart, always: `payments` come from the principal and are never negative; `transfers`
-move between agents, from payer to payee, so they sum to zero by construction; `shaping` changes what an agent wishes
-for and moves no money.
-"""
+"""What every mechanism is: terms offered, terms seen, and the ledger that settles each step."""
 
 from __future__ import annotations
 
@@ -14,7 +9,7 @@ from pydantic import SkipValidation
 
 from ..core.config import configuration
 from ..envs.game import Game
-from .ledger import Ledger, nothing
+from .ledger import Ledger
 
 
 class Transition(NamedTuple):
@@ -110,7 +105,7 @@ class Mechanism:
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         """The money of a step, and the memory after it."""
-        return nothing(transition.rewards), memory
+        return Ledger.zeros(*transition.rewards.shape), memory
 
     def complied(self, terms: Any, actions: np.ndarray) -> np.ndarray | None:
         """(B, N) bool: who did as recommended; None where nothing is recommended."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.config import UsageError, configuration
-from .ledger import Ledger, nothing
+from .ledger import Ledger
 from .mechanism import Decisions, Transition
 from .recommendation import RecommendationContract
 
@@ -48,4 +48,4 @@ class OutcomeContract(RecommendationContract):
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         payments = (transition.terms.promised * self.game.facts(transition.events)).sum(axis=-1)
-        return nothing(transition.rewards)._replace(payments=payments.astype(np.float32)), memory
+        return Ledger.zeros(*transition.rewards.shape)._replace(payments=payments.astype(np.float32)), memory

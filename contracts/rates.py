@@ -8,11 +8,13 @@ import numpy as np
 from pydantic import Field
 
 from ..core.config import UsageError, configuration
-from .ledger import Ledger, nothing
+from .ledger import Ledger
 from .mechanism import Decisions, Mechanism, Summary, Transition
 
-MARKS = 8  # of a rate's thermometer: one number among the hundreds of a map's cells would be long in being noticed
-CENT = 1e-6  # of a cap: so little left is nothing left
+THERMOMETER_BINS = (
+    8  # of a rate's thermometer: one number among the hundreds of a map's cells would be long in being noticed
+)
+CAP_TOLERANCE = 1e-6  # of a cap: so little left is nothing left
 
 
 class Rates(NamedTuple):
@@ -21,7 +23,7 @@ class Rates(NamedTuple):
     rates: np.ndarray  # (B, N, K) float32 what each verifiable fact pays each agent, >= 0
 
 
-class Held(NamedTuple):
+class RatesMemory(NamedTuple):
     """What lasts beyond a step."""
 
     rates: np.ndarray  # (B, N, K) float32 as they were offered last
@@ -62,38 +64,40 @@ class RatesContract(Mechanism):
 
     @property
     def terms_size(self) -> int:  # type: ignore[override]
-        return len(self.game.verifiable) * MARKS
+        return len(self.game.verifiable) * THERMOMETER_BINS
 
     @property
     def promised_shape(self) -> tuple[int, ...]:
         return (len(self.game.agents), len(self.game.verifiable))
 
-    def start(self, keys: np.ndarray) -> Held:
+    def start(self, keys: np.ndarray) -> RatesMemory:
         B = len(keys)
-        return Held(np.zeros((B, *self.promised_shape), np.float32), np.zeros(B, np.int32), np.zeros(B))
+        return RatesMemory(np.zeros((B, *self.promised_shape), np.float32), np.zeros(B, np.int32), np.zeros(B))
 
-    def due(self, memory: Held, B: int) -> np.ndarray:
+    def due(self, memory: RatesMemory, B: int) -> np.ndarray:
         """(B,) bool: where the coming step has new rates."""
         return memory.age % self.every == 0
 
-    def left(self, memory: Held) -> np.ndarray:
+    def left(self, memory: RatesMemory) -> np.ndarray:
         """(B,) the share of the cap that is left, in [0, 1]; 1 without a cap."""
         if self.cap is None:
             return np.ones(len(memory.paid))
-        return np.clip(1.0 - memory.paid / max(self.cap, CENT), 0.0, 1.0)
+        return np.clip(1.0 - memory.paid / max(self.cap, CAP_TOLERANCE), 0.0, 1.0)
 
-    def offer(self, memory: Held, state: Any, decisions: Decisions | None) -> tuple[Rates, Held]:
+    def offer(self, memory: RatesMemory, state: Any, decisions: Decisions | None) -> tuple[Rates, RatesMemory]:
         if decisions is not None:
             due = self.due(memory, len(memory.age))[:, None, None]
             memory = memory._replace(rates=np.where(due, decisions.promised, memory.rates).astype(np.float32))
         elif self.due(memory, len(memory.age)).any():
             raise ValueError("a contract of rates needs a principal's decisions wherever rates are due")
-        left = (self.left(memory) > CENT)[:, None, None]
+        left = (self.left(memory) > CAP_TOLERANCE)[:, None, None]
         return Rates(np.where(left, memory.rates, np.float32(0.0))), memory
 
     def view(self, terms: Rates, B: int) -> np.ndarray:
-        """Each rate as a thermometer of `MARKS` columns, which fill from 0 to 1 one after the other."""
-        height = terms.rates[..., None] * np.float32(MARKS / self.highest) - np.arange(MARKS, dtype=np.float32)
+        """Each rate as a thermometer of `THERMOMETER_BINS` columns, which fill from 0 to 1 one after the other."""
+        height = terms.rates[..., None] * np.float32(THERMOMETER_BINS / self.highest) - np.arange(
+            THERMOMETER_BINS, dtype=np.float32
+        )
         return np.clip(height, 0.0, 1.0).reshape(*terms.rates.shape[:2], -1)
 
     def summary(self, terms: Rates, B: int) -> Summary:
@@ -108,10 +112,10 @@ class RatesContract(Mechanism):
         """The rate of each fact, a mean over the agents."""
         return terms.rates.mean(axis=1)
 
-    def settle(self, memory: Held, transition: Transition) -> tuple[Ledger, Held]:
+    def settle(self, memory: RatesMemory, transition: Transition) -> tuple[Ledger, RatesMemory]:
         payments = (transition.terms.rates * self.game.facts(transition.events)).sum(axis=-1, dtype=np.float64)
         if self.cap is not None:
             total, left = payments.sum(axis=1), np.maximum(self.cap - memory.paid, 0.0)
-            payments *= np.where(total > left, left / np.maximum(total, CENT), 1.0)[:, None]
+            payments *= np.where(total > left, left / np.maximum(total, CAP_TOLERANCE), 1.0)[:, None]
         memory = memory._replace(age=memory.age + 1, paid=memory.paid + payments.sum(axis=1))
-        return nothing(transition.rewards)._replace(payments=payments.astype(np.float32)), memory
+        return Ledger.zeros(*transition.rewards.shape)._replace(payments=payments.astype(np.float32)), memory

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..core.config import UsageError, configuration
 from ..envs.game import hides_actions
-from .ledger import Ledger, nothing
+from .ledger import Ledger
 from .mechanism import Decisions, Mechanism, Summary, Transition
 
 
@@ -81,7 +81,7 @@ class RecommendationContract(Mechanism):
         payments = np.where(followed, transition.terms.promised, 0.0).astype(np.float32)
         if self.probation:
             memory = np.where(followed, np.maximum(memory - 1, 0), self.probation).astype(np.int32)
-        return nothing(transition.rewards)._replace(payments=payments), memory
+        return Ledger.zeros(*transition.rewards.shape)._replace(payments=payments), memory
 
     def complied(self, terms: Any, actions: np.ndarray) -> np.ndarray:
         return terms.recommended == actions

@@ -15,9 +15,9 @@ from ..specs.spec import THETAS, Reference, RunSpec
 from .record import read_episodes, read_run_spec
 
 if TYPE_CHECKING:
-    from ...contracts.signing import Choice
     from ...learning.policies.networks import AnyPolicy
     from ...learning.principals.loading import AnyPrincipal
+    from ...learning.signing import Choice
 
 POLICY, PRINCIPAL = "policy", "principal"  # prefixes of the weights' files
 
@@ -104,7 +104,7 @@ def _given(run: Resolved, name: str, reference: Reference, out: Path) -> float |
 
 def _signed(source: Resolved, reference: Reference, out: Path) -> Choice:
     """The contract that the agents of a finished run sign."""
-    from ...contracts.signing import choose
+    from ...learning.signing import choose
 
     learned = load_run(source, out)
     if not hasattr(learned.policy, "values"):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ...core.config import UsageError
 
 if TYPE_CHECKING:
-    from ...contracts.signing import Rule
+    from ...learning.signing import Rule
 
 DEFAULT_STEPS = 200_000  # environment steps in which agents learn, where a single run names no budget
 

@@ -23,11 +23,11 @@ from paymaster.benchmarks.specs.suites import Suite, expand
 from paymaster.contracts.formal import clause, shown
 from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Transition
-from paymaster.contracts.signing import PROPOSALS, STARTS, Choice, Rule, choose, negotiated, solved
 from paymaster.envs.cleanup import game as cleanup
 from paymaster.envs.harvest import game as harvest
 from paymaster.equilibria.induced_game import evaluate, induce
 from paymaster.equilibria.solve import solve
+from paymaster.learning.signing import PROPOSALS, STARTS, Choice, Rule, choose, negotiated, solved
 
 from .. import unlearned
 from ..envs.plain_game import PlainGame

@@ -19,7 +19,7 @@ from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.replay import load_replay
 from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
-from paymaster.contracts.rates import MARKS, Rates, RatesContract
+from paymaster.contracts.rates import THERMOMETER_BINS, Rates, RatesContract
 from paymaster.envs.coin_game import game as coin_game
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.principals.rates import RatesNetwork, RatesPrincipal, offered, world_rows, world_shape
@@ -45,7 +45,7 @@ def contract(game: Any = GAME, **parameters: Any) -> RatesContract:
 
 def shares(terms: np.ndarray) -> np.ndarray:
     """(..., K) of what agents are shown: each rate as a share of the highest."""
-    return terms.reshape(*terms.shape[:-1], -1, MARKS).mean(axis=-1)
+    return terms.reshape(*terms.shape[:-1], -1, THERMOMETER_BINS).mean(axis=-1)
 
 
 class Counting:

@@ -6,10 +6,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ..contracts.formal import CONTRACT, shown
+from ..contracts.loop import AgentView, Value
 from ..core.random import episode_keys, uniform_array
 from ..envs.game import Game
-from .formal import CONTRACT, shown
-from .loop import AgentView, Value
 
 PROPOSALS = 50  # prices among which the terms are chosen
 STARTS = 256  # starts over which values are averaged
