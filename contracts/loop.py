@@ -21,7 +21,7 @@ import numpy as np
 
 from ..core.arrays import take, where
 from ..core.config import UsageError
-from ..core.random import episode_keys, uniform_array
+from ..core.random import draws_of, episode_keys
 from ..envs.game import Game, cut_short
 from .episodes import Episodes, Played, Tally
 from .ledger import Ledger
@@ -53,11 +53,9 @@ class Situation(NamedTuple):
     keys: np.ndarray  # (B,) uint64 of the episodes
     t: np.ndarray  # (B,) int32 steps played
 
-    def noise(self, count: int, first: int = 0) -> np.ndarray:
-        """(B, count) in [0, 1): the episode's own draws for this decision, from the draw `first` on."""
-        return uniform_array(
-            self.keys[:, None], DECISIONS + self.t[:, None].astype(np.uint64), first + np.arange(count)
-        )
+    def noise(self, count: int) -> np.ndarray:
+        """(B, count) in [0, 1): the episode's own draws for this decision."""
+        return draws_of(self.keys, DECISIONS + self.t.astype(np.int64), count)
 
 
 class Step(NamedTuple):
@@ -176,7 +174,7 @@ class Loop:
         return AgentView(observations, terms.astype(np.float32))
 
     def _begin_step(self) -> None:
-        noise = uniform_array(self.keys[:, None], AGENTS + self.t[:, None].astype(np.uint64), np.arange(self.N))
+        noise = draws_of(self.keys, AGENTS + self.t.astype(np.int64), self.N)
         unknown = np.zeros((self.B, self.N, self.mechanism.terms_size), np.float32)
         self.terms, self.seen = None, AgentView(self.game.observe(self.state), unknown, noise)
         if not self.mechanism.principal:

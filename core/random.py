@@ -82,7 +82,7 @@ class Stream:
     def uniform(self, count: int) -> np.ndarray:
         """(count,) float64 in [0, 1)."""
         self.t += 1
-        return uniform_array(self.key, self.t, np.arange(count))
+        return fill_draws(self.key[0], self.t, np.empty(count))
 
     def integers(self, below: int, count: int) -> np.ndarray:
         """(count,) int64 in [0, below)."""
