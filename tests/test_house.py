@@ -130,3 +130,12 @@ def test_they_work_in_an_environment_in_which_those_are_not_installed(tmp_path: 
     (wheel,) = tmp_path.glob("paymaster-*.whl")
     subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-deps", str(wheel)], check=True, timeout=300)
     subprocess.run([str(python), str(ROOT / "tests" / "bare.py")], cwd=tmp_path, check=True, timeout=300)
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_the_files_that_the_architecture_names_are_there() -> None:
+    """Whole paths, or names within one of the rooms."""
+    named = set(re.findall(r"`([\w/]+\.py)`", (ROOT / "ARCHITECTURE.md").read_text()))
+    kept = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.py") if ".venv" not in path.parts}
+    assert len(named) > 30
+    assert not {name for name in named if not any(path == name or path.endswith(f"/{name}") for path in kept)}
