@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...core.config import UsageError
 from ..analysis.comparison import compare
-from ..files import RUN, commands, runs, whole_file
+from ..files import RUN, atomic_file, commands, runs
 from ..provenance import command, now
 from ..reports.comparison_table import present
 from ..runs.record import read_about
@@ -35,9 +35,9 @@ def compare_and_write(paths: Sequence[Path], format: str, against: str | None, o
 def _write(paths: Sequence[Path], out: Path, text: str) -> None:
     if out.suffix == ".json":
         raise UsageError(f"--out {out}: the .json is kept for how the table was made; write to a .txt, .md or .csv")
-    with whole_file(out) as partial:
+    with atomic_file(out) as partial:
         partial.write_text(text + "\n")
-    with whole_file(out.with_suffix(".json")) as partial:
+    with atomic_file(out.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(_made(paths), indent=1) + "\n")
 
 

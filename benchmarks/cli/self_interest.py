@@ -130,7 +130,7 @@ def _search(base: RunSpec, question: Question, out: Path, folder: Path, workers:
     console, started = Console(stderr=True, highlight=False), provenance()
     with (
         connected(workers, None, count=len(seeds), each=resources_of(base).cores) as parallel,
-        files.claimed(out, command()),
+        files.locked(out, command()),
     ):
         levels = Levels(base, seeds, out, parallel, console)
         found = search(levels.play, len(resolved.game.agents))
@@ -143,7 +143,7 @@ def _search(base: RunSpec, question: Question, out: Path, folder: Path, workers:
         "command": command(),
         **started,
     }
-    with files.whole(folder) as partial:
+    with files.atomic_dir(folder) as partial:
         (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n")
         draw(record, partial / PICTURE)
 

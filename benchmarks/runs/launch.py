@@ -69,7 +69,7 @@ def make_runs(request: Request, console: Console) -> tuple[list[Path], list[Even
     each = max((job.run.resources.cores for job in todo), default=1)
     with (
         connected(request.workers, request.address, count=len(todo), each=each) as workers,
-        files.claimed(out, command()),
+        files.locked(out, command()),
     ):
         console.print(_plan(wanted, todo, out, workers), markup=False, soft_wrap=True)
         failures = show(run_all(todo, out, perform, workers=workers), todo, out, console)

@@ -11,7 +11,7 @@ from ...contracts.episodes import Episodes
 from ...core.config import UsageError, require
 from .. import files
 from ..measures.audit import Exam, examine, write_audit
-from ..measures.exact_solutions import affordable
+from ..measures.exact_solutions import is_cheap
 from ..provenance import command, provenance
 from ..specs.overrides import override
 from ..specs.plugins import plugins
@@ -61,7 +61,7 @@ def run(
     """
     spec = RunSpec(game=game, mechanism=mechanism, algorithm=algorithm, seed=seed, steps=steps)
     resolved = resolve(override([spec], settings)[0])
-    with files.claimed(Path(out), command()):
+    with files.locked(Path(out), command()):
         for _ in perform(resolved, Path(out)):
             pass
     return result(Path(out) / resolved.folder)
@@ -146,7 +146,7 @@ class RunInProgress:
         exam = self._exam()
         if exam is not None:
             self.record.deviation_regret["evaluate"] = exam.regrets
-        with files.whole(self.out / self.run.folder) as partial:
+        with files.atomic_dir(self.out / self.run.folder) as partial:
             self.record.save(partial)
             self.policy.save(partial / POLICY)
             if self.run.principal is not None and self.principal is not None:
@@ -170,7 +170,7 @@ class RunInProgress:
 
     def _exam(self) -> Exam | None:
         """The run's audit, where its game is small enough and its mechanism can be judged exactly."""
-        if not affordable(self.run.game):
+        if not is_cheap(self.run.game):
             return None
         try:
             return examine(self.run, self.mechanism, self.principal, self.policy, self.evaluated.key)

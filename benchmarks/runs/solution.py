@@ -17,7 +17,7 @@ from ...envs import make
 from ...envs.game import Game
 from ...equilibria.solve import Solution
 from ...equilibria.table import tabular
-from ..files import claimed, whole_file
+from ..files import atomic_file, locked
 from .replay import Replay, play
 
 SOLUTION, POLICIES = "solution.json", "policies.npz"
@@ -28,7 +28,7 @@ RANDOM = 0  # stream of the keys of an episode that no run recorded
 def save_solution(
     out: Path, id: str, game: Game, told: dict[str, Any], solutions: dict[str, Solution], command: str
 ) -> None:
-    """Write what was `told` and the policies of every rule to `out`. Raises UsageError as `folders.claimed` does.
+    """Write what was `told` and the policies of every rule to `out`. Raises UsageError as `files.locked` does.
 
     Of each rule policies.npz holds the actions, (T, S, N) or (S, N), what following pays, and where agents mix: the
     places `t * S + s` and each agent's probabilities there. States are numbered as the game's `index` does.
@@ -42,10 +42,10 @@ def save_solution(
             f"{rule}.mixed_strategies": solution.mixed.strategies,
         }
     about = {"id": id, "version": game.version, "command": command} | told
-    with claimed(out, command):
-        with whole_file(out / POLICIES) as partial, open(partial, "wb") as file:
+    with locked(out, command):
+        with atomic_file(out / POLICIES) as partial, open(partial, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
-        with whole_file(out / SOLUTION) as partial:
+        with atomic_file(out / SOLUTION) as partial:
             partial.write_text(json.dumps(about, indent=1) + "\n")
 
 
