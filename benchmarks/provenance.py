@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from ..core.version import VERSION
 
@@ -20,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = "results/reference"
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> dict[str, object]:
     """Versions, commit, machine and the time in UTC, JSON-ready."""
     return {"versions": versions(), "commit": commit(), "machine": machine(), "date": now()}
 
@@ -62,7 +61,7 @@ def commit() -> str:
 
 
 @cache
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, object]:
     """Processor, cores that may be used, and operating system."""
     return {"cpu": _cpu(), "cores": cores(), "system": f"{platform.system()} {platform.machine()}"}
 

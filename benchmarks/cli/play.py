@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
             state, events, ended = moved.next_state, moved.events, bool(step.ended[0])
 
 
-def _offer(mechanism: Mechanism, terms: Any) -> Offer:
+def _offer(mechanism: Mechanism, terms: object) -> Offer:
     summary = mechanism.summary(terms, 1)
     return Offer(summary.recommended[0], summary.promised[0], summary.words[0].tolist())
 

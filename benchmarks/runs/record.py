@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,9 @@ from ..measures.metrics import equality, payment_share
 from ..specs.plugins import check_plugins
 from ..specs.resolve import Resolved
 from ..specs.spec import RunSpec, read_spec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DERIVED: dict[str, Callable[[Episodes], np.ndarray]] = {  # columns that follow from what was measured
     "welfare": lambda episodes: episodes.returns.sum(axis=1),
@@ -40,7 +43,7 @@ class Record:
     def __init__(self, resolved: Resolved, terms: tuple[str, ...], in_favour: float | None) -> None:
         self.resolved, self.terms, self.in_favour = resolved, terms, in_favour
         self.episodes: dict[str, list[Episodes]] = {}
-        self.training: list[dict[str, Any]] = []
+        self.training: list[dict[str, object]] = []
         self.steps: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
         self.deviation_regret: dict[str, np.ndarray] = {}  # (E,) of a phase's finished episodes, where it is known
@@ -92,7 +95,7 @@ def episode_table(
         "run": resolved.folder, "game": values["game"], "game_version": values["game_version"],
         "mechanism": values["mechanism"], "algorithm": values["algorithm"], "seed": values["seed"], "phase": phase,
     }  # fmt: skip
-    columns: dict[str, Any] = {name: [value] * count for name, value in same.items()} | {
+    columns: dict[str, object] = {name: [value] * count for name, value in same.items()} | {
         "episode": np.arange(count),
         "steps": episodes.steps,
         "key": episodes.key,
@@ -111,7 +114,7 @@ def episode_table(
     return pa.table(columns)
 
 
-def write_about(folder: Path, about: Mapping[str, Any]) -> None:
+def write_about(folder: Path, about: Mapping[str, object]) -> None:
     """Write run.json."""
     (folder / RUN).write_text(json.dumps(about, indent=1) + "\n")
 
@@ -137,7 +140,7 @@ def read_run_spec(path: Path) -> RunSpec:
     return read_spec(about["spec"], what=str(path))
 
 
-def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | None = None) -> Any:
+def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | None = None) -> pd.DataFrame:
     """A run's episodes, of one phase or of all, as a pandas DataFrame; columns that it does not have are empty.
 
     Raises UsageError for a damaged file.
@@ -145,12 +148,12 @@ def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | N
     return _read(folder / EPISODES, phase, columns)
 
 
-def read_training(folder: Path) -> Any:
+def read_training(folder: Path) -> pd.DataFrame:
     """A run's losses as a pandas DataFrame of phase, steps, name, value. Raises UsageError for a damaged file."""
     return _read(folder / TRAINING, None, None)
 
 
-def _read(path: Path, phase: str | None, columns: list[str] | None) -> Any:
+def _read(path: Path, phase: str | None, columns: list[str] | None) -> pd.DataFrame:
     filters = [("phase", "==", phase)] if phase else None
     try:
         there = set(pq.read_schema(path).names)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ...contracts.loop import Principal, Simulation
+from ...contracts.loop import AgentView, Principal, Simulation
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game, Scene
@@ -34,7 +34,13 @@ class Replay(NamedTuple):
 
 
 def play(
-    game: Game, mechanism: Mechanism, principal: Principal | None, policy: Any, *, seed: int, stream: int
+    game: Game,
+    mechanism: Mechanism,
+    principal: Principal | None,
+    policy: Callable[[AgentView], np.ndarray],
+    *,
+    seed: int,
+    stream: int,
 ) -> Replay:
     """The first episode of environment 0 of a stream of keys, played by `policy(seen)`.
 

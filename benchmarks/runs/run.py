@@ -52,7 +52,7 @@ class Result(NamedTuple):
 
 def run(
     game: str, *, mechanism: str = "selfish", algorithm: str = "dqn", seed: int = 0, steps: int = DEFAULT_STEPS,
-    out: str | Path = "runs/single", **settings: Any,
+    out: str | Path = "runs/single", **settings: object,
 ) -> Result:  # fmt: skip
     """Make one run, or find it already made.
 

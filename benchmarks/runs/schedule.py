@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.config import UsageError
 from ..provenance import cores
@@ -17,6 +17,9 @@ from ..specs.plugins import Registered, register, registered
 from ..specs.resolve import Resolved, resolve
 from ..specs.spec import RunSpec
 from .run import Progress
+
+if TYPE_CHECKING:
+    from ray import ObjectRefGenerator
 
 Execute = Callable[[Resolved, Path], Iterator[Progress]]  # makes one run; a second call finds it made
 ANSWER = 10  # seconds in which a cluster must answer
@@ -163,7 +166,7 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
 
     task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_task)
     waiting = deque(jobs)
-    running: dict[Any, Job] = {}
+    running: dict[ObjectRefGenerator, Job] = {}
     finished = {need for job in jobs for need in job.needs} - {job.id for job in jobs}
     failed, tries = set[str](), dict[str, int]()
     while waiting or running:
@@ -192,7 +195,7 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
             yield event
 
 
-def _next(stream: Any, job: Job) -> Event:
+def _next(stream: ObjectRefGenerator, job: Job) -> Event:
     """What a running task tells next."""
     import ray
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ RANDOM = 0  # stream of the keys of an episode that no run recorded
 
 
 def save_solution(
-    out: Path, id: str, game: Game, told: dict[str, Any], solutions: dict[str, Solution], command: str
+    out: Path, id: str, game: Game, solved: Mapping[str, object], solutions: dict[str, Solution], command: str
 ) -> None:
-    """Write what was `told` and the policies of every rule to `out`. Raises UsageError as `files.locked` does.
+    """Write the values in `solved` and the policies of every rule to `out`. Raises UsageError as `files.locked` does.
 
     Of each rule policies.npz holds the actions, (T, S, N) or (S, N), what following pays, and where agents mix: the
     places `t * S + s` and each agent's probabilities there. States are numbered as the game's `index` does.
@@ -41,7 +42,7 @@ def save_solution(
             f"{rule}.mixed_cells": solution.mixed.cells,
             f"{rule}.mixed_strategies": solution.mixed.strategies,
         }
-    about = {"id": id, "version": game.version, "command": command} | told
+    about = {"id": id, "version": game.version, "command": command, **solved}
     with locked(out, command):
         with atomic_file(out / POLICIES) as partial, open(partial, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ...baselines import mechanism_class
 from ...core.config import UsageError, did_you_mean, stored, stored_names
 from ...envs import family
 from ...learning import Resources
 from .resolve import algorithm_class, principal_class
-from .spec import Reference, RunSpec, read_spec, short
+from .spec import Reference, RunSpec, Values, read_spec, short
 from .strict_yaml import parse
 
 SECTIONS = {
@@ -28,9 +28,9 @@ class Place(NamedTuple):
     stored: str  # the name by which it is stored
 
 
-def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
+def parse_settings(pairs: Iterable[str]) -> Values:
     """`["lr=3e-4", ...]` as values. Raises UsageError for a pair that is none."""
-    settings: dict[str, Any] = {}
+    settings: Values = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
@@ -42,7 +42,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     return settings
 
 
-def override(specs: Iterable[RunSpec], settings: Mapping[str, Any]) -> list[RunSpec]:
+def override(specs: Iterable[RunSpec], settings: Mapping[str, object]) -> list[RunSpec]:
     """The specs, and those they depend on, with each setting put wherever its key belongs.
 
     A key is looked up among the game's rules, the mechanism's parameters, the algorithm's settings, the principal's,
@@ -57,7 +57,7 @@ def override(specs: Iterable[RunSpec], settings: Mapping[str, Any]) -> list[RunS
     return [_changed(spec, settings) for spec in specs]
 
 
-def _changed(spec: RunSpec, settings: Mapping[str, Any]) -> RunSpec:
+def _changed(spec: RunSpec, settings: Mapping[str, object]) -> RunSpec:
     values = {name: getattr(spec, name) for name in RunSpec.model_fields}
     for name in ("rules", "parameters", "settings", "principal", "resources"):
         values[name] = _copied(values[name])
@@ -118,7 +118,7 @@ class Leaf(NamedTuple):
     stored: str
 
 
-def _leaves(cls: Any) -> Iterator[Leaf]:
+def _leaves(cls: type[Any]) -> Iterator[Leaf]:
     """The fields of a configuration, those of configurations within it as `outer.inner`."""
     for name, kept in stored_names(cls).items():
         within = cls.__pydantic_fields__[name].annotation
@@ -134,13 +134,13 @@ def _family(spec: RunSpec) -> Iterator[RunSpec]:
         yield from _family(source)
 
 
-def _put(values: dict[str, Any], place: Place, value: Any) -> None:
-    target = values[SECTIONS[place.section]] if SECTIONS[place.section] else values
-    *outer, last = place.stored.split(".")
+def _put(values: Values, place: Place, value: object) -> None:
+    *outer, last = filter(None, [SECTIONS[place.section], *place.stored.split(".")])
+    target = values
     for name in outer:
-        target = target.setdefault(name, {})
+        target = cast(Values, target.setdefault(name, {}))
     target[last] = value
 
 
-def _copied(value: Any) -> Any:
+def _copied(value: object) -> object:
     return {key: _copied(each) for key, each in value.items()} if isinstance(value, dict) else value

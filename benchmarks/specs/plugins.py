@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import NamedTuple
 
 from ...baselines import MECHANISMS
+from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...core.registry import Registry
 from ...envs import FAMILIES
+from ...envs.game import Game
 from .spec import RunSpec
 
-Registered = tuple[dict[str, type[Any]], dict[str, type[Any]]]  # games and mechanisms by name
+
+class Registered(NamedTuple):
+    """The classes that were registered in a process, by name."""
+
+    games: dict[str, type[Game]]
+    mechanisms: dict[str, type[Mechanism]]
 
 
 def registered() -> Registered:
-    """What was registered in this process, to be registered in another."""
-    return FAMILIES.added, MECHANISMS.added
+    """The classes registered in this process, for another process to register."""
+    return Registered(FAMILIES.added, MECHANISMS.added)
 
 
 def register(classes: Registered) -> None:
-    """Register what was registered in another process."""
-    for registry, each in zip((FAMILIES, MECHANISMS), classes, strict=True):
-        for name, cls in each.items():
-            registry.add(name, cls)
+    """Register the classes that were registered in another process."""
+    for name, game in classes.games.items():
+        FAMILIES.add(name, game)
+    for name, mechanism in classes.mechanisms.items():
+        MECHANISMS.add(name, mechanism)
 
 
 def plugins(spec: RunSpec) -> list[dict[str, str]]:

@@ -116,7 +116,7 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     mechanism = make_mechanism(spec.mechanism, game, **{**spec.parameters, **dict.fromkeys(sources.parameters, PROBE)})
     agents = configure(algorithm_class(spec.algorithm), spec.settings, what=f"algorithm {spec.algorithm}")
     principal, resources = _principal(spec, mechanism), resources_of(spec)
-    referred = {name: _referred(spec.parameters[name], source) for name, source in sources.parameters.items()}
+    referred = {name: _referred(reference, sources.parameters[name]) for name, reference in references(spec).items()}
     parameters = {**parameters_of(mechanism), **referred}
     values = {
         "game": spec.game,
@@ -149,7 +149,7 @@ def references(spec: RunSpec) -> dict[str, Reference]:
     return {name: value for name, value in spec.parameters.items() if isinstance(value, Reference)}
 
 
-def algorithm_class(algorithm: str) -> type[Any]:
+def algorithm_class(algorithm: str) -> type[AgentSettings]:
     """The settings' class of an algorithm."""
     from ...learning import ALGORITHMS
 
@@ -158,7 +158,7 @@ def algorithm_class(algorithm: str) -> type[Any]:
     return ALGORITHMS[algorithm]
 
 
-def principal_class(mechanism: str) -> type[Any] | None:
+def principal_class(mechanism: str) -> type[AnyPrincipalSettings] | None:
     """The settings' class of the principal that a mechanism needs trained; None where it needs none."""
     from ...learning import PRINCIPALS
 
@@ -183,12 +183,12 @@ def _check_encoder(game: Game, settings: object) -> None:
         )
 
 
-def digest(values: Any) -> str:
+def digest(values: object) -> str:
     """Eight hexadecimal digits that any change of the values changes."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def parameters_of(mechanism: Mechanism) -> dict[str, Any]:
+def parameters_of(mechanism: Mechanism) -> dict[str, object]:
     """A mechanism's parameters, JSON-ready, defaults included."""
     names = [field.name for field in fields(mechanism) if field.name != "game"]
     return {name: to_jsonable_python(getattr(mechanism, name)) for name in names}
@@ -225,7 +225,7 @@ def _principal(spec: RunSpec, mechanism: Mechanism) -> AnyPrincipalSettings | No
     return configure(cls, spec.principal, what="the principal")
 
 
-def _taken(spec: RunSpec, source: Resolved | None) -> dict[str, Any] | None:
+def _taken(spec: RunSpec, source: Resolved | None) -> dict[str, object] | None:
     """How a principal that another run trained stands among the resolved values; None where there is none."""
     if source is None:
         return None
@@ -234,7 +234,7 @@ def _taken(spec: RunSpec, source: Resolved | None) -> dict[str, Any] | None:
     return {**_source(source), **_promise(spec)}
 
 
-def _promise(spec: RunSpec) -> dict[str, Any]:
+def _promise(spec: RunSpec) -> dict[str, object]:
     """How a principal taken from another run promises where that differs: the settings that no training depends on."""
     from ...learning import PRINCIPALS
 
@@ -250,7 +250,7 @@ def _promise(spec: RunSpec) -> dict[str, Any]:
     return {name: checked[name] for name in sorted(given)}
 
 
-def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], further: Mapping[str, Any]) -> str:
+def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, object], further: Mapping[str, object]) -> str:
     fields = type(mechanism).__pydantic_fields__  # type: ignore[attr-defined]
     changed = {
         name: value["from"] if isinstance(value, dict) and "from" in value else value
@@ -261,7 +261,7 @@ def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], further:
     return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **further}.items())])
 
 
-def _told_of_principal(spec: RunSpec, settings: AnyPrincipalSettings | None) -> dict[str, Any]:
+def _told_of_principal(spec: RunSpec, settings: AnyPrincipalSettings | None) -> dict[str, object]:
     """What a run's name says of its principal.
 
     How it was solved for, or promises otherwise than it was trained, or the price of money at which it was trained.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DEFAULT_STEPS = 200_000  # environment steps in which agents learn, where a single run names no budget
 
+Values = dict[str, object]  # by name, as the user gave them; checked where they are used
 Column = Literal["payment_share", "best_theta", "voted_theta", "negotiated_theta"]
 THETAS: dict[str, Rule] = {"best_theta": "best", "voted_theta": "voted", "negotiated_theta": "negotiated"}
 """The columns that only agents under drawn contracts give, and by which rule they choose."""
@@ -40,19 +41,19 @@ class RunSpec(Model):
     """A game under a mechanism, the learner that plays it, budgets and a seed."""
 
     game: str
-    rules: dict[str, Any] = {}
+    rules: Values = {}
     mechanism: str
-    parameters: dict[str, Annotated[Reference | Any, Field(union_mode="left_to_right")]] = {}
+    parameters: dict[str, Annotated[Reference | object, Field(union_mode="left_to_right")]] = {}
     algorithm: str = "dqn"
-    settings: dict[str, Any] = {}
+    settings: Values = {}
     """Of the algorithm, where they differ from its defaults."""
-    principal: dict[str, Any] = {}
+    principal: Values = {}
     """Settings of the principal's own training, where they differ from the defaults."""
     principal_from: RunSpec | None = None
     """The run whose trained principal is taken, frozen, instead of training one."""
     agents_from: RunSpec | None = None
     """The run whose agents go on learning here, instead of fresh ones."""
-    resources: dict[str, Any] = {}
+    resources: Values = {}
     """Remote runners and learners, and GPUs, where any are used. They change what is learned, so they belong to it."""
     steps: int = Field(ge=1)
     """Environment steps of the phase validate: the budget, equal for all that are compared."""
@@ -71,7 +72,7 @@ class RunSpec(Model):
                 yield value.source
 
 
-def read_spec(values: Any, *, what: str) -> RunSpec:
+def read_spec(values: object, *, what: str) -> RunSpec:
     """A spec from JSON values. Raises UsageError naming `what` they are."""
     try:
         return RunSpec.model_validate(values)
@@ -88,7 +89,7 @@ def faults(error: ValidationError) -> str:
     )
 
 
-def short(value: Any, limit: int = 60) -> str:
+def short(value: object, limit: int = 60) -> str:
     """A value as it may stand in a message."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."

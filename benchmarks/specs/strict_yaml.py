@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -17,12 +17,12 @@ LARGEST = 1_000_000  # bytes of a file
 class StrictLoader(yaml.SafeLoader):
     """SafeLoader, which runs no code, without the aliases that blow a short file up to gigabytes."""
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=self.peek_event().start_mark)
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = [key for index, key in enumerate(keys) if key in keys[:index]]
         if twice:
@@ -33,7 +33,7 @@ class StrictLoader(yaml.SafeLoader):
 StrictLoader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456789"))
 
 
-def parse(text: str, *, what: str) -> Any:
+def parse(text: str, *, what: str) -> object:
     """The data that `text` holds. Raises UsageError naming `what` it is."""
     try:
         return StrictLoader(text).get_single_data()
@@ -45,7 +45,7 @@ def parse(text: str, *, what: str) -> Any:
         raise UsageError(f"{what} is not plain YAML{where}: {problem}{quotes}") from None
 
 
-def read(path: Path) -> Any:
+def read(path: Path) -> object:
     """The data that a file holds. Raises UsageError for one that cannot be read."""
     try:
         if path.stat().st_size > LARGEST:

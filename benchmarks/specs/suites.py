@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from ...baselines import mechanism_class
 from ...core.config import UsageError, did_you_mean
-from .spec import Column, Model, Reference, RunSpec, faults
+from .spec import Column, Model, Reference, RunSpec, Values, faults
 from .strict_yaml import read
 
 FOLDER = Path(__file__).parents[1] / "suites"
@@ -29,11 +29,11 @@ class Entry(Model):
     id: str = ""
     """Names the entry; mechanism/algorithm unless given."""
     mechanism: str
-    parameters: dict[str, Any] = Field({})
+    parameters: Values = Field({})
     algorithm: str = "dqn"
-    settings: dict[str, Any] = Field({})
+    settings: Values = Field({})
     """Of the algorithm, over the suite's for it."""
-    principal: dict[str, Any] = Field({})
+    principal: Values = Field({})
     """Of the principal's training, over the suite's."""
     principal_from: str = ""
     """The id of the entry whose trained principal is taken."""
@@ -48,19 +48,19 @@ class Suite(Model):
 
     description: str = ""
     game: str
-    rules: dict[str, Any] = Field({})
-    variations: tuple[dict[str, Any], ...] = Field(({},), min_length=1)
+    rules: Values = Field({})
+    variations: tuple[Values, ...] = Field(({},), min_length=1)
     """Rules over the suite's own: every run is made once under each."""
     steps: int = Field(ge=1)
     """Environment steps in which fresh agents learn under each mechanism: equal for all."""
     episodes: int = Field(1024, ge=1)
     seeds: int = Field(5, ge=1)
     """How many: 0, 1, ..."""
-    settings: dict[str, dict[str, Any]] = Field({})
+    settings: dict[str, Values] = Field({})
     """For each algorithm, where its settings differ from the defaults."""
-    principal: dict[str, Any] = Field({})
+    principal: Values = Field({})
     """Where the settings of a principal's training differ from the defaults."""
-    resources: dict[str, Any] = Field({})
+    resources: Values = Field({})
     """Remote runners and learners, and GPUs, of every run."""
     runs: tuple[Entry, ...] = Field(min_length=1)
 
@@ -140,7 +140,7 @@ def _trains(entry: Entry) -> bool:
     return bool(mechanism_class(entry.mechanism).principal)
 
 
-def _parameter(value: Any, other: Callable[[str], RunSpec]) -> Any:
+def _parameter(value: object, other: Callable[[str], RunSpec]) -> object:
     if not isinstance(value, dict) or "from" not in value:
         return value
     try:
