@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,11 +16,8 @@ from .. import files
 from ..files import RUN
 from ..measures.audit import Audit, Judged, Money, examine, write_audit
 from ..reports.text_table import Rows, columns
-from ..runs.counting import counted
+from ..runs.progress import counted
 from ..runs.record import read_about, read_episodes
-
-if TYPE_CHECKING:
-    pass
 
 WIDTH = 100  # characters in a line of text
 POLICIES = {"followed": "obedient", "learned": "as learned"}  # audit.json's names, and those for people

@@ -48,8 +48,8 @@ def _made(paths: Sequence[Path]) -> dict[str, object]:
         way = {name: about.get(name) for name in ("commit", "machine", "versions")}
         dates.setdefault(json.dumps(way), []).append(str(about["date"]))
     made = [{"runs": len(each), "dates": [min(each), max(each)], **json.loads(way)} for way, each in dates.items()]
-    told = [each for path in paths for each in commands(path)]
-    return {"command": command(), "date": now(), "commands": told, "made": made}
+    earlier = [each for path in paths for each in commands(path)]
+    return {"command": command(), "date": now(), "commands": earlier, "made": made}
 
 
 def _abouts(paths: Sequence[Path]) -> Iterator[Mapping[str, object]]:

@@ -64,7 +64,7 @@ def play(
         finished = _episodes(table, window, seed)
     finally:
         window.close()
-    return _told(table, finished)
+    return _format_result(table, finished)
 
 
 def keys_of(actions: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -180,7 +180,7 @@ def _seat(game: Game, agent: str | None) -> int:
     raise UsageError(did_you_mean("agent", agent, game.agents) + f" Or a number from 0 to {len(game.agents) - 1}.")
 
 
-def _told(table: Table, finished: Sequence[Tally]) -> str:
+def _format_result(table: Table, finished: Sequence[Tally]) -> str:
     if not finished:
         return "no episode was finished"
     you, welfare = (

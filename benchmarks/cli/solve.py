@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID, TaskProgressColumn, TimeRemainingColumn
 
 from ...core.config import UsageError
 from ...envs import make
@@ -22,6 +22,7 @@ from .. import files
 from ..measures.exact_solutions import ALPHA, HIGHEST, NAMES, PRINCIPAL, Exact, solutions
 from ..provenance import command
 from ..reports.text_table import Rows, columns
+from ..runs.progress import progress_bars
 from ..runs.solution import save_solution
 from ..specs.overrides import parse_settings
 
@@ -146,18 +147,9 @@ def _hidden_rows(actions: Sequence[str], found: Mapping[str, Mapping[str, Any]])
 
 @contextmanager
 def _bar() -> Iterator[StageProgress]:
-    """A bar on a terminal, once the solver has taken a while."""
-    console = Console(stderr=True)
-    display = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    began, bars = time.monotonic(), {}
+    """A bar for each stage of the solver, once it has run for `PATIENCE` seconds."""
+    display = progress_bars(Console(stderr=True), TaskProgressColumn(), TimeRemainingColumn())
+    began, bars = time.monotonic(), dict[str, TaskID]()
 
     def on_progress(stage: str, share: float) -> None:
         if time.monotonic() - began < PATIENCE:

@@ -156,7 +156,7 @@ def _in_order(jobs: list[Job], out: Path, execute: Execute) -> Iterator[Event]:
                 yield Event("progressed", job, progress)
         except Exception as error:
             failed.add(job.id)
-            yield Event("failed", job, error=_told(error))
+            yield Event("failed", job, error=_error_message(error))
         else:
             yield Event("finished", job)
 
@@ -219,6 +219,6 @@ def _left_out(job: Job, failed: set[str]) -> Event:
     return Event("failed", job, error=f"not made, because it needs {', '.join(sorted(failed & set(job.needs)))}")
 
 
-def _told(error: BaseException) -> str:
+def _error_message(error: BaseException) -> str:
     """One sentence for a user's mistake, everything there is for any other."""
     return str(error) if isinstance(error, UsageError) else "".join(traceback.format_exception(error)).rstrip()

@@ -135,8 +135,8 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     for settings in (agents, principal, getattr(principal, "agents", None)):
         _check_encoder(game, settings)
     variant = digest(values)
-    told = _told_of_principal(spec, principal) | ({"agents_from": sources.agents.variant} if sources.agents else {})
-    name = _name(mechanism, spec.mechanism, parameters, told)
+    further = _principal_in_name(spec, principal) | ({"agents_from": sources.agents.variant} if sources.agents else {})
+    name = _name(mechanism, spec.mechanism, parameters, further)
     run = f"s{spec.seed}-{digest([variant, spec.seed])}"
     folder = f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/{run}"
     return Resolved(
@@ -261,7 +261,7 @@ def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, object], furth
     return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **further}.items())])
 
 
-def _told_of_principal(spec: RunSpec, settings: AnyPrincipalSettings | None) -> dict[str, object]:
+def _principal_in_name(spec: RunSpec, settings: AnyPrincipalSettings | None) -> dict[str, object]:
     """What a run's name says of its principal.
 
     How it was solved for, or promises otherwise than it was trained, or the price of money at which it was trained.
