@@ -165,7 +165,10 @@ def _of_run(id: str, folder: Path, agent: str | None, settings: Sequence[str]) -
         raise UsageError(f"the run in {folder} played {loaded.spec.game}, not {id}; play that, or name another --run")
     mechanism, advice = loaded.mechanism, isinstance(loaded.mechanism, RecommendationContract)
     settles = type(mechanism).settle is not Mechanism.settle and not advice
-    columns = Columns(advice, advice or settles, settles, settles, TERMS * (bool(mechanism.terms_size) and not advice))
+    columns = Columns(
+        advice=advice, payments=advice or settles, transfers=settles, shaping=settles,
+        terms=TERMS * (bool(mechanism.terms_size) and not advice),
+    )  # fmt: skip
     return Table(loaded.game, mechanism, loaded.principal, loaded.policy, _seat(loaded.game, agent), columns)
 
 

@@ -73,7 +73,8 @@ class Levels:
         self.base, self.seeds, self.out, self.workers, self.console = base, seeds, out, workers, console
         self.before: list[RunSpec] = []  # of the level whose agents the next warm start takes
 
-    def play(self, level: float, fresh: bool) -> Welfare:
+    def play(self, level: float, *, fresh: bool) -> Welfare:
+        """Make the runs of a level and return the welfare of each seed. Raises RunsFailedError where one fails."""
         specs = self.specs(level) if fresh else self._warm_started(level)
         if not fresh or level == 1.0:
             self.before = specs

@@ -1,4 +1,4 @@
-"""From what was asked for to the runs of a suite, made or found already made."""
+"""Launches the runs that a user asks for: a suite, a single game, or the run in a run.json."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class RunsMade(NamedTuple):
-    """What became of the runs that were asked for."""
+    """The outcome of the runs that a user asked for."""
 
     out: Path  # the folder of results
-    folders: list[Path]  # of the finished runs, in the order of the suite
-    failures: list[Event]  # of the others
+    folders: list[Path]  # the folders of the finished runs, in the order of the suite
+    failures: list[Event]  # the failures of the other runs
 
 
 def run_suite(
@@ -78,7 +78,7 @@ def make_runs(
 
 
 def _check_resources(resources: Resources) -> None:
-    """Raise UsageError where this machine lacks what the run asks for."""
+    """Raise UsageError where this machine has too few cores or GPUs for the run."""
     gpus = 0
     if resources.gpu:
         import torch
@@ -91,7 +91,7 @@ def specs(
     what: str, *, seeds: int | None = None, seed: int | None = None, mechanism: str | None = None,
     algorithm: str | None = None,
 ) -> list[RunSpec]:  # fmt: skip
-    """The specs of the runs that were asked for, before any --set. Raises UsageError for a mistake."""
+    """The specs of the runs in `what`, before any --set. Raises UsageError for a mistake."""
     if seed is not None and seed < 0:
         raise UsageError(f"--seed must be 0 or more (got {seed})")
     if seeds is not None and seeds < 1:
@@ -114,7 +114,7 @@ def specs(
 
 
 def _name(what: str) -> str:
-    """The folder of the runs: a suite's name, or `single`."""
+    """The name of the folder of the runs: that of the suite, or `single`."""
     if what.endswith(".json") or ("/" in what and not what.endswith((".yaml", ".yml"))):
         return "single"
     return Path(what).stem

@@ -1,4 +1,4 @@
-"""The record of a run: a row for every episode of every phase, the curves, and what made them."""
+"""The record of a run: a row for every episode of every phase, learning curves, and the run's provenance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..specs.spec import RunSpec, read_spec
 if TYPE_CHECKING:
     import pandas as pd
 
-DERIVED: dict[str, Callable[[Episodes], np.ndarray]] = {  # columns that follow from what was measured
+DERIVED: dict[str, Callable[[Episodes], np.ndarray]] = {  # columns that are computed from measured ones
     "welfare": lambda episodes: episodes.returns.sum(axis=1),
     "principal_payment": lambda episodes: episodes.payments.sum(axis=1),
     "payment_share": lambda episodes: payment_share(episodes.returns.sum(axis=1), episodes.payments.sum(axis=1)),
@@ -34,10 +34,10 @@ PHASES = ("train", "validate", "evaluate")
 
 
 class Record:
-    """Collects what a run's phases report; `save` keeps it.
+    """Collects the reports of a run's phases; `save` writes them.
 
-    `terms` names what the run's mechanism records of its terms. `in_favour` is the share of the agents that prefer the
-    contract that was signed to none, where agents signed one.
+    `terms` names the columns in which the run's mechanism records its terms. `in_favour` is the share of the agents
+    that prefer the signed contract to none; None where none is signed.
     """
 
     def __init__(self, resolved: Resolved, terms: tuple[str, ...], in_favour: float | None) -> None:
@@ -46,10 +46,10 @@ class Record:
         self.training: list[dict[str, object]] = []
         self.steps: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
-        self.deviation_regret: dict[str, np.ndarray] = {}  # (E,) of a phase's finished episodes, where it is known
+        self.deviation_regret: dict[str, np.ndarray] = {}  # (E,) for the finished episodes of a phase, where known
 
     def add(self, phase: str, steps: int, episodes: Episodes | None, training: Mapping[str, float]) -> None:
-        """What happened in `phase` up to its environment step `steps`."""
+        """Add the report of `phase` at its environment step `steps`."""
         self.steps[phase] = steps
         if episodes is not None and len(episodes.steps):
             self.episodes.setdefault(phase, []).append(episodes)
@@ -58,7 +58,7 @@ class Record:
         ]
 
     def finished(self, phase: str) -> Episodes:
-        """Every finished episode of a phase."""
+        """All finished episodes of a phase."""
         parts = self.episodes[phase]
         return Episodes.joined(parts)
 
@@ -85,10 +85,10 @@ class Record:
 def episode_table(
     resolved: Resolved, phase: str, episodes: Episodes, deviation_regret: np.ndarray | None = None
 ) -> pa.Table:
-    """A row for each episode: which run's and phase's it is, and who earned, paid and received what.
+    """A row for each episode: its run, its phase, and the rewards, payments and transfers of the agents.
 
-    Payment share, equality, compliance and deviation regret are empty where they are undefined or not known,
-    `principal_return`, what the principal earns before it pays, where it has no rewards of its own but values welfare.
+    Payment share, equality, compliance and deviation regret are empty where they are undefined or unknown. The
+    `principal_return`, the principal's return before it pays, is empty where the principal values welfare instead.
     """
     values, count = resolved.values, len(episodes)
     same = {
@@ -120,7 +120,7 @@ def write_about(folder: Path, about: Mapping[str, object]) -> None:
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What a run.json says. Raises UsageError where it is missing or damaged."""
+    """The content of a run.json. Raises UsageError where the file is missing or damaged."""
     try:
         about = json.loads(path.read_text())
         if not isinstance(about, dict) or not {"run", "spec", "resolved", "variant"} <= about.keys():
@@ -131,9 +131,9 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def read_run_spec(path: Path) -> RunSpec:
-    """The spec in a run.json, to make the run again.
+    """The spec in a run.json, with which the run can be made again.
 
-    Raises UsageError where it is missing or damaged, or needs a game or a mechanism that is not known here.
+    Raises UsageError where the file is missing or damaged, or needs a game or a mechanism that is not known here.
     """
     about = read_about(path)
     check_plugins(about.get("plugins", []), str(path))
@@ -141,7 +141,7 @@ def read_run_spec(path: Path) -> RunSpec:
 
 
 def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | None = None) -> pd.DataFrame:
-    """A run's episodes, of one phase or of all, as a pandas DataFrame; columns that it does not have are empty.
+    """The episodes of a run, of one phase or of all, as a pandas DataFrame. Columns that are missing are empty.
 
     Raises UsageError for a damaged file.
     """
@@ -149,7 +149,7 @@ def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | N
 
 
 def read_training(folder: Path) -> pd.DataFrame:
-    """A run's losses as a pandas DataFrame of phase, steps, name, value. Raises UsageError for a damaged file."""
+    """The losses of a run, as a DataFrame of phase, steps, name and value. Raises UsageError for a damaged file."""
     return _read(folder / TRAINING, None, None)
 
 

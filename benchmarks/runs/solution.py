@@ -1,4 +1,4 @@
-"""What the exact solver found, kept in a folder: solution.json for people and programs, policies.npz to be played."""
+"""Exact solutions in a folder: the values in solution.json, and the policies, which can be played, in policies.npz."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ..files import atomic_file, locked
 from .replay import Replay, play
 
 SOLUTION, POLICIES = "solution.json", "policies.npz"
-PLAYED = "principal"  # the solution that is drawn: it says what it recommends, and pays
-RANDOM = 0  # stream of the keys of an episode that no run recorded
+PLAYED = "principal"  # the solution that is drawn; it recommends actions and pays
+RANDOM = 0  # the stream of keys of an episode that no run recorded
 
 
 def save_solution(
@@ -31,8 +31,8 @@ def save_solution(
 ) -> None:
     """Write the values in `solved` and the policies of every rule to `out`. Raises UsageError as `files.locked` does.
 
-    Of each rule policies.npz holds the actions, (T, S, N) or (S, N), what following pays, and where agents mix: the
-    places `t * S + s` and each agent's probabilities there. States are numbered as the game's `index` does.
+    For each rule, policies.npz holds the actions, (T, S, N) or (S, N), the payments for following, and the mixed
+    strategies: their places `t * S + s` and each agent's probabilities there. The game's `index` numbers the states.
     """
     arrays: dict[str, np.ndarray] = {}
     for rule, solution in solutions.items():
@@ -51,9 +51,9 @@ def save_solution(
 
 
 def replay_solution(folder: Path, seed: int) -> tuple[Game, Replay]:
-    """The game, and an episode of it in which agents follow the exact principal.
+    """A game that was solved, and an episode in which its agents follow the exact principal.
 
-    Raises UsageError where the folder's files are damaged, or the game's rules are no longer those that were solved.
+    Raises UsageError where the folder's files are damaged, or the game's rules have changed since it was solved.
     """
     game, principal = _load(folder)
     contract = RecommendationContract(game=game)
@@ -65,7 +65,7 @@ def replay_solution(folder: Path, seed: int) -> tuple[Game, Replay]:
 
 
 class _Principal:
-    """Decides as the policy, (T, S, N) or (S, N), says."""
+    """A principal that decides by a policy, (T, S, N) or (S, N)."""
 
     def __init__(self, actions: np.ndarray, promised: np.ndarray) -> None:
         stationary = actions.ndim == 2

@@ -1,4 +1,4 @@
-"""What a run needs from outside the package: recorded with it, missed by name, handed to the processes that make it."""
+"""Plugins: games and mechanisms from outside the package, which a run records, and worker processes register."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def register(classes: Registered) -> None:
 
 
 def plugins(spec: RunSpec) -> list[dict[str, str]]:
-    """The games and mechanisms from outside the package that a run and those before it need, each once."""
+    """The games and mechanisms from outside the package that a run and its sources need, without repetition."""
     return list({each["name"]: each for each in _plugins(spec)}.values())
 
 
 def check_plugins(needed: Iterable[Mapping[str, str]], what: str) -> None:
-    """Raise UsageError, naming `what` needs it, where one of `plugins` is not known here."""
+    """Raise UsageError where a plugin in `needed` is not known here. The message says that `what` needs it."""
     kinds = {registry.what: registry for registry in (FAMILIES, MECHANISMS)}
     for each in needed:
         if each["name"] not in kinds[each["kind"]]:
@@ -62,15 +62,15 @@ def _plugins(spec: RunSpec) -> Iterator[dict[str, str]]:
 
 
 def _plugin(registry: Registry, name: str) -> dict[str, str]:
-    """Where a class comes from; the version is its package's, or the `__version__` of its module, empty for neither."""
+    """The origin of a class. The version is that of its package, or else its module's `__version__`, or empty."""
     module = registry[name].__module__
     installed = registry.installed.get(name)
     package = installed.dist if installed else None
-    said = getattr(sys.modules[module.partition(".")[0]], "__version__", "")
+    stated = getattr(sys.modules[module.partition(".")[0]], "__version__", "")
     return {
         "kind": registry.what,
         "name": name,
         "module": module,
         "package": package.name if package else "",
-        "version": package.version if package else str(said),
+        "version": package.version if package else str(stated),
     }
