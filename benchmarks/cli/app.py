@@ -12,8 +12,8 @@ import typer
 from ...core.config import UsageError
 from . import options
 
-MISUSED = 2  # exit code of a mistake in what was asked
-INTERRUPTED = 130  # exit code after Control-C, as shells have it
+MISUSED = 2  # exit code after a user's mistake
+INTERRUPTED = 130  # exit code after Control-C, as in shells
 
 app = typer.Typer(
     name="paymaster",
@@ -277,7 +277,7 @@ def speed(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line. A mistake of the user's ends with exit code 2 and one message."""
+    """Run the command line. A user's mistake ends with one message and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         sys.exit(app(arguments, prog_name="paymaster", standalone_mode=False) or 0)
@@ -288,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except Exception as error:
-        message = getattr(error, "format_message", None)  # typer's own refusals: unknown options, wrong types
+        message = getattr(error, "format_message", None)  # of typer's own errors: unknown options, wrong types
         if message is None:
             raise
         sys.exit(_refused(f"{message()} (got: paymaster {shlex.join(arguments)})") if arguments else MISUSED)

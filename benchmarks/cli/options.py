@@ -11,12 +11,12 @@ import typer
 
 from ...core.version import VERSION
 
-option = partial(typer.Option, show_default=False)  # each help text states its default, also where None stands for one
+option = partial(typer.Option, show_default=False)  # help texts state their defaults, also those for which None stands
 flag = partial(option, metavar="")
 
 
 class Kind(StrEnum):
-    """What can be listed."""
+    """The kinds of things that can be listed."""
 
     GAMES = "games"
     MECHANISMS = "mechanisms"
@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 
 class Format(StrEnum):
-    """How a comparison is written."""
+    """The format of a comparison."""
 
     TABLE = "table"
     MARKDOWN = "markdown"

@@ -1,4 +1,4 @@
-"""`paymaster run`: reports on the runs once they are made, with a table, learning curves and a replay."""
+"""`paymaster run`: reports on finished runs with a table, learning curves and a replay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..runs.launch import RunsMade
 
 
 def report_runs(made: RunsMade, console: Console) -> int:
-    """Report on the finished runs and name those that failed; the exit code."""
+    """Report on the finished runs, name those that failed, and return the exit code."""
     if made.folders:
         report(made.folders, made.out, console)
     for event in made.failures:
