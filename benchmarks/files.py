@@ -1,4 +1,4 @@
-"""Folders of results: claimed before anything is written, each run's folder there whole or not at all."""
+"""Folders of results: one is locked while a process writes to it; a run's folder appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from ..core.config import UsageError
 from .provenance import now
 
-MARKER = "paymaster.jsonl"  # says that a folder of results is ours: a line for each command that wrote to it
-RUN = "run.json"  # a run's folder holds one
+MARKER = "paymaster.jsonl"  # marks a folder of results as ours, with a line for each command that wrote to it
+RUN = "run.json"  # in the folder of every run
 PARTIAL = ".partial-"
 
 
@@ -38,15 +38,16 @@ def check(out: Path) -> None:
 
 
 @contextmanager
-def claimed(out: Path, command: str) -> Iterator[None]:
-    """Make `out` ours, note the `command`, and clear what a killed process left, unless another writes there now.
+def locked(out: Path, command: str) -> Iterator[None]:
+    """Lock `out`, note the `command`, and delete what a killed process left, unless another process is writing there.
 
-    Raises UsageError where `check` does, or the system refuses.
+    The lock is shared: several processes may write at once. Raises UsageError where `check` does, or where the system
+    refuses.
     """
     check(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        marker = open(out / MARKER, "a+")  # noqa: SIM115 (held to the end: its lock says that somebody writes here)
+        marker = open(out / MARKER, "a+")  # noqa: SIM115 (open to the end: its lock shows that a process is writing)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}; choose another --out") from None
     with marker:
@@ -60,8 +61,8 @@ def claimed(out: Path, command: str) -> Iterator[None]:
 
 
 @contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """A new folder to write to, which becomes `folder` at the end: whole, or on an error not at all."""
+def atomic_dir(folder: Path) -> Iterator[Path]:
+    """A temporary folder to write to, which is renamed to `folder` at the end, or deleted after an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
     try:
@@ -74,8 +75,8 @@ def whole(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A file to write to, which takes the place of `path` at the end: whole, or on an error not at all.
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A temporary file to write to, which replaces `path` at the end, or is deleted after an error.
 
     Raises UsageError where the system refuses.
     """
@@ -90,7 +91,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def commands(out: Path) -> list[dict[str, str]]:
-    """The commands that wrote to a folder of ours, with their dates; none for any other folder."""
+    """The commands that wrote to a folder of results, with their dates; empty for any other folder."""
     try:
         return [json.loads(line) for line in (out / MARKER).read_text().splitlines()]
     except (OSError, ValueError):
@@ -98,7 +99,7 @@ def commands(out: Path) -> list[dict[str, str]]:
 
 
 def results_of(folder: Path, run: str) -> Path:
-    """The folder of results in which `folder` stands, of the run that is kept there as `run` (a relative path)."""
+    """The folder of results that contains `folder`, the folder of the run whose relative path there is `run`."""
     found = folder.absolute()
     for _ in Path(run).parts:
         found = found.parent
@@ -106,7 +107,7 @@ def results_of(folder: Path, run: str) -> Path:
 
 
 def runs(path: Path) -> list[Path]:
-    """The run folders at or below `path`, in order."""
+    """The sorted run folders at or below `path`."""
     return sorted(found.parent for found in path.rglob(RUN) if not _within_partial(found))
 
 

@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, commit and machine, to stand beside every result."""
+"""The provenance of results: versions, commit and machine, which are recorded beside every result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from ..core.version import VERSION
 
@@ -20,25 +19,25 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = "results/reference"
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> dict[str, object]:
     """Versions, commit, machine and the time in UTC, JSON-ready."""
     return {"versions": versions(), "commit": commit(), "machine": machine(), "date": now()}
 
 
 def command() -> str:
-    """The command line of this process, to be typed again."""
+    """The command line of this process, quoted so that it can be typed again."""
     name = Path(sys.argv[0]).name
     return shlex.join(["paymaster" if name == "__main__.py" else name, *sys.argv[1:]])
 
 
 def now() -> str:
-    """The time in UTC, to the second, as ISO 8601 has it."""
+    """The time in UTC, to the second, in ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Paymaster, Python, and the packages that numbers depend on, where they are installed."""
+    """The versions of Paymaster, of Python, and of the installed packages on which results depend."""
     found = {"paymaster": VERSION, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -50,9 +49,9 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> str:
-    """The checkout's commit, `+changes` where files differ from it; empty where Paymaster runs from no checkout.
+    """The checkout's commit, with `+changes` where files differ from it; empty where there is no checkout.
 
-    The tables that `make results` writes as it goes from suite to suite do not count: no number depends on them.
+    Changes of the tables that `make results` writes are ignored, since no result depends on them.
     """
     head = _git("rev-parse", "HEAD")
     if not head or Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
@@ -62,13 +61,13 @@ def commit() -> str:
 
 
 @cache
-def machine() -> dict[str, Any]:
-    """Processor, cores that may be used, and operating system."""
+def machine() -> dict[str, object]:
+    """The processor, the cores that this process may use, and the operating system."""
     return {"cpu": _cpu(), "cores": cores(), "system": f"{platform.system()} {platform.machine()}"}
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""The command line: a file for each command that has more to do than to call one function."""
+"""The command line; a command that does more than call one function has a file of its own."""
 
 from .app import main
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from ...core.config import UsageError
-from ...core.version import VERSION
+from . import options
 
-MISUSED = 2  # exit code of a mistake in what was asked
-INTERRUPTED = 130  # exit code after Control-C, as shells have it
+MISUSED = 2  # exit code after a user's mistake
+INTERRUPTED = 130  # exit code after Control-C, as in shells
 
 app = typer.Typer(
     name="paymaster",
@@ -28,83 +25,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-option = partial(typer.Option, show_default=False)  # each help text states its default, also where None stands for one
-flag = partial(option, metavar="")
-
-
-class Kind(StrEnum):
-    """What can be listed."""
-
-    GAMES = "games"
-    MECHANISMS = "mechanisms"
-    SUITES = "suites"
-
-
-class Format(StrEnum):
-    """How a comparison is written."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
-    CSV = "csv"
-    JSON = "json"
-
-
-def _load(modules: list[str] | None) -> None:
-    from ...core.registry import load_plugin
-
-    for module in modules or []:
-        load_plugin(module)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        print(f"paymaster {VERSION}")
-        raise typer.Exit
-
-
-Plugins = Annotated[
-    list[str] | None,
-    option(
-        "--plugin",
-        metavar="MODULE",
-        callback=_load,
-        help="Python module, in this folder or installed, with your own games or mechanisms (repeatable).",
-    ),
-]
-Settings = Annotated[
-    list[str] | None,
-    option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Value for a rule, a parameter of the mechanism, a setting of a learner or a budget (repeatable).",
-    ),
-]
-Rules = Annotated[
-    list[str] | None, option("--set", metavar="KEY=VALUE", help="Value for a rule of the game (repeatable).")
-]
-Workers = Annotated[int | None, option(metavar="N", help="Number of parallel runs (default: one per core).")]
-AsJson = Annotated[bool, flag("--json", help="Print JSON.")]
-
 
 @app.callback()
-def paymaster(
-    version: Annotated[
-        bool, flag("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
-    ] = False,
-) -> None:
+def paymaster(version: options.Version = False) -> None:
     """What does it cost to make self-interested learners cooperate, and who pays?"""
 
 
 @app.command(name="list", epilog="Example: paymaster list mechanisms")
-def list_(
-    kind: Annotated[Kind | None, typer.Argument(help="What to list (default: everything).")] = None,
-    as_json: AsJson = False,
-    plugins: Plugins = None,
-) -> None:
+def list_(kind: options.ListedKind = None, as_json: options.AsJson = False, plugins: options.Plugins = None) -> None:
     """List the games, mechanisms and suites there are, and the games that a mechanism is not for."""
     from .list import listing, written
 
-    print(written(listing([kind] if kind else list(Kind)), as_json=as_json))
+    print(written(listing([kind] if kind else list(options.Kind)), as_json=as_json))
 
 
 @app.command(
@@ -122,50 +54,33 @@ def list_(
     """
 )
 def run(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="SUITE|FILE.yaml|GAME|run.json",
-            help="Suite by its name, suite of your own, single game, or record of a run to repeat.",
-        ),
-    ],
-    out: Annotated[Path | None, option(metavar="FOLDER", help="Folder for the runs (default: runs/NAME).")] = None,
-    seeds: Annotated[
-        int | None,
-        option(metavar="N", help="Number of seeds, 1 or more (default: the suite's own number; 1 for a GAME)."),
-    ] = None,
-    seed: Annotated[int | None, option(metavar="N", help="First seed, 0 or more (default: 0).")] = None,
-    workers: Workers = None,
-    address: Annotated[
-        str | None,
-        option(
-            metavar="ADDRESS",
-            help="Address of a Ray cluster whose machines share the folder of the runs (default: this machine alone).",
-        ),
-    ] = None,
-    settings: Settings = None,
-    mechanism: Annotated[
-        str | None, option(metavar="ID", help="Mechanism under which a single GAME is played (default: selfish).")
-    ] = None,
-    algorithm: Annotated[
-        str | None,
-        option(
-            metavar="ID",
-            help="Algorithm of the agents in a single GAME: dqn, ppo, follow or best-response (default: dqn). "
-            "Under follow and best-response agents do not learn.",
-        ),
-    ] = None,
-    plugins: Plugins = None,
+    what: options.RunTarget,
+    out: options.RunsFolder = None,
+    seeds: options.Seeds = None,
+    seed: options.FirstSeed = None,
+    workers: options.Workers = None,
+    address: options.Address = None,
+    settings: options.Settings = None,
+    mechanism: options.MechanismId = None,
+    algorithm: options.AlgorithmId = None,
+    plugins: options.Plugins = None,
 ) -> None:
     """Train and evaluate agents: every run of a suite, or one game under one mechanism.
 
     A finished run is kept and never made again. At the end the command prints a table and draws learning curves and a
     replay.
     """
-    from ..runs.launch import Request
-    from .run import execute
+    from rich.console import Console
 
-    sys.exit(execute(Request(what, out, seeds, seed, workers, address, settings or [], mechanism, algorithm)))
+    from ..runs.launch import make_runs
+    from .run import report_runs
+
+    console = Console(highlight=False)
+    made = make_runs(
+        what, console=console, out=out, seeds=seeds, seed=seed, workers=workers, address=address,
+        settings=settings or [], mechanism=mechanism, algorithm=algorithm,
+    )  # fmt: skip
+    sys.exit(report_runs(made, console))
 
 
 @app.command(
@@ -179,28 +94,11 @@ def run(
     """
 )
 def compare(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="DIR|TABLE...", help="Folders of runs, and CSV tables of earlier comparisons."),
-    ],
-    format: Annotated[
-        Format,
-        option(
-            "--format", help="Format of the comparison (default: table). csv keeps every seed and can be read again."
-        ),
-    ] = Format.TABLE,
-    against: Annotated[
-        str | None,
-        option(metavar="ID", help="Mechanism to which differences in welfare are taken (default: selfish)."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        option(
-            metavar="FILE",
-            help="File to write to (default: the terminal). A JSON file beside it says how the comparison was made.",
-        ),
-    ] = None,
-    plugins: Plugins = None,
+    paths: options.ComparedPaths,
+    format: options.ComparisonFormat = options.Format.TABLE,
+    against: options.Against = None,
+    out: options.ComparisonFile = None,
+    plugins: options.Plugins = None,
 ) -> None:
     """Compare finished runs: their welfare and who pays for it, with exact and published results beside them.
 
@@ -224,24 +122,12 @@ def compare(
     """
 )
 def render(
-    what: Annotated[
-        str, typer.Argument(metavar="GAME|FOLDER", help="Game to play at random, or folder of a run or of a solution.")
-    ],
-    out: Annotated[
-        Path | None,
-        option(metavar="FILE", help="File to draw to: .gif or .mp4, or .png for one time step (default: a window)."),
-    ] = None,
-    seed: Annotated[
-        int,
-        option(
-            min=0, metavar="N", help="Random seed of the episode (default: 0). A run's episode is recorded already."
-        ),
-    ] = 0,
-    step: Annotated[
-        int | None, option(min=0, metavar="N", help="Time step to draw (.png only; default: 0, the start).")
-    ] = None,
-    settings: Rules = None,
-    plugins: Plugins = None,
+    what: options.RenderTarget,
+    out: options.EpisodeFile = None,
+    seed: options.EpisodeSeed = 0,
+    step: options.TimeStep = None,
+    settings: options.Rules = None,
+    plugins: options.Plugins = None,
 ) -> None:
     """Show an episode, in a window or as a file: of a run's agents, under an exact principal, or of random play.
 
@@ -262,23 +148,12 @@ def render(
     """
 )
 def play(
-    game: Annotated[str, typer.Argument(metavar="GAME", help="Game to play.")],
-    agent: Annotated[
-        str | None, option(metavar="AGENT", help="Agent that you steer, by its name or number (default: the first).")
-    ] = None,
-    run: Annotated[
-        Path | None,
-        option(
-            metavar="FOLDER",
-            help="Folder of a run whose mechanism holds and whose policies play the other agents "
-            "(default: no mechanism, random play).",
-        ),
-    ] = None,
-    seed: Annotated[
-        int, option(min=0, metavar="N", help="Random seed of the episodes and of random play (default: 0).")
-    ] = 0,
-    settings: Rules = None,
-    plugins: Plugins = None,
+    game: options.PlayedGame,
+    agent: options.Agent = None,
+    run: options.RunFolder = None,
+    seed: options.PlaySeed = 0,
+    settings: options.Rules = None,
+    plugins: options.Plugins = None,
 ) -> None:
     """Play a game in a window, as one of its agents.
 
@@ -303,51 +178,23 @@ def play(
     """
 )
 def solve(
-    game: Annotated[str, typer.Argument(metavar="GAME", help="Game small enough for a table of its states.")],
-    settings: Rules = None,
-    alpha: Annotated[
-        float,
-        option(
-            metavar="NUMBER",
-            help="Price of money, above 0: the principal maximises welfare / alpha - payments (default: 0.1).",
-        ),
-    ] = 0.1,
-    discount: Annotated[
-        float | None,
-        option(
-            metavar="NUMBER",
-            help="Discount factor of the stationary game, between 0 and 1; omit to solve the finite-horizon game.",
-        ),
-    ] = None,
-    favour: Annotated[
-        float,
-        option(
-            metavar="NUMBER",
-            help="Preference for earlier agents, 0 or more and below 1: agent i's reward counts (1 - favour)^i in the "
-            "principal's welfare (default: 0).",
-        ),
-    ] = 0.0,
-    as_json: AsJson = False,
-    rounds: Annotated[bool, flag("--rounds", help="Print each iteration of the meta-algorithm.")] = False,
-    out: Annotated[
-        Path | None,
-        option(metavar="FOLDER", help="Folder for the policies, which `paymaster render` plays (default: not kept)."),
-    ] = None,
-    plugins: Plugins = None,
+    game: options.TabularGame,
+    settings: options.Rules = None,
+    alpha: options.Alpha = 0.1,
+    discount: options.Discount = None,
+    favour: options.Favour = 0.0,
+    as_json: options.AsJson = False,
+    rounds: options.Iterations = False,
+    out: options.PoliciesFolder = None,
+    plugins: options.Plugins = None,
 ) -> None:
     """Solve a game exactly: the social optimum, selfish equilibria, and what a principal pays."""
     from .solve import solved
 
     text = solved(
-        game,
-        settings or [],
-        alpha=alpha,
-        discount=discount,
-        favour=favour,
-        as_json=as_json,
-        iterations=rounds,
-        out=out,
-    )
+        game, settings or [],
+        alpha=alpha, discount=discount, favour=favour, as_json=as_json, iterations=rounds, out=out,
+    )  # fmt: skip
     print(text)
 
 
@@ -361,20 +208,15 @@ def solve(
     """,
 )
 def self_interest(
-    game: Annotated[str, typer.Argument(metavar="GAME", help="Game of two agents or more.")],
-    algorithm: Annotated[
-        str, option(metavar="ID", help="Algorithm by which the agents learn: ppo or dqn (default: ppo).")
-    ] = "ppo",
-    seeds: Annotated[int, option(metavar="N", help="Number of seeds at each level, 2 or more (default: 3).")] = 3,
-    seed: Annotated[int, option(metavar="N", help="First seed, 0 or more (default: 0).")] = 0,
-    workers: Workers = None,
-    out: Annotated[
-        Path,
-        option(metavar="FOLDER", help="Folder for the runs and the result (default: runs/self-interest)."),
-    ] = Path("runs/self-interest"),
-    settings: Settings = None,
-    as_json: AsJson = False,
-    plugins: Plugins = None,
+    game: options.SeveralAgentsGame,
+    algorithm: options.SearchAlgorithm = "ppo",
+    seeds: options.SearchSeeds = 3,
+    seed: options.SearchFirstSeed = 0,
+    workers: options.Workers = None,
+    out: options.SearchFolder = Path("runs/self-interest"),
+    settings: options.Settings = None,
+    as_json: options.AsJson = False,
+    plugins: options.Plugins = None,
 ) -> None:
     """Estimate the self-interest level s*: the share of its reward an agent can keep while learners still cooperate.
 
@@ -395,13 +237,7 @@ def self_interest(
     paymaster audit runs/quick/coin_game__ivanov-3x3/principal-dqn/dqn/s0-... --json
     """
 )
-def audit(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="RUN|DIR...", help="Folders of runs, or folders that hold some.")
-    ],
-    as_json: Annotated[bool, flag("--json", help="Print JSON, with the gains of each agent.")] = False,
-    plugins: Plugins = None,
-) -> None:
+def audit(paths: options.AuditedPaths, as_json: options.AuditAsJson = False, plugins: options.Plugins = None) -> None:
     """Audit learned contracts and agents exactly: what they yield, and what an agent gains by deviating.
 
     Each run keeps its audit as audit.json, and comparisons show it from then on. The game needs a table of its states.
@@ -413,11 +249,7 @@ def audit(
 
 @app.command(epilog="Example: paymaster show runs/single/cleanup__lio-7x7/principal-ppo/ppo/s0-... --out rates.png")
 def show(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run whose principal offers payments.")],
-    out: Annotated[Path, option(metavar="FILE.png", help="File for the picture, a .png (default: rates.png).")] = Path(
-        "rates.png"
-    ),
-    plugins: Plugins = None,
+    run: options.PrincipalRun, out: options.PictureFile = Path("rates.png"), plugins: options.Plugins = None
 ) -> None:
     """Summarise and plot a learned contract by time step and map contents."""
     from .show import show as summarise
@@ -427,13 +259,11 @@ def show(
 
 @app.command(epilog="Example: paymaster speed coin_game/ivanov-7x7 --set observation=egocentric")
 def speed(
-    game: Annotated[
-        str, typer.Argument(metavar="GAME", show_default=False, help="Game to step (default: coin_game/ivanov-7x7).")
-    ] = "coin_game/ivanov-7x7",
-    settings: Rules = None,
-    training: Annotated[bool, flag("--training", help="Benchmark PPO's training throughput instead.")] = False,
-    as_json: AsJson = False,
-    plugins: Plugins = None,
+    game: options.SpeedGame = "coin_game/ivanov-7x7",
+    settings: options.Rules = None,
+    training: options.TrainingSpeed = False,
+    as_json: options.AsJson = False,
+    plugins: options.Plugins = None,
 ) -> None:
     """Benchmark environment and sampling throughput against RLlib.
 
@@ -447,7 +277,7 @@ def speed(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line. A mistake of the user's ends with exit code 2 and one message."""
+    """Run the command line. A user's mistake ends with one message and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         sys.exit(app(arguments, prog_name="paymaster", standalone_mode=False) or 0)
@@ -458,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except Exception as error:
-        message = getattr(error, "format_message", None)  # typer's own refusals: unknown options, wrong types
+        message = getattr(error, "format_message", None)  # of typer's own errors: unknown options, wrong types
         if message is None:
             raise
         sys.exit(_refused(f"{message()} (got: paymaster {shlex.join(arguments)})") if arguments else MISUSED)

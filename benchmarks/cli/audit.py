@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,14 +16,11 @@ from .. import files
 from ..files import RUN
 from ..measures.audit import Audit, Judged, Money, examine, write_audit
 from ..reports.text_table import Rows, columns
-from ..runs.counting import counted
+from ..runs.progress import counted
 from ..runs.record import read_about, read_episodes
 
-if TYPE_CHECKING:
-    pass
-
 WIDTH = 100  # characters in a line of text
-POLICIES = {"followed": "obedient", "learned": "as learned"}  # audit.json's names, and those for people
+POLICIES = {"followed": "obedient", "learned": "as learned"}  # the names in audit.json, and those in tables
 BENCHMARKS = {"spe": "SPE", "best_rate": "best linear contract"}
 NOTE = (
     "Welfare and payment are exact, per episode. One-shot gain: the most that any agent adds to its value by another "
@@ -34,16 +31,16 @@ NOTE = (
 
 
 class Audited(NamedTuple):
-    """A run's audit, and the run's name for people."""
+    """The audit of a run, and a text that names the run."""
 
     name: str
     audit: Audit
 
 
 def audit_and_tell(paths: Sequence[Path], *, as_json: bool) -> int:
-    """Audit the runs at or below `paths`, write audit.json to each, and print the audits; the exit code.
+    """Audit the runs at or below `paths`, write audit.json to each, print the audits, and return the exit code.
 
-    Runs that cannot be audited are named and left out. Raises UsageError where none is left.
+    Runs that cannot be audited are named and left out. Raises UsageError if none can be.
     """
     found: list[Audited] = []
     left_out: list[str] = []
@@ -62,7 +59,7 @@ def audit_and_tell(paths: Sequence[Path], *, as_json: bool) -> int:
 
 
 def audited(folder: Path) -> Audited:
-    """Audit the run in `folder` and write its audit.json. Raises UsageError where that is impossible."""
+    """Audit the run in `folder` and write its audit.json. Raises UsageError where it cannot be audited."""
     from ..runs.load import load
 
     about, loaded = read_about(folder / RUN), load(folder)
@@ -78,7 +75,7 @@ def audited(folder: Path) -> Audited:
 
 
 def as_text(each: Audited) -> str:
-    """A run's audit, for people."""
+    """The audit of a run as text."""
     audit = each.audit
     kind = "finite horizon" if audit.discount is None else f"discount {audit.discount:g}"
     parts = [
@@ -104,7 +101,7 @@ def _rows(audit: Audit) -> Rows:
 
 
 def _gaps(audit: Audit) -> Rows:
-    """How far each policy is from each exact benchmark."""
+    """A row for each policy's distance from each exact benchmark."""
     rows = [["", "welfare gap", "overpayment"]]
     for name, regrets in audit.regrets.items():
         for policy, regret in regrets.items():

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from ...core.config import UsageError
 from ..analysis.comparison import compare
-from ..files import RUN, commands, runs, whole_file
+from ..files import RUN, atomic_file, commands, runs
 from ..provenance import command, now
 from ..reports.comparison_table import present
 from ..runs.record import read_about
 
 
 def compare_and_write(paths: Sequence[Path], format: str, against: str | None, out: Path | None) -> int:
-    """Print a comparison, or write it to `out` with a record of how it was made beside it; the exit code.
+    """Print a comparison, or write it to `out` with a record of how it was made beside it, and return the exit code.
 
-    Raises UsageError where there is nothing to compare, or `out` cannot be written.
+    Raises UsageError where there is nothing to compare, and where `out` cannot be written.
     """
     comparison = compare(*paths, against=against, solve=format != "csv")
     for damaged in comparison.damaged:
@@ -35,21 +35,21 @@ def compare_and_write(paths: Sequence[Path], format: str, against: str | None, o
 def _write(paths: Sequence[Path], out: Path, text: str) -> None:
     if out.suffix == ".json":
         raise UsageError(f"--out {out}: the .json is kept for how the table was made; write to a .txt, .md or .csv")
-    with whole_file(out) as partial:
+    with atomic_file(out) as partial:
         partial.write_text(text + "\n")
-    with whole_file(out.with_suffix(".json")) as partial:
+    with atomic_file(out.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(_made(paths), indent=1) + "\n")
 
 
 def _made(paths: Sequence[Path]) -> dict[str, object]:
-    """The command that compares, those that made the runs, and the commits, machines and versions that they had."""
-    dates: dict[str, list[str]] = {}  # of the runs, by what made them, as JSON
+    """The command of the comparison, the commands of the runs, and their commits, machines and versions."""
+    dates: dict[str, list[str]] = {}  # of the runs, by the JSON text of their commit, machine and versions
     for about in _abouts(paths):
         way = {name: about.get(name) for name in ("commit", "machine", "versions")}
         dates.setdefault(json.dumps(way), []).append(str(about["date"]))
     made = [{"runs": len(each), "dates": [min(each), max(each)], **json.loads(way)} for way, each in dates.items()]
-    told = [each for path in paths for each in commands(path)]
-    return {"command": command(), "date": now(), "commands": told, "made": made}
+    earlier = [each for path in paths for each in commands(path)]
+    return {"command": command(), "date": now(), "commands": earlier, "made": made}
 
 
 def _abouts(paths: Sequence[Path]) -> Iterator[Mapping[str, object]]:
@@ -57,4 +57,4 @@ def _abouts(paths: Sequence[Path]) -> Iterator[Mapping[str, object]]:
         try:
             yield read_about(folder / RUN)
         except UsageError:
-            continue  # already named among the damaged ones
+            continue  # the comparison already names it among the damaged ones

@@ -1,4 +1,4 @@
-"""`paymaster list`: the games, mechanisms and suites there are, as text or as JSON."""
+"""`paymaster list`: all games, mechanisms and suites, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Item(TypedDict):
 
     id: str
     description: str
-    not_for: NotRequired[dict[str, str]]  # of a mechanism: each game that it is not for, and why
+    not_for: NotRequired[dict[str, str]]  # for a mechanism: the games with which it is incompatible, and the reasons
 
 
 def listing(kinds: Iterable[str]) -> dict[str, list[Item]]:
@@ -28,7 +28,7 @@ def listing(kinds: Iterable[str]) -> dict[str, list[Item]]:
 
 
 def written(items: dict[str, list[Item]], *, as_json: bool) -> str:
-    """The items as text, or as JSON: a list if one kind is asked for, else a list for each kind."""
+    """The items as text or as JSON, which is one list for one kind, and otherwise a list for each kind."""
     if as_json:
         return json.dumps(next(iter(items.values())) if len(items) == 1 else items, indent=1)
     return "\n\n".join(_section(kind, each) for kind, each in items.items())
@@ -44,7 +44,7 @@ def _section(kind: str, items: list[Item]) -> str:
 
 
 def _refused(reasons: dict[str, str]) -> Iterator[str]:
-    """One line for each reason, in the words for its first game; `family/*` stands for all games of a family."""
+    """One line for each reason, with the message for its first game; `family/*` stands for all games of a family."""
     found: dict[str, list[str]] = {}
     for game, reason in reasons.items():  # reasons that differ only in the game's class and in numbers are one
         general = reason.replace(family(game.partition("/")[0]).__name__, "")

@@ -1,10 +1,10 @@
-"""`paymaster play`: a person steers one agent of a game; the others act at random, or as a run's policies do."""
+"""`paymaster play`: a person steers one agent of a game; the others act at random, or by a run's policies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from ..files import RUN
 from ..runs.solution import RANDOM
 from ..specs.overrides import parse_settings
 
-KEYS = {  # the key of an action, as pygame and as people call it
+KEYS = {  # the key of each action: its name in pygame, and its name on the screen
     "left": ("K_LEFT", "\u2190"),
     "right": ("K_RIGHT", "\u2192"),
     "up": ("K_UP", "\u2191"),
@@ -34,18 +34,18 @@ KEYS = {  # the key of an action, as pygame and as people call it
     "clean": ("K_SPACE", "space"),
     "fire": ("K_f", "f"),
 }
-NUMBERS = 9  # keys for actions that have none of their own
+NUMBERS = 9  # the number keys, for actions without a key of their own
 CONTROLS = "r: again    n: next episode    Esc: leave"
 NO_DISPLAY = "play on a machine with a screen; `paymaster render` draws to a file without one"
 
 
 class Table(NamedTuple):
-    """Who sits at the game."""
+    """A game with its players: one person, and policies for the other agents."""
 
     game: Game
     mechanism: Mechanism
     principal: Principal | None
-    others: Callable[[AgentView], np.ndarray]  # (1, N) the actions of all; the person's is replaced
+    others: Callable[[AgentView], np.ndarray]  # (1, N): the actions of all agents; that of the person is replaced
     seat: int  # the agent that the person steers
     columns: Columns
 
@@ -53,9 +53,9 @@ class Table(NamedTuple):
 def play(
     what: str, agent: str | None = None, run: Path | None = None, *, seed: int = 0, settings: Sequence[str] = ()
 ) -> str:
-    """Let a person play until they leave; say what they and all earned in the episodes they finished.
+    """Let a person play until they leave; returns a text with their mean return and the mean welfare.
 
-    Raises UsageError for a game, an agent or a run that does not exist or fit, and where there is no display.
+    Raises UsageError for a game, an agent or a run that does not exist or does not fit, and without a display.
     """
     table = _of_run(what, run, agent, settings) if run else _at_random(what, agent, seed, settings)
     window = Window(f"Paymaster: {what}, as {table.game.agents[table.seat]}", NO_DISPLAY)
@@ -64,13 +64,13 @@ def play(
         finished = _episodes(table, window, seed)
     finally:
         window.close()
-    return _told(table, finished)
+    return _format_result(table, finished)
 
 
 def keys_of(actions: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """The key of every action, as pygame and as people call it: its own, or the next number.
+    """The key of every action, as its names in pygame and on the screen: its own key, or the next number.
 
-    Raises UsageError where there are not enough.
+    Raises UsageError where there are more actions than keys.
     """
     unnamed = [action for action in actions if action not in KEYS]
     if len(unnamed) > NUMBERS:
@@ -80,7 +80,7 @@ def keys_of(actions: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def _episodes(table: Table, window: Window, seed: int) -> list[Tally]:
-    """Play until the person leaves; the episodes that were finished."""
+    """Play until the person leaves; returns the tallies of the finished episodes."""
     pygame, finished, episode = import_pygame(), list[Tally](), 0
     while True:
         tally, key = _episode(table, window, seed, episode)
@@ -92,9 +92,9 @@ def _episodes(table: Table, window: Window, seed: int) -> list[Tally]:
 
 
 def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tally | None, int | None]:
-    """Play an episode; what it came to, if it ended, and the key that leaves it: again, next, away.
+    """Play an episode; returns its tally, if it ended, and the key that leaves it: again, next or leave.
 
-    An episode is the first of a stream of its own, so that playing it again is the same episode.
+    Every episode is the first one of its own stream of keys, so that it can be played again.
     """
     pygame = import_pygame()
     game, N = table.game, len(table.game.agents)
@@ -130,13 +130,13 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
             state, events, ended = moved.next_state, moved.events, bool(step.ended[0])
 
 
-def _offer(mechanism: Mechanism, terms: Any) -> Offer:
+def _offer(mechanism: Mechanism, terms: object) -> Offer:
     summary = mechanism.summary(terms, 1)
     return Offer(summary.recommended[0], summary.promised[0], summary.words[0].tolist())
 
 
 def _marked(shown: Panel, seat: int) -> Panel:
-    """The panel in which the person's agent is called so."""
+    """The panel with a mark at the agent of the person."""
     rows = [(f"{row[0]} (you)", *row[1:]) if i == seat else row for i, row in enumerate(shown.rows)]
     return shown._replace(rows=tuple(rows), holds=((*shown.holds[0], rows[seat][0]), *shown.holds[1:]))
 
@@ -165,12 +165,15 @@ def _of_run(id: str, folder: Path, agent: str | None, settings: Sequence[str]) -
         raise UsageError(f"the run in {folder} played {loaded.spec.game}, not {id}; play that, or name another --run")
     mechanism, advice = loaded.mechanism, isinstance(loaded.mechanism, RecommendationContract)
     settles = type(mechanism).settle is not Mechanism.settle and not advice
-    columns = Columns(advice, advice or settles, settles, settles, TERMS * (bool(mechanism.terms_size) and not advice))
+    columns = Columns(
+        advice=advice, payments=advice or settles, transfers=settles, shaping=settles,
+        terms=TERMS * (bool(mechanism.terms_size) and not advice),
+    )  # fmt: skip
     return Table(loaded.game, mechanism, loaded.principal, loaded.policy, _seat(loaded.game, agent), columns)
 
 
 def _seat(game: Game, agent: str | None) -> int:
-    """The agent of a name or a number; the first unless one is given."""
+    """The index of the agent with this name or number; that of the first agent for None."""
     if agent is None:
         return 0
     if agent in game.agents:
@@ -180,7 +183,7 @@ def _seat(game: Game, agent: str | None) -> int:
     raise UsageError(did_you_mean("agent", agent, game.agents) + f" Or a number from 0 to {len(game.agents) - 1}.")
 
 
-def _told(table: Table, finished: Sequence[Tally]) -> str:
+def _format_result(table: Table, finished: Sequence[Tally]) -> str:
     if not finished:
         return "no episode was finished"
     you, welfare = (

@@ -1,4 +1,4 @@
-"""`paymaster run`: makes the runs, then prints a table and draws learning curves and a replay."""
+"""`paymaster run`: reports on finished runs with a table, learning curves and a replay."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import sys
 
 from rich.console import Console
 
-from ..runs.launch import Request, folder_of, make_runs
+from ..reports.run_report import report
+from ..runs.launch import RunsMade
 
 
-def execute(request: Request) -> int:
-    """Make the runs and report on them; the exit code. Raises UsageError before anything is written."""
-    from ..reports.run_report import report
-
-    console = Console(highlight=False)
-    made, failures = make_runs(request, console)
-    if made:
-        report(made, folder_of(request), console)
-    for event in failures:
+def report_runs(made: RunsMade, console: Console) -> int:
+    """Report on the finished runs, name those that failed, and return the exit code."""
+    if made.folders:
+        report(made.folders, made.out, console)
+    for event in made.failures:
         print(f"paymaster: {event.job.name} failed: {event.error.splitlines()[-1]}", file=sys.stderr)
-    return 1 if failures else 0
+    return 1 if made.failures else 0

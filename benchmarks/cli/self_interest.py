@@ -29,26 +29,26 @@ from ..specs.resolve import Resolved, digest, resolve, resources_of
 from ..specs.spec import DEFAULT_STEPS, RunSpec
 
 MECHANISM, LEVEL = "symmetric-transfer", "self_interest"
-FEWEST = 2  # seeds: with one there is no interval
-MOST = 6  # agents in a game of which every mix of joint and selfish agents is evaluated: 2 ** N evaluations
+FEWEST = 2  # seeds; one seed has no confidence interval
+MOST = 6  # agents in a game whose empirical game is evaluated, which takes 2 ** N evaluations
 
 
 class Question(NamedTuple):
-    """What is asked: everything that the answer depends on."""
+    """The question of a search: everything on which its answer depends."""
 
     game: str
     algorithm: str
     seeds: int
     first_seed: int
-    settings: Sequence[str]  # pairs of --set
+    settings: Sequence[str]  # key=value pairs of --set
 
 
 class RunsFailedError(Exception):
-    """Runs of a level that failed, each with its error."""
+    """Some runs of a level failed; the message holds their errors."""
 
 
 def search_and_tell(question: Question, out: Path, *, workers: int | None, as_json: bool) -> int:
-    """Search, or read the result of the same search made before, and print it; the exit code.
+    """Search, or read the result of an earlier identical search, print it, and return the exit code.
 
     The runs of each level are those of `paymaster run`: a finished run in `out` is never made again. Raises UsageError
     before anything is written.
@@ -67,13 +67,14 @@ def search_and_tell(question: Question, out: Path, *, workers: int | None, as_js
 
 
 class Levels:
-    """The runs of the levels in `out`, one for each level and seed; `search` calls `play`."""
+    """Makes the runs of the levels in `out`, one for each level and seed; `search` calls `play`."""
 
     def __init__(self, base: RunSpec, seeds: Sequence[int], out: Path, workers: int, console: Console) -> None:
         self.base, self.seeds, self.out, self.workers, self.console = base, seeds, out, workers, console
-        self.before: list[RunSpec] = []  # of the level whose agents the next warm start takes
+        self.before: list[RunSpec] = []  # the runs whose agents the next warm start takes
 
-    def play(self, level: float, fresh: bool) -> Welfare:
+    def play(self, level: float, *, fresh: bool) -> Welfare:
+        """Make the runs of a level and return the welfare of each seed. Raises RunsFailedError where one fails."""
         specs = self.specs(level) if fresh else self._warm_started(level)
         if not fresh or level == 1.0:
             self.before = specs
@@ -87,7 +88,7 @@ class Levels:
         return {spec.seed: result(self.folder(spec)).welfare for spec in specs}
 
     def specs(self, level: float) -> list[RunSpec]:
-        """The runs of fresh agents at a level."""
+        """The specs of the runs with fresh agents at a level."""
         return [self.base.model_copy(update={"parameters": {LEVEL: level}, "seed": seed}) for seed in self.seeds]
 
     def folder(self, spec: RunSpec) -> Path:
@@ -101,7 +102,7 @@ class Levels:
 
 
 def _base(question: Question, out: Path) -> RunSpec:
-    """What all runs of the search share. Raises UsageError for a mistake in the question or a wrong folder."""
+    """The spec that all runs of the search share. Raises UsageError for a mistake in the question or the folder."""
     if question.seeds < FEWEST or question.first_seed < 0:
         raise UsageError(
             f"the search needs --seeds of {FEWEST} or more and --seed of 0 or more "
@@ -130,7 +131,7 @@ def _search(base: RunSpec, question: Question, out: Path, folder: Path, workers:
     console, started = Console(stderr=True, highlight=False), provenance()
     with (
         connected(workers, None, count=len(seeds), each=resources_of(base).cores) as parallel,
-        files.claimed(out, command()),
+        files.locked(out, command()),
     ):
         levels = Levels(base, seeds, out, parallel, console)
         found = search(levels.play, len(resolved.game.agents))
@@ -143,7 +144,7 @@ def _search(base: RunSpec, question: Question, out: Path, folder: Path, workers:
         "command": command(),
         **started,
     }
-    with files.whole(folder) as partial:
+    with files.atomic_dir(folder) as partial:
         (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n")
         draw(record, partial / PICTURE)
 
@@ -154,7 +155,7 @@ def _asked(resolved: Resolved, seeds: Sequence[int]) -> dict[str, object]:
 
 
 def _answer(found: Found) -> dict[str, object]:
-    """The result of the search, ready for JSON; what is not known is null."""
+    """The result of the search as JSON-ready values; unknown values are null."""
     needed = found.selfish.mean + COOPERATES * (found.joint.mean - found.selfish.mean)
     return {
         "criterion": {"share": COOPERATES, "welfare": needed, "tolerance": TOLERANCE},
@@ -173,7 +174,7 @@ def _trial(found: Found, trial: Trial) -> dict[str, object]:
 
 
 def _empirical(resolved: Resolved, levels: Levels, joint: float) -> dict[str, object] | None:
-    """The normal-form game in which each agent is selfish or from the `joint` level, a mean over seeds."""
+    """The normal-form game in which each agent is selfish or from the `joint` level, averaged over seeds."""
     if len(resolved.game.agents) > MOST:
         return None
     levels.console.print("every mix of joint and selfish agents", markup=False)
@@ -188,7 +189,7 @@ def _empirical(resolved: Resolved, levels: Levels, joint: float) -> dict[str, ob
 
 
 def _normal_form(payoffs: np.ndarray) -> dict[str, object]:
-    """s*, g* and T* of a game of two actions; null where there is none."""
+    """s*, g* and T* of a game with two actions; null where one does not exist."""
     matrix, kept = least_transfers(payoffs)
     return {
         "payoffs": payoffs.tolist(),

@@ -13,7 +13,7 @@ from ..runs.record import read_about
 
 
 def show(folder: Path, out: Path) -> str:
-    """Plot the contract of the run in `folder` to the .png `out`, and summarise it as text.
+    """Plot the contract of the run in `folder` to the .png `out`, and return a summary of it as text.
 
     Raises UsageError where the folder holds no run, its mechanism has no principal, or `out` cannot be written.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID, TaskProgressColumn, TimeRemainingColumn
 
 from ...core.config import UsageError
 from ...envs import make
@@ -22,11 +22,12 @@ from .. import files
 from ..measures.exact_solutions import ALPHA, HIGHEST, NAMES, PRINCIPAL, Exact, solutions
 from ..provenance import command
 from ..reports.text_table import Rows, columns
+from ..runs.progress import progress_bars
 from ..runs.solution import save_solution
 from ..specs.overrides import parse_settings
 
 PATIENCE = 2.0  # seconds after which a bar is shown
-NAMED = {  # the rules whose solutions may need a note, by the names of their rows
+NAMED = {  # the rules whose solutions may need a note, with the names of their rows
     "highest": HIGHEST,
     "lowest": "selfish equilibrium, lowest",
     "principal": PRINCIPAL,
@@ -38,10 +39,10 @@ def solved(
     id: str, settings: Sequence[str] = (), *, alpha: float = ALPHA, discount: float | None = None, favour: float = 0.0,
     as_json: bool = False, iterations: bool = False, out: Path | None = None,
 ) -> str:  # fmt: skip
-    """The exact solutions of the game `id` as text or as JSON, with each iteration of the meta-algorithm if asked for.
+    """The exact solutions of the game `id` as text or as JSON, with the `iterations` of the meta-algorithm on request.
 
-    Writes the policies to `out`, where it is given. Raises UsageError for a game that has no table, for options that
-    do not go together, and where `out` may not be written.
+    Writes the policies to the folder `out`, if given. Raises UsageError for a game that has no table, for options that
+    exclude each other, and where `out` cannot be written.
     """
     game = make(id, **parse_settings(settings))
     if iterations and discount is not None:
@@ -90,7 +91,7 @@ def _rows(found: Iterable[Exact], alpha: float) -> Rows:
 
 
 def _notes(found: Mapping[str, Solution]) -> Iterator[str]:
-    """A line for each solution in which agents mix, or that is no equilibrium beyond doubt."""
+    """A line for each solution with mixed strategies, without a certain equilibrium, or without convergence."""
     for rule, name in NAMED.items():
         each = found[rule]
         mixed, gain = len(each.mixed.cells), float(each.gains.max())
@@ -115,7 +116,7 @@ def _iterations(made: Iterable[Round]) -> Rows:
 
 
 def _check_hidden(id: str, *, alpha: float, favour: float, for_seen_actions: bool) -> None:
-    """Raise UsageError for options that mean nothing in a game with hidden actions."""
+    """Raise UsageError for options that have no meaning in a game with hidden actions."""
     if for_seen_actions:
         raise UsageError(f"--rounds and --out are for games whose actions are observed; those of {id} are hidden")
     if favour:
@@ -134,7 +135,7 @@ def _solved_hidden(id: str, game: Game, discount: float | None, *, as_json: bool
 
 
 def _hidden_rows(actions: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> Rows:
-    """A row for each solution: returns before any payment, and the share of states in which each action is best."""
+    """A row for each solution: returns before payments, and the share of states in which each action is chosen."""
     rows = [["exact solution", "agent", "principal", "payment", "utility", *actions]]
     for name, row in found.items():
         paid = row["payment"]
@@ -146,18 +147,9 @@ def _hidden_rows(actions: Sequence[str], found: Mapping[str, Mapping[str, Any]])
 
 @contextmanager
 def _bar() -> Iterator[StageProgress]:
-    """A bar on a terminal, once the solver has taken a while."""
-    console = Console(stderr=True)
-    display = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    began, bars = time.monotonic(), {}
+    """A bar for each stage of the solver, once it has run for `PATIENCE` seconds."""
+    display = progress_bars(Console(stderr=True), TaskProgressColumn(), TimeRemainingColumn())
+    began, bars = time.monotonic(), dict[str, TaskID]()
 
     def on_progress(stage: str, share: float) -> None:
         if time.monotonic() - began < PATIENCE:

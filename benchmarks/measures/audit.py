@@ -13,11 +13,11 @@ from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
 from ...equilibria.tolerances import EPSILON_EQUILIBRIUM
-from ..files import whole_file
+from ..files import atomic_file
 from ..specs.resolve import Resolved
 from ..specs.spec import Model, faults
-from .exact_solutions import ALPHA, DISCOUNT, affordable
-from .solution_cache import remembered
+from .exact_solutions import ALPHA, DISCOUNT, is_cheap
+from .solution_cache import cached_summary
 
 if TYPE_CHECKING:
     from ...equilibria.induced_game import BestResponses, Equilibrium, InducedGame
@@ -134,7 +134,7 @@ def regret(money: Money, benchmark: Money) -> Money:
 
 def write_audit(folder: Path, audit: Audit) -> None:
     """Write audit.json, the one file that may be added to a finished run. Raises UsageError where it cannot be."""
-    with whole_file(folder / AUDIT) as partial:
+    with atomic_file(folder / AUDIT) as partial:
         partial.write_text(audit.model_dump_json(indent=1) + "\n")
 
 
@@ -277,6 +277,6 @@ def _benchmarks(game: Game, discount: float | None) -> dict[str, Money]:
 
     They are those of the finite horizon where the stationary game takes too long to solve.
     """
-    known = remembered(game, ALPHA, discount if affordable(game) else None)
+    known = cached_summary(game, ALPHA, discount if is_cheap(game) else None)
     rows = {"spe": known.get("principal"), "best_rate": known.get("best_rate")}
     return {name: Money(welfare=row["welfare"], payment=row["payment"]) for name, row in rows.items() if row}

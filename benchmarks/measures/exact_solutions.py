@@ -9,7 +9,7 @@ from ...core.config import UsageError
 from ...envs.game import Game
 from ...equilibria.tolerances import EPSILON_EQUILIBRIUM, WELFARE_TIE
 from .metrics import utility
-from .solution_cache import remembered
+from .solution_cache import cached_summary
 
 if TYPE_CHECKING:
     from ...equilibria.tables.table import Table
@@ -49,19 +49,19 @@ class Exact(NamedTuple):
 def exact(game: Game) -> list[Exact]:
     """The exact solutions of a game; none where it has no table of states.
 
-    Where the horizon truncates the episode and the game is `affordable`, those of the stationary game at the learners'
+    Where the horizon truncates the episode and the game `is_cheap`, those of the stationary game at the learners'
     discount come first, evaluated over the horizon, since that is the game that learners are given. Those of the finite
     horizon, undiscounted, follow.
     """
-    discounts = [DISCOUNT, None] if game.truncates and affordable(game) else [None]
+    discounts = [DISCOUNT, None] if game.truncates and is_cheap(game) else [None]
     tables: list[Table] = []  # both rest on one table, which may take longer to make than to solve
     try:
-        return [each for discount in discounts for each in solutions(remembered(game, ALPHA, discount, tables))]
+        return [each for discount in discounts for each in solutions(cached_summary(game, ALPHA, discount, tables))]
     except UsageError:
         return []
 
 
-def affordable(game: Game) -> bool:
+def is_cheap(game: Game) -> bool:
     """Whether the stationary game is small enough to be always solved; a large one takes minutes."""
     from ...equilibria.tables.table import tabular
 

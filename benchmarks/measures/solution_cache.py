@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.config import UsageError, to_json
 from ...envs.game import Game, hides_actions
-from ..files import whole_file
+from ..files import atomic_file
 from ..specs.resolve import digest
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _SOLVER = Path(__file__).resolve().parents[2] / "equilibria" / "solve.py"
 
 
-def remembered(game: Game, alpha: float, discount: float | None, tables: list[Table] | None = None) -> dict[str, Any]:
+def cached_summary(
+    game: Game, alpha: float, discount: float | None, tables: list[Table] | None = None
+) -> dict[str, Any]:
     """The solver's summary, from the user's cache folder where a summary of the same rules and code is there.
 
     `tables` keeps the game's table for the next call with the same list. Raises UsageError for a game without one.
@@ -42,7 +44,7 @@ def remembered(game: Game, alpha: float, discount: float | None, tables: list[Ta
         found = summary(game, alpha=alpha, discount=discount, table=tables[0] if tables else None)
     with suppress(OSError, UsageError):  # it will be solved again
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             partial.write_text(json.dumps(found))
     return found
 

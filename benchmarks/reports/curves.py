@@ -12,7 +12,7 @@ import numpy as np
 from ...core.config import UsageError
 from ..analysis.comparison import Comparison
 from ..analysis.groups import Group, Line
-from ..files import RUN, whole_file
+from ..files import RUN, atomic_file
 from ..measures.columns import PAYMENT
 from ..measures.exact_solutions import FINITE, HIGHEST, OPTIMUM, PRINCIPAL
 from ..runs.record import read_about, read_episodes
@@ -66,7 +66,7 @@ def draw_curves(comparison: Comparison, folders: Sequence[Path], out: Path) -> P
             _panel(axis, group, column, where, looks)
     drawn = {text: line for axis in figure.axes for line, text in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(drawn.values(), drawn.keys(), loc="outside lower left", ncols=LEGEND, fontsize=9, frameon=False)
-    with whole_file(out) as partial:
+    with atomic_file(out) as partial:
         figure.savefig(partial, format="png", dpi=120)
     return out
 

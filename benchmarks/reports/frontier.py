@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...core.config import UsageError
 from ..analysis.comparison import Comparison
 from ..analysis.groups import Group, Line
-from ..files import whole_file
+from ..files import atomic_file
 from ..measures.columns import PAYMENT, WELFARE
 from ..measures.exact_solutions import OPTIMUM, Exact
 from ..measures.statistics import Estimate
@@ -73,7 +73,7 @@ def draw_frontier(comparison: Comparison, out: Path) -> Path:
     figure.draw_without_rendering()  # names are written when everything else stands where it will
     for axis, each in zip(axes, points, strict=True):
         _write_names(axis, each)
-    with whole_file(out) as partial:
+    with atomic_file(out) as partial:
         figure.savefig(partial, format="png", dpi=120)
     return out
 

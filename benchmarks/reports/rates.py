@@ -13,7 +13,7 @@ from ...contracts.mechanism import Summary
 from ...core.config import UsageError
 from ...envs.game import Game
 from ...envs.grid.maps import APPLE, WASTE
-from ..files import whole_file
+from ..files import atomic_file
 from ..runs.load import Loaded
 from .styles import COLOURS
 from .text_table import columns
@@ -139,5 +139,5 @@ def draw_rates(found: Played, listed: Sequence[Situation], agents: Sequence[str]
         axes[row][0].set_ylabel(f"rate, {fact.replace('_', ' ')}")
     axes[0][0].set_title(title, loc="left", fontsize=9)
     axes[0][-1].legend(frameon=False, fontsize=8)
-    with whole_file(out) as partial:
+    with atomic_file(out) as partial:
         figure.savefig(partial, format="png", dpi=120)

@@ -1,1 +1,1 @@
-"""Runs made, kept, found again and scheduled."""
+"""Runs: making, recording, loading and scheduling them."""

@@ -1,10 +1,11 @@
-"""From what was asked for to the runs of a suite, made or found already made."""
+"""Launches the runs that a user asks for: a suite, a single game, or the run in a run.json."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 
@@ -24,60 +25,60 @@ if TYPE_CHECKING:
     from ...learning.settings import Resources
 
 
-class Request(NamedTuple):
-    """What the command line asks for; None is left open."""
+class RunsMade(NamedTuple):
+    """The outcome of the runs that a user asked for."""
 
-    what: str  # a suite, a YAML file, a game or a run.json
-    out: Path | None
-    seeds: int | None
-    seed: int | None
-    workers: int | None
-    address: str | None
-    settings: list[str]
-    mechanism: str | None
-    algorithm: str | None
+    out: Path  # the folder of results
+    folders: list[Path]  # the folders of the finished runs, in the order of the suite
+    failures: list[Event]  # the failures of the other runs
 
 
 def run_suite(
     what: str | Path, *, out: str | Path | None = None, seeds: int | None = None, seed: int | None = None,
-    workers: int | None = None, address: str | None = None, **settings: Any,
+    workers: int | None = None, address: str | None = None, **settings: object,
 ) -> list[Result]:  # fmt: skip
-    """Make the runs of a suite, or of a YAML file, and give back what they came to, in the suite's order.
+    """Make the runs of a suite, or of a YAML file, and return their results in the suite's order.
 
-    Keywords are those of `paymaster run`, and `settings` keys as `--set` takes them. Raises UsageError for a mistake,
-    RuntimeError where a run failed; the others are then there.
+    The keywords are those of `paymaster run`; `settings` takes the keys of `--set`. Raises UsageError for a mistake,
+    and RuntimeError where a run failed; the other runs are finished by then.
     """
-    where = None if out is None else Path(out)
-    pairs = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
-    request = Request(str(what), where, seeds, seed, workers, address, pairs, None, None)
-    made, failures = make_runs(request, Console(highlight=False, quiet=True))
-    if failures:
-        raise RuntimeError("\n".join(f"{event.job.name}: {event.error}" for event in failures))
-    return [result(folder) for folder in made]
+    made = make_runs(
+        str(what), console=Console(highlight=False, quiet=True), out=None if out is None else Path(out), seeds=seeds,
+        seed=seed, workers=workers, address=address,
+        settings=[f"{key}={json.dumps(value)}" for key, value in settings.items()],
+    )  # fmt: skip
+    if made.failures:
+        raise RuntimeError("\n".join(f"{event.job.name}: {event.error}" for event in made.failures))
+    return [result(folder) for folder in made.folders]
 
 
-def make_runs(request: Request, console: Console) -> tuple[list[Path], list[Event]]:
-    """Make the runs asked for: the folders of those that are there at the end, and what went wrong with the others."""
-    out = folder_of(request)
-    wanted = jobs(override(specs(request), parse_settings(request.settings)))
+def make_runs(
+    what: str, *, console: Console, out: Path | None = None, seeds: int | None = None, seed: int | None = None,
+    workers: int | None = None, address: str | None = None, settings: Sequence[str] = (),
+    mechanism: str | None = None, algorithm: str | None = None,
+) -> RunsMade:  # fmt: skip
+    """Make the runs of `what` that are not finished yet: a suite, a YAML file, a game or a run.json.
+
+    None stands for the default of `paymaster run`. Raises UsageError before anything is written.
+    """
+    out = out or Path("runs") / _name(what)
+    asked = specs(what, seeds=seeds, seed=seed, mechanism=mechanism, algorithm=algorithm)
+    wanted = jobs(override(asked, parse_settings(settings)))
     files.check(out)
     require("torch", "ray", "pyarrow", what="a run")
     todo = [job for job in wanted if not (out / job.id).exists()]
-    if request.address is None:
+    if address is None:
         for job in wanted:
             _check_resources(job.run.resources)
     each = max((job.run.resources.cores for job in todo), default=1)
-    with (
-        connected(request.workers, request.address, count=len(todo), each=each) as workers,
-        files.claimed(out, command()),
-    ):
-        console.print(_plan(wanted, todo, out, workers), markup=False, soft_wrap=True)
-        failures = show(run_all(todo, out, perform, workers=workers), todo, out, console)
-    return [out / job.id for job in wanted if (out / job.id).exists()], failures
+    with connected(workers, address, count=len(todo), each=each) as parallel, files.locked(out, command()):
+        console.print(_plan(wanted, todo, out, parallel), markup=False, soft_wrap=True)
+        failures = show(run_all(todo, out, perform, workers=parallel), todo, out, console)
+    return RunsMade(out, [out / job.id for job in wanted if (out / job.id).exists()], failures)
 
 
 def _check_resources(resources: Resources) -> None:
-    """Raise UsageError where this machine lacks what the run asks for."""
+    """Raise UsageError where this machine has too few cores or GPUs for the run."""
     gpus = 0
     if resources.gpu:
         import torch
@@ -86,42 +87,34 @@ def _check_resources(resources: Resources) -> None:
     resources.check(cores(), gpus)
 
 
-def specs(request: Request) -> list[RunSpec]:
-    """The runs asked for, before any --set."""
-    if request.seed is not None and request.seed < 0:
-        raise UsageError(f"--seed must be 0 or more (got {request.seed})")
-    if request.seeds is not None and request.seeds < 1:
-        raise UsageError(f"--seeds must be at least 1 (got {request.seeds})")
-    first, count = request.seed or 0, request.seeds
-    if "/" in request.what and request.what.partition("/")[0] in FAMILIES:
-        return [_single(request, seed) for seed in range(first, first + (count or 1))]
-    if request.mechanism or request.algorithm:
+def specs(
+    what: str, *, seeds: int | None = None, seed: int | None = None, mechanism: str | None = None,
+    algorithm: str | None = None,
+) -> list[RunSpec]:  # fmt: skip
+    """The specs of the runs in `what`, before any --set. Raises UsageError for a mistake."""
+    if seed is not None and seed < 0:
+        raise UsageError(f"--seed must be 0 or more (got {seed})")
+    if seeds is not None and seeds < 1:
+        raise UsageError(f"--seeds must be at least 1 (got {seeds})")
+    first = seed or 0
+    if "/" in what and what.partition("/")[0] in FAMILIES:
+        single = RunSpec(
+            game=what, mechanism=mechanism or "selfish", algorithm=algorithm or "dqn", steps=DEFAULT_STEPS, seed=first
+        )
+        return [single.model_copy(update={"seed": first + i}) for i in range(seeds or 1)]
+    if mechanism or algorithm:
         raise UsageError("--mechanism and --algorithm are for a single GAME; a suite names its own")
-    if request.what.endswith(".json"):
-        if count or request.seed is not None:
+    if what.endswith(".json"):
+        if seeds or seed is not None:
             raise UsageError("a run.json is run again with its own seed: leave out --seed and --seeds")
-        return [read_run_spec(Path(request.what))]
-    if not request.what.endswith((".yaml", ".yml")) and request.what not in suites():
-        raise UsageError(did_you_mean("suite or game", request.what, [*suites(), *games()]))
-    return expand(load_suite(request.what), seeds=count, first=first)
-
-
-def _single(request: Request, seed: int) -> RunSpec:
-    return RunSpec(
-        game=request.what,
-        mechanism=request.mechanism or "selfish",
-        algorithm=request.algorithm or "dqn",
-        steps=DEFAULT_STEPS,
-        seed=seed,
-    )
-
-
-def folder_of(request: Request) -> Path:
-    return request.out or Path("runs") / _name(request.what)
+        return [read_run_spec(Path(what))]
+    if not what.endswith((".yaml", ".yml")) and what not in suites():
+        raise UsageError(did_you_mean("suite or game", what, [*suites(), *games()]))
+    return expand(load_suite(what), seeds=seeds, first=first)
 
 
 def _name(what: str) -> str:
-    """The folder of the runs: a suite's name, or `single`."""
+    """The name of the folder of the runs: that of the suite, or `single`."""
     if what.endswith(".json") or ("/" in what and not what.endswith((".yaml", ".yml"))):
         return "single"
     return Path(what).stem

@@ -1,4 +1,4 @@
-"""What a finished run learned and gives to others."""
+"""Loads finished runs: their policies and principals, and the values that they give to other runs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ...learning.principals.loading import AnyPrincipal
     from ...learning.signing import Choice
 
-POLICY, PRINCIPAL = "policy", "principal"  # prefixes of the weights' files
+POLICY, PRINCIPAL = "policy", "principal"  # prefixes of the files of weights
 
 
 class Loaded(NamedTuple):
-    """What a run learned, to act without RLlib: `policy(seen)` and `principal(game, state)`."""
+    """A loaded run, which acts without RLlib: `policy(seen)` and `principal(game, state)`."""
 
     run: Resolved
-    mechanism: Mechanism  # with the parameters that its sources gave
+    mechanism: Mechanism  # with the parameters that its sources give
     principal: Principal | None
     policy: AnyPolicy
 
@@ -36,19 +36,19 @@ class Loaded(NamedTuple):
 
     @property
     def game(self) -> Game:
-        """The game as it was played."""
+        """The game that was played."""
         return self.run.game
 
 
 def load(folder: str | Path) -> Loaded:
-    """What the run in `folder` learned. Raises UsageError where the folder holds no finished run."""
+    """Load the run in `folder`. Raises UsageError where the folder holds no finished run."""
     folder = Path(folder)
     run = resolve(read_run_spec(folder / files.RUN))
     return _load(run, folder, files.results_of(folder, run.folder))
 
 
 def load_run(run: Resolved, out: Path) -> Loaded:
-    """What a finished run in `out` learned."""
+    """Load a finished run from the folder of results `out`."""
     return _load(run, out / run.folder, out)
 
 
@@ -71,12 +71,12 @@ def given_mechanism(run: Resolved, out: Path) -> Mechanism:
 
 
 def taken_principal(run: Resolved, out: Path) -> AnyPrincipal:
-    """The principal that a source in `out` trained; it may promise otherwise than it was trained to."""
+    """The principal that a source in `out` trained, with the payment margins that the run's own spec gives."""
     assert run.sources.principal is not None
     principal = _own_principal(run.sources.principal, out / run.sources.principal.folder)
     if not run.spec.principal:
         return principal
-    assert hasattr(principal, "promising"), "a spec changes the promises of a principal of Algorithm 3 only"
+    assert hasattr(principal, "promising"), "only a principal of Algorithm 3 has payment margins"
     return principal.promising(**run.spec.principal)
 
 
@@ -87,7 +87,7 @@ def _own_principal(run: Resolved, folder: Path) -> AnyPrincipal:
 
 
 def in_favour_of(run: Resolved, out: Path) -> float | None:
-    """The share of the agents that prefer the contract they sign to none, where the run is played under one."""
+    """The share of the agents that prefer their signed contract to none; None where the run has no such contract."""
     for name, reference in references(run.spec).items():
         if reference.column in THETAS:
             return _signed(run.sources.parameters[name], reference, out).in_favour
@@ -95,7 +95,7 @@ def in_favour_of(run: Resolved, out: Path) -> float | None:
 
 
 def _given(run: Resolved, name: str, reference: Reference, out: Path) -> float | None:
-    """What a finished run in `out` gives another for its parameter `name`."""
+    """The value that a source in `out` gives to the run's parameter `name`."""
     source = run.sources.parameters[name]
     if reference.column in THETAS:
         return _signed(source, reference, out).theta
@@ -109,13 +109,14 @@ def _signed(source: Resolved, reference: Reference, out: Path) -> Choice:
     learned = load_run(source, out)
     if not hasattr(learned.policy, "values"):
         raise UsageError(
-            f"{reference.column}: agents of algorithm {source.spec.algorithm} expect nothing; choose one that learns"
+            f"{reference.column}: agents of algorithm {source.spec.algorithm} have no value estimates; "
+            "choose an algorithm that learns"
         )
     rule, highest = THETAS[reference.column], learned.mechanism.highest  # type: ignore[attr-defined]
     return choose(learned.game, learned.policy.values, highest, rule=rule, seed=source.spec.seed)
 
 
 def payment_share_of(folder: Path) -> float:
-    """The payment share of a finished run: its evaluation's mean payment / mean welfare."""
+    """The payment share of a finished run: mean payment / mean welfare of its evaluation."""
     means = read_episodes(folder, "evaluate", ["welfare", "principal_payment"]).mean()
     return float(means["principal_payment"] / means["welfare"])

@@ -1,23 +1,48 @@
-"""What is seen of runs while they are made: a bar for each on a terminal, a line for each finished one anywhere."""
+"""Progress bars, which a terminal shows and a file does not; and the lines about runs, which both have."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)  # fmt: skip
 from rich.text import Text
 
 from .. import files
-from .record import read_about
-from .run import Progress as RunProgress
-from .schedule import Event, Job
+
+if TYPE_CHECKING:
+    from .run import Progress as RunProgress
+    from .schedule import Event, Job
+
+T = TypeVar("T")
+
+
+def progress_bars(console: Console, *columns: ProgressColumn) -> Progress:
+    """Bars with a description on the left and `columns` on the right; nothing is drawn where there is no terminal."""
+    description, bar = TextColumn("{task.description}", markup=False), BarColumn(bar_width=24)
+    return Progress(description, bar, *columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def counted(pieces: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """Iterate over the `total` pieces of long work behind a bar that counts them."""
+    with progress_bars(Console(stderr=True, highlight=False), MofNCompleteColumn(), TimeRemainingColumn()) as display:
+        yield from display.track(pieces, total=total, description=what)
 
 
 class RateColumn(ProgressColumn):
-    """Environment steps a second."""
+    """Environment steps per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -25,7 +50,7 @@ class RateColumn(ProgressColumn):
 
 
 def show(events: Iterable[Event], jobs: list[Job], out: Path, console: Console) -> list[Event]:
-    """Draw the events as they come; the failures among them are given back."""
+    """Draw the events as they come and return the failures among them."""
     failures: list[Event] = []
     bars: dict[str, TaskID] = {}
     with _display(console) as display:
@@ -46,7 +71,9 @@ def show(events: Iterable[Event], jobs: list[Job], out: Path, console: Console) 
 
 
 def finished_line(job: Job, out: Path) -> str:
-    """A finished run in a line: what it came to, and how long its phases took."""
+    """One line about a finished run: its welfare, its payment, and the time of each phase."""
+    from .record import read_about  # here, since it needs pyarrow, which other users of the bars do not
+
     about = read_about(out / job.id / files.RUN)
     evaluated, seconds = about["evaluated"], about["seconds"]
     times = ", ".join(f"{phase} {_time(spent)}" for phase, spent in seconds.items())
@@ -54,17 +81,8 @@ def finished_line(job: Job, out: Path) -> str:
 
 
 def _display(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-        RateColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[so_far]}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    count, so_far = TextColumn("{task.completed:,.0f}/{task.total:,.0f}"), TextColumn("{task.fields[so_far]}")
+    return progress_bars(console, count, RateColumn(), TimeRemainingColumn(), so_far)
 
 
 def _advance(display: Progress, bars: dict[str, TaskID], job: Job, progress: RunProgress) -> None:
@@ -72,7 +90,7 @@ def _advance(display: Progress, bars: dict[str, TaskID], job: Job, progress: Run
     if job.id not in bars:
         bars[job.id] = display.add_task(description, total=progress.total, of_steps=True, so_far="")
     bar = bars[job.id]
-    if display.tasks[display.task_ids.index(bar)].description != description:  # the next phase: rate and time anew
+    if display.tasks[display.task_ids.index(bar)].description != description:  # a new phase: rate and time start again
         display.reset(bar, total=progress.total, description=description)
     display.update(bar, completed=progress.steps, so_far=_so_far(progress))
 

@@ -1,11 +1,11 @@
-"""The record of a run: a row for every episode of every phase, the curves, and what made them."""
+"""The record of a run: a row for every episode of every phase, learning curves, and the run's provenance."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,10 @@ from ..specs.plugins import check_plugins
 from ..specs.resolve import Resolved
 from ..specs.spec import RunSpec, read_spec
 
-DERIVED: dict[str, Callable[[Episodes], np.ndarray]] = {  # columns that follow from what was measured
+if TYPE_CHECKING:
+    import pandas as pd
+
+DERIVED: dict[str, Callable[[Episodes], np.ndarray]] = {  # columns that are computed from measured ones
     "welfare": lambda episodes: episodes.returns.sum(axis=1),
     "principal_payment": lambda episodes: episodes.payments.sum(axis=1),
     "payment_share": lambda episodes: payment_share(episodes.returns.sum(axis=1), episodes.payments.sum(axis=1)),
@@ -31,22 +34,22 @@ PHASES = ("train", "validate", "evaluate")
 
 
 class Record:
-    """Collects what a run's phases report; `save` keeps it.
+    """Collects the reports of a run's phases; `save` writes them.
 
-    `terms` names what the run's mechanism records of its terms. `in_favour` is the share of the agents that prefer the
-    contract that was signed to none, where agents signed one.
+    `terms` names the columns in which the run's mechanism records its terms. `in_favour` is the share of the agents
+    that prefer the signed contract to none; None where none is signed.
     """
 
     def __init__(self, resolved: Resolved, terms: tuple[str, ...], in_favour: float | None) -> None:
         self.resolved, self.terms, self.in_favour = resolved, terms, in_favour
         self.episodes: dict[str, list[Episodes]] = {}
-        self.training: list[dict[str, Any]] = []
+        self.training: list[dict[str, object]] = []
         self.steps: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
-        self.deviation_regret: dict[str, np.ndarray] = {}  # (E,) of a phase's finished episodes, where it is known
+        self.deviation_regret: dict[str, np.ndarray] = {}  # (E,) for the finished episodes of a phase, where known
 
     def add(self, phase: str, steps: int, episodes: Episodes | None, training: Mapping[str, float]) -> None:
-        """What happened in `phase` up to its environment step `steps`."""
+        """Add the report of `phase` at its environment step `steps`."""
         self.steps[phase] = steps
         if episodes is not None and len(episodes.steps):
             self.episodes.setdefault(phase, []).append(episodes)
@@ -55,7 +58,7 @@ class Record:
         ]
 
     def finished(self, phase: str) -> Episodes:
-        """Every finished episode of a phase."""
+        """All finished episodes of a phase."""
         parts = self.episodes[phase]
         return Episodes.joined(parts)
 
@@ -82,17 +85,17 @@ class Record:
 def episode_table(
     resolved: Resolved, phase: str, episodes: Episodes, deviation_regret: np.ndarray | None = None
 ) -> pa.Table:
-    """A row for each episode: which run's and phase's it is, and who earned, paid and received what.
+    """A row for each episode: its run, its phase, and the rewards, payments and transfers of the agents.
 
-    Payment share, equality, compliance and deviation regret are empty where they are undefined or not known,
-    `principal_return`, what the principal earns before it pays, where it has no rewards of its own but values welfare.
+    Payment share, equality, compliance and deviation regret are empty where they are undefined or unknown. The
+    `principal_return`, the principal's return before it pays, is empty where the principal values welfare instead.
     """
     values, count = resolved.values, len(episodes)
     same = {
         "run": resolved.folder, "game": values["game"], "game_version": values["game_version"],
         "mechanism": values["mechanism"], "algorithm": values["algorithm"], "seed": values["seed"], "phase": phase,
     }  # fmt: skip
-    columns: dict[str, Any] = {name: [value] * count for name, value in same.items()} | {
+    columns: dict[str, object] = {name: [value] * count for name, value in same.items()} | {
         "episode": np.arange(count),
         "steps": episodes.steps,
         "key": episodes.key,
@@ -111,13 +114,13 @@ def episode_table(
     return pa.table(columns)
 
 
-def write_about(folder: Path, about: Mapping[str, Any]) -> None:
+def write_about(folder: Path, about: Mapping[str, object]) -> None:
     """Write run.json."""
     (folder / RUN).write_text(json.dumps(about, indent=1) + "\n")
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What a run.json says. Raises UsageError where it is missing or damaged."""
+    """The content of a run.json. Raises UsageError where the file is missing or damaged."""
     try:
         about = json.loads(path.read_text())
         if not isinstance(about, dict) or not {"run", "spec", "resolved", "variant"} <= about.keys():
@@ -128,29 +131,29 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def read_run_spec(path: Path) -> RunSpec:
-    """The spec in a run.json, to make the run again.
+    """The spec in a run.json, with which the run can be made again.
 
-    Raises UsageError where it is missing or damaged, or needs a game or a mechanism that is not known here.
+    Raises UsageError where the file is missing or damaged, or needs a game or a mechanism that is not known here.
     """
     about = read_about(path)
     check_plugins(about.get("plugins", []), str(path))
     return read_spec(about["spec"], what=str(path))
 
 
-def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | None = None) -> Any:
-    """A run's episodes, of one phase or of all, as a pandas DataFrame; columns that it does not have are empty.
+def read_episodes(folder: Path, phase: str | None = None, columns: list[str] | None = None) -> pd.DataFrame:
+    """The episodes of a run, of one phase or of all, as a pandas DataFrame. Columns that are missing are empty.
 
     Raises UsageError for a damaged file.
     """
     return _read(folder / EPISODES, phase, columns)
 
 
-def read_training(folder: Path) -> Any:
-    """A run's losses as a pandas DataFrame of phase, steps, name, value. Raises UsageError for a damaged file."""
+def read_training(folder: Path) -> pd.DataFrame:
+    """The losses of a run, as a DataFrame of phase, steps, name and value. Raises UsageError for a damaged file."""
     return _read(folder / TRAINING, None, None)
 
 
-def _read(path: Path, phase: str | None, columns: list[str] | None) -> Any:
+def _read(path: Path, phase: str | None, columns: list[str] | None) -> pd.DataFrame:
     filters = [("phase", "==", phase)] if phase else None
     try:
         there = set(pq.read_schema(path).names)

@@ -1,15 +1,15 @@
-"""One evaluated episode, kept so that it can be drawn again exactly."""
+"""The replay of a run: one evaluated episode, recorded so that it can be drawn exactly."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ...contracts.loop import Principal, Simulation
+from ...contracts.loop import AgentView, Principal, Simulation
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game, Scene
@@ -20,23 +20,29 @@ REPLAY = "replay.npz"
 
 
 class Replay(NamedTuple):
-    """An episode of `T` steps: with the game's rules, the key and the actions give it again."""
+    """An episode of `T` steps. The game's rules, the key and the actions reproduce it."""
 
     key: np.ndarray  # (1,) uint64
     actions: np.ndarray  # (T, N) int
     recommended: np.ndarray  # (T, N) int, -1 where nothing is recommended
-    promised: np.ndarray  # (T, N) what following pays, 0 where nothing is; (T, N, K) where each verifiable fact pays
+    promised: np.ndarray  # (T, N) the payment for following, 0 for none; (T, N, K) where each verifiable fact pays
     rewards: np.ndarray  # (T, N) from the environment alone
     payments: np.ndarray  # (T, N) from the principal
     transfers: np.ndarray  # (T, N) net
     shaping: np.ndarray  # (T, N)
-    terms: np.ndarray  # (T, N) str: the terms of other mechanisms in words, empty where there are none
+    terms: np.ndarray  # (T, N) str: the terms of other mechanisms in words, empty for none
 
 
 def play(
-    game: Game, mechanism: Mechanism, principal: Principal | None, policy: Any, *, seed: int, stream: int
+    game: Game,
+    mechanism: Mechanism,
+    principal: Principal | None,
+    policy: Callable[[AgentView], np.ndarray],
+    *,
+    seed: int,
+    stream: int,
 ) -> Replay:
-    """The first episode of environment 0 of a stream of keys, played by `policy(seen)`.
+    """Play the first episode of environment 0 in a stream of keys, in which the agents act by `policy(seen)`.
 
     With the stream of the phase evaluate it is one of the evaluated episodes.
     """
@@ -79,9 +85,9 @@ def load_replay(folder: Path) -> Replay:
 
 
 def frames(game: Game, replay: Replay) -> Iterator[Frame]:
-    """The episode again, from its start to its end: `T + 1` frames, with marks for what is recommended next.
+    """The `T + 1` frames of the episode, from its start to its end, with marks for the next recommendation.
 
-    Raises UsageError where the game's rules no longer give the rewards that were recorded.
+    Raises UsageError where the game's rules no longer give the recorded rewards.
     """
     columns = Columns(
         advice=bool((replay.recommended >= 0).any()),
@@ -96,7 +102,7 @@ def frames(game: Game, replay: Replay) -> Iterator[Frame]:
         state, events = game.step(state, actions[None])
         if not np.allclose(game.rewards(events)[0], replay.rewards[t]):
             raise UsageError(
-                f"step {t + 1} of the replay earns other rewards than were recorded: the game's rules have changed"
+                f"step {t + 1} of the replay differs from its recorded rewards: the game's rules have changed"
             )
         money = replay.rewards[t], replay.payments[t], replay.transfers[t], replay.shaping[t]
         complied, valued = actions == replay.recommended[t], float(game.principal_reward(events)[0])
@@ -105,7 +111,7 @@ def frames(game: Game, replay: Replay) -> Iterator[Frame]:
 
 
 def _frame(game: Game, replay: Replay, columns: Columns, scene: Scene, tally: Tally) -> Frame:
-    """The moment after `tally.steps` steps, with what is on offer then."""
+    """The frame after `tally.steps` steps, with the offer for the next step."""
     t = tally.steps
     if t == len(replay.actions):
         return Frame(scene, panel(game, columns, tally, None))

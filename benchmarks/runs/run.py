@@ -11,7 +11,7 @@ from ...contracts.episodes import Episodes
 from ...core.config import UsageError, require
 from .. import files
 from ..measures.audit import Exam, examine, write_audit
-from ..measures.exact_solutions import affordable
+from ..measures.exact_solutions import is_cheap
 from ..provenance import command, provenance
 from ..specs.overrides import override
 from ..specs.plugins import plugins
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from ...learning.principals.loading import AnyPrincipal
 
 T = TypeVar("T")
-RECENT = 500  # episodes over which progress tells welfare and payment so far
+RECENT = 500  # the number of last episodes over which progress reports welfare and payment
 
 
 class Progress(NamedTuple):
-    """Where a run is."""
+    """The progress of a run."""
 
     phase: str
     steps: int  # environment steps of the phase
@@ -47,37 +47,37 @@ class Result(NamedTuple):
     about: dict[str, Any]  # run.json
     welfare: float  # means over the evaluated episodes
     payment: float
-    compliance: float  # nan where nothing is recommended
+    compliance: float  # nan where no action is recommended
 
 
 def run(
     game: str, *, mechanism: str = "selfish", algorithm: str = "dqn", seed: int = 0, steps: int = DEFAULT_STEPS,
-    out: str | Path = "runs/single", **settings: Any,
+    out: str | Path = "runs/single", **settings: object,
 ) -> Result:  # fmt: skip
-    """Make one run, or find it already made.
+    """Make one run, unless it is already made, and return its result.
 
-    `settings` are keys as `--set` takes them: rules of the game, parameters of the mechanism, settings of the
-    algorithm or of the principal's training. Raises UsageError for anything unknown or out of range.
+    `settings` takes the keys of `--set`: rules of the game, parameters of the mechanism, settings of the algorithm or
+    of the principal's training. Raises UsageError for an unknown name or a value out of range.
     """
     spec = RunSpec(game=game, mechanism=mechanism, algorithm=algorithm, seed=seed, steps=steps)
     resolved = resolve(override([spec], settings)[0])
-    with files.claimed(Path(out), command()):
+    with files.locked(Path(out), command()):
         for _ in perform(resolved, Path(out)):
             pass
     return result(Path(out) / resolved.folder)
 
 
 def perform(run: Resolved, out: Path) -> Iterator[Progress]:
-    """Make a run whose sources have finished in `out`, telling its progress; at the end its folder is there.
+    """Make a run whose sources are finished in `out`, and yield its progress. Its folder appears at the end.
 
-    A finished run is not made again. What was cut starts anew from its seed and gives the same episodes.
+    A finished run is not made again. An interrupted run starts again from its seed and gives the same episodes.
     """
     if (out / run.folder).exists():
         return
     require("torch", "ray", what="a run")
     import torch
 
-    torch.set_num_threads(1)  # sums in another order would give other episodes; and small networks gain nothing
+    torch.set_num_threads(1)  # another order of sums gives other episodes, and small networks gain no speed
     running = RunInProgress(run, out)
     yield from running.train()
     yield from running.validate()
@@ -86,15 +86,15 @@ def perform(run: Resolved, out: Path) -> Iterator[Progress]:
 
 
 def result(folder: Path) -> Result:
-    """What a finished run came to."""
+    """The result of a finished run."""
     evaluated = read_episodes(folder, "evaluate", ["welfare", "principal_payment", "compliance"])
     return Result(folder, read_about(folder / files.RUN), *(float(value) for value in evaluated.mean()))
 
 
 class RunInProgress:
-    """A run that is being made: what it rests on, and what its phases have come to so far."""
+    """A run that is being made: its inputs, and the results of the phases so far."""
 
-    principal: AnyPrincipal | None = None  # frozen once it is there
+    principal: AnyPrincipal | None = None  # frozen once it is trained
     policy: AnyPolicy
     evaluated: Episodes
 
@@ -104,7 +104,7 @@ class RunInProgress:
         self.record = Record(run, self.mechanism.recorded, in_favour_of(run, out))
 
     def train(self) -> Iterator[Progress]:
-        """The mechanism's own learning, where it has a principal that no other run trained."""
+        """Train the mechanism's principal, or take the one that another run trained; other mechanisms have none."""
         from ...learning import phases
 
         run = self.run
@@ -117,7 +117,7 @@ class RunInProgress:
             self.principal = yield from self._phase("train", phase)
 
     def validate(self) -> Iterator[Progress]:
-        """Fresh agents, or those of another run, learn under the frozen mechanism."""
+        """Train fresh agents, or those of another run (warm start), under the frozen mechanism."""
         from ...learning import phases
 
         run, before = self.run, self.run.sources.agents
@@ -129,7 +129,7 @@ class RunInProgress:
         self.policy = yield from self._phase("validate", phase)
 
     def evaluate(self) -> Iterator[Progress]:
-        """What they learned is played, on episodes that no training saw."""
+        """Play the learned policies in episodes that no training saw."""
         from ...learning import phases
 
         began, spec = time.perf_counter(), self.run.spec
@@ -142,11 +142,11 @@ class RunInProgress:
         yield Progress("evaluate", total, total, *_means(self.evaluated))
 
     def save(self) -> None:
-        """Write the run's folder, whole or not at all."""
+        """Write the run's folder, which appears complete or not at all."""
         exam = self._exam()
         if exam is not None:
             self.record.deviation_regret["evaluate"] = exam.regrets
-        with files.whole(self.out / self.run.folder) as partial:
+        with files.atomic_dir(self.out / self.run.folder) as partial:
             self.record.save(partial)
             self.policy.save(partial / POLICY)
             if self.run.principal is not None and self.principal is not None:
@@ -169,8 +169,8 @@ class RunInProgress:
         return learned
 
     def _exam(self) -> Exam | None:
-        """The run's audit, where its game is small enough and its mechanism can be judged exactly."""
-        if not affordable(self.run.game):
+        """The run's audit; None where the game is too large, or the mechanism cannot be audited."""
+        if not is_cheap(self.run.game):
             return None
         try:
             return examine(self.run, self.mechanism, self.principal, self.policy, self.evaluated.key)
@@ -205,7 +205,7 @@ class RunInProgress:
 
 
 def _recent(recent: Episodes | None, new: Episodes | None) -> Episodes | None:
-    """The last episodes, those of the newest update at least."""
+    """The last `RECENT` episodes, or all those of the newest update where there are more."""
     if new is None or recent is None or len(new) >= RECENT:
         return recent if new is None else new
     return (recent + new).select(slice(-RECENT, None))

@@ -1,4 +1,4 @@
-"""Many runs: each when those it depends on have finished, in this process or as Ray tasks."""
+"""Schedules runs: each starts after those on which it depends, in this process or as a task of Ray."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.config import UsageError
 from ..provenance import cores
@@ -18,9 +18,12 @@ from ..specs.resolve import Resolved, resolve
 from ..specs.spec import RunSpec
 from .run import Progress
 
-Execute = Callable[[Resolved, Path], Iterator[Progress]]  # makes one run; a second call finds it made
-ANSWER = 10  # seconds in which a cluster must answer
-TRIES = 2  # of a run whose worker was lost
+if TYPE_CHECKING:
+    from ray import ObjectRefGenerator
+
+Execute = Callable[[Resolved, Path], Iterator[Progress]]  # makes one run; a second call returns at once
+ANSWER = 10  # seconds within which a cluster must answer
+TRIES = 2  # attempts at a run whose worker was lost
 
 
 class Job(NamedTuple):
@@ -30,22 +33,22 @@ class Job(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The run's folder, relative."""
+        """The run's folder, relative to the folder of results."""
         return self.run.folder
 
     @property
     def name(self) -> str:
-        """For people: mechanism/algorithm and seed."""
+        """The mechanism, the algorithm and the seed, as text."""
         return f"{self.run.label} s{self.run.spec.seed}"
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The runs that must have finished before."""
+        """The ids of the jobs that must be finished first."""
         return tuple(source.folder for source in self.run.sources.all())
 
 
 class Event(NamedTuple):
-    """What happened to a job; one that was lost with its worker is tried again."""
+    """A change in the state of a job. A job that was lost with its worker is tried again."""
 
     kind: str  # "started", "progressed", "finished", "lost", "failed"
     job: Job
@@ -54,9 +57,9 @@ class Event(NamedTuple):
 
 
 def jobs(specs: Iterable[RunSpec]) -> list[Job]:
-    """The jobs of the specs and of all that they depend on, each once, none before those it needs.
+    """The jobs of the specs and of their sources, without repetition; a job stands behind those that it needs.
 
-    Raises UsageError for a spec that does not hold; nothing has been written by then.
+    Raises UsageError for an invalid spec, before anything is written.
     """
     found: dict[str, Job] = {}
     known: dict[str, Resolved] = {}
@@ -72,7 +75,7 @@ def jobs(specs: Iterable[RunSpec]) -> list[Job]:
 
 
 def check_workers(workers: int, cores: int, each: int = 1) -> int:
-    """`workers`, where there are cores for so many runs of `each` cores. Raises UsageError otherwise."""
+    """`workers`, if there are cores for so many runs of `each` cores. Raises UsageError otherwise."""
     most = max(1, cores // each)
     if not 1 <= workers <= most:
         there = f"{cores}, the cores there are" if each == 1 else f"{most}, since there are {cores} cores, {each} a run"
@@ -81,10 +84,10 @@ def check_workers(workers: int, cores: int, each: int = 1) -> int:
 
 
 def run_all(jobs: list[Job], out: Path, execute: Execute, *, workers: int) -> Iterator[Event]:
-    """Make every run, at most `workers` at a time: in this process where it is one, else as tasks of Ray.
+    """Make all runs, at most `workers` at a time: one worker is this process, several are tasks of Ray.
 
-    What a run needs and is not among the `jobs` has been made before. A run that fails takes those that need it along,
-    and no others. With more workers Ray must run (`connected`).
+    A source that is not among the `jobs` is already made. The runs that depend on a failed run fail too, and no others.
+    For more than one worker Ray must be connected (`connected`).
     """
     if workers == 1:
         yield from _in_order(jobs, out, execute)
@@ -94,10 +97,10 @@ def run_all(jobs: list[Job], out: Path, execute: Execute, *, workers: int) -> It
 
 @contextmanager
 def connected(workers: int | None, address: str | None, *, count: int, each: int = 1) -> Iterator[int]:
-    """Ray's cluster at `address`, or one of our own where more than one worker is wanted; gives the number of workers.
+    """Connect to Ray's cluster at `address`, or start a local one for several workers; yields the number of workers.
 
-    Without a number there are as many as the cores allow, of which a run takes up to `each`, and no more than the
-    `count` of runs. Raises UsageError for more workers than that, and where no cluster answers.
+    By default there are as many workers as the cores allow, at up to `each` cores a run, and no more than the `count`
+    of runs. Raises UsageError for more workers than the cores allow, and where no cluster answers.
     """
     if address is None:
         most = max(1, cores() // each)
@@ -134,7 +137,7 @@ def _connect(address: str | None, num_cpus: int | None) -> None:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError where nobody listens at host:port, for which Ray would wait for minutes."""
+    """Raise OSError where no server listens at host:port; Ray itself would wait for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon:
         socket.create_connection((host, int(port)), timeout=ANSWER).close()
@@ -153,7 +156,7 @@ def _in_order(jobs: list[Job], out: Path, execute: Execute) -> Iterator[Event]:
                 yield Event("progressed", job, progress)
         except Exception as error:
             failed.add(job.id)
-            yield Event("failed", job, error=_told(error))
+            yield Event("failed", job, error=_error_message(error))
         else:
             yield Event("finished", job)
 
@@ -163,7 +166,7 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
 
     task = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_task)
     waiting = deque(jobs)
-    running: dict[Any, Job] = {}
+    running: dict[ObjectRefGenerator, Job] = {}
     finished = {need for job in jobs for need in job.needs} - {job.id for job in jobs}
     failed, tries = set[str](), dict[str, int]()
     while waiting or running:
@@ -192,8 +195,8 @@ def _as_tasks(jobs: list[Job], out: Path, execute: Execute, workers: int) -> Ite
             yield event
 
 
-def _next(stream: Any, job: Job) -> Event:
-    """What a running task tells next."""
+def _next(stream: ObjectRefGenerator, job: Job) -> Event:
+    """The next event of a running task."""
     import ray
 
     try:
@@ -207,7 +210,7 @@ def _next(stream: Any, job: Job) -> Event:
 
 
 def _task(execute: Execute, spec: RunSpec, out: Path, classes: Registered) -> Iterator[Progress]:
-    """A frame of its own, since Ray leaves a task's first one out of the traceback that tells where a run broke."""
+    """Make one run. It is a function of its own since Ray omits a task's first frame from tracebacks."""
     register(classes)
     yield from execute(resolve(spec), out)
 
@@ -216,6 +219,6 @@ def _left_out(job: Job, failed: set[str]) -> Event:
     return Event("failed", job, error=f"not made, because it needs {', '.join(sorted(failed & set(job.needs)))}")
 
 
-def _told(error: BaseException) -> str:
-    """One sentence for a user's mistake, everything there is for any other."""
+def _error_message(error: BaseException) -> str:
+    """The sentence of a user's mistake, or the traceback of any other error."""
     return str(error) if isinstance(error, UsageError) else "".join(traceback.format_exception(error)).rstrip()

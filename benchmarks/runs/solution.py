@@ -1,9 +1,10 @@
-"""What the exact solver found, kept in a folder: solution.json for people and programs, policies.npz to be played."""
+"""Exact solutions in a folder: the values in solution.json, and the policies, which can be played, in policies.npz."""
 
 from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,21 @@ from ...envs import make
 from ...envs.game import Game
 from ...equilibria.solve import Solution
 from ...equilibria.tables.table import tabular
-from ..files import claimed, whole_file
+from ..files import atomic_file, locked
 from .replay import Replay, play
 
 SOLUTION, POLICIES = "solution.json", "policies.npz"
-PLAYED = "principal"  # the solution that is drawn: it says what it recommends, and pays
-RANDOM = 0  # stream of the keys of an episode that no run recorded
+PLAYED = "principal"  # the solution that is drawn; it recommends actions and pays
+RANDOM = 0  # the stream of keys of an episode that no run recorded
 
 
 def save_solution(
-    out: Path, id: str, game: Game, told: dict[str, Any], solutions: dict[str, Solution], command: str
+    out: Path, id: str, game: Game, solved: Mapping[str, object], solutions: dict[str, Solution], command: str
 ) -> None:
-    """Write what was `told` and the policies of every rule to `out`. Raises UsageError as `folders.claimed` does.
+    """Write the values in `solved` and the policies of every rule to `out`. Raises UsageError as `files.locked` does.
 
-    Of each rule policies.npz holds the actions, (T, S, N) or (S, N), what following pays, and where agents mix: the
-    places `t * S + s` and each agent's probabilities there. States are numbered as the game's `index` does.
+    For each rule, policies.npz holds the actions, (T, S, N) or (S, N), the payments for following, and the mixed
+    strategies: their places `t * S + s` and each agent's probabilities there. The game's `index` numbers the states.
     """
     arrays: dict[str, np.ndarray] = {}
     for rule, solution in solutions.items():
@@ -41,18 +42,18 @@ def save_solution(
             f"{rule}.mixed_cells": solution.mixed.cells,
             f"{rule}.mixed_strategies": solution.mixed.strategies,
         }
-    about = {"id": id, "version": game.version, "command": command} | told
-    with claimed(out, command):
-        with whole_file(out / POLICIES) as partial, open(partial, "wb") as file:
+    about = {"id": id, "version": game.version, "command": command, **solved}
+    with locked(out, command):
+        with atomic_file(out / POLICIES) as partial, open(partial, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
-        with whole_file(out / SOLUTION) as partial:
+        with atomic_file(out / SOLUTION) as partial:
             partial.write_text(json.dumps(about, indent=1) + "\n")
 
 
 def replay_solution(folder: Path, seed: int) -> tuple[Game, Replay]:
-    """The game, and an episode of it in which agents follow the exact principal.
+    """A game that was solved, and an episode in which its agents follow the exact principal.
 
-    Raises UsageError where the folder's files are damaged, or the game's rules are no longer those that were solved.
+    Raises UsageError where the folder's files are damaged, or the game's rules have changed since it was solved.
     """
     game, principal = _load(folder)
     contract = RecommendationContract(game=game)
@@ -64,7 +65,7 @@ def replay_solution(folder: Path, seed: int) -> tuple[Game, Replay]:
 
 
 class _Principal:
-    """Decides as the policy, (T, S, N) or (S, N), says."""
+    """A principal that decides by a policy, (T, S, N) or (S, N)."""
 
     def __init__(self, actions: np.ndarray, promised: np.ndarray) -> None:
         stationary = actions.ndim == 2

@@ -1,1 +1,1 @@
-"""What a run is: specs, suites, overrides, plugins; read, checked and named before anything is made."""
+"""Specs, suites, overrides and plugins: a run is read, checked and named before it is made."""

@@ -1,4 +1,4 @@
-"""Which mechanisms are for which games."""
+"""The compatibility of mechanisms with games."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...envs.game import Game
 
 
 def why_not(id: str, game: Game) -> str:
-    """Why the mechanism `id` is not for `game`: what it says if it is made for it; empty where it is."""
+    """The reason why the mechanism `id` cannot be used in `game`, as its error states it; empty where it can be."""
     try:
         make_mechanism(id, game).check_principal()
     except UsageError as error:

@@ -1,16 +1,16 @@
-"""`--set key=value`: where a key belongs, and a spec with it changed."""
+"""`--set key=value`: finds the section to which a key belongs, and changes a spec."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ...baselines import mechanism_class
 from ...core.config import UsageError, did_you_mean, stored, stored_names
 from ...envs import family
 from ...learning import Resources
 from .resolve import algorithm_class, principal_class
-from .spec import Reference, RunSpec, read_spec, short
+from .spec import Reference, RunSpec, Values, read_spec, short
 from .strict_yaml import parse
 
 SECTIONS = {
@@ -21,16 +21,16 @@ BUDGETS = ("steps", "episodes")
 
 
 class Place(NamedTuple):
-    """Where a key belongs in a spec."""
+    """The place of a key in a spec."""
 
     section: str  # of SECTIONS
-    key: str  # as it is written: `lr`, or `network.hidden` where settings hold settings
-    stored: str  # the name by which it is stored
+    key: str  # as the user writes it: `lr`, or `network.hidden` for a setting within settings
+    stored: str  # the name under which it is stored
 
 
-def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """`["lr=3e-4", ...]` as values. Raises UsageError for a pair that is none."""
-    settings: dict[str, Any] = {}
+def parse_settings(pairs: Iterable[str]) -> Values:
+    """The values in pairs such as `["lr=3e-4", ...]`. Raises UsageError for text that is no such pair."""
+    settings: Values = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
@@ -42,12 +42,12 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     return settings
 
 
-def override(specs: Iterable[RunSpec], settings: Mapping[str, Any]) -> list[RunSpec]:
-    """The specs, and those they depend on, with each setting put wherever its key belongs.
+def override(specs: Iterable[RunSpec], settings: Mapping[str, object]) -> list[RunSpec]:
+    """The specs with the settings applied, to the specs on which they depend as well.
 
     A key is looked up among the game's rules, the mechanism's parameters, the algorithm's settings, the principal's,
-    the resources and the budgets; `algorithm.lr` names the section itself. Raises UsageError for a key that belongs
-    nowhere, or to two sections of one run.
+    the resources and the budgets; `algorithm.lr` names the section itself. Raises UsageError for an unknown key, and
+    for a key that belongs to two sections of one run.
     """
     specs = list(specs)
     known = {key for spec in specs for each in _family(spec) for places in [_places(each)] for key in _keys(places)}
@@ -57,7 +57,7 @@ def override(specs: Iterable[RunSpec], settings: Mapping[str, Any]) -> list[RunS
     return [_changed(spec, settings) for spec in specs]
 
 
-def _changed(spec: RunSpec, settings: Mapping[str, Any]) -> RunSpec:
+def _changed(spec: RunSpec, settings: Mapping[str, object]) -> RunSpec:
     values = {name: getattr(spec, name) for name in RunSpec.model_fields}
     for name in ("rules", "parameters", "settings", "principal", "resources"):
         values[name] = _copied(values[name])
@@ -90,7 +90,7 @@ def _place(key: str, places: list[Place]) -> Place | None:
 
 
 def _places(spec: RunSpec) -> list[Place]:
-    """Every key that a spec has a place for."""
+    """The places of all keys that a spec can have."""
     game = family(spec.game.partition("/")[0])
     rules, parameters = _leaves(game), _leaves(mechanism_class(spec.mechanism))
     places = [Place("game", *leaf) for leaf in rules]
@@ -112,14 +112,14 @@ def _keys(places: list[Place]) -> Iterator[str]:
 
 
 class Leaf(NamedTuple):
-    """A field of a configuration: a way to write it, and the name by which it is stored."""
+    """A field of a configuration: a name by which it may be written, and the name under which it is stored."""
 
     key: str
     stored: str
 
 
-def _leaves(cls: Any) -> Iterator[Leaf]:
-    """The fields of a configuration, those of configurations within it as `outer.inner`."""
+def _leaves(cls: type[Any]) -> Iterator[Leaf]:
+    """The fields of a configuration; a field of a configuration within it is called `outer.inner`."""
     for name, kept in stored_names(cls).items():
         within = cls.__pydantic_fields__[name].annotation
         if hasattr(within, "__pydantic_fields__"):
@@ -134,13 +134,13 @@ def _family(spec: RunSpec) -> Iterator[RunSpec]:
         yield from _family(source)
 
 
-def _put(values: dict[str, Any], place: Place, value: Any) -> None:
-    target = values[SECTIONS[place.section]] if SECTIONS[place.section] else values
-    *outer, last = place.stored.split(".")
+def _put(values: Values, place: Place, value: object) -> None:
+    *outer, last = filter(None, [SECTIONS[place.section], *place.stored.split(".")])
+    target = values
     for name in outer:
-        target = target.setdefault(name, {})
+        target = cast(Values, target.setdefault(name, {}))
     target[last] = value
 
 
-def _copied(value: Any) -> Any:
+def _copied(value: object) -> object:
     return {key: _copied(each) for key, each in value.items()} if isinstance(value, dict) else value

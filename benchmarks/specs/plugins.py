@@ -1,39 +1,47 @@
-"""What a run needs from outside the package: recorded with it, missed by name, handed to the processes that make it."""
+"""Plugins: games and mechanisms from outside the package, which a run records, and worker processes register."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import NamedTuple
 
 from ...baselines import MECHANISMS
+from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...core.registry import Registry
 from ...envs import FAMILIES
+from ...envs.game import Game
 from .spec import RunSpec
 
-Registered = tuple[dict[str, type[Any]], dict[str, type[Any]]]  # games and mechanisms by name
+
+class Registered(NamedTuple):
+    """The classes that were registered in a process, by name."""
+
+    games: dict[str, type[Game]]
+    mechanisms: dict[str, type[Mechanism]]
 
 
 def registered() -> Registered:
-    """What was registered in this process, to be registered in another."""
-    return FAMILIES.added, MECHANISMS.added
+    """The classes registered in this process, for another process to register."""
+    return Registered(FAMILIES.added, MECHANISMS.added)
 
 
 def register(classes: Registered) -> None:
-    """Register what was registered in another process."""
-    for registry, each in zip((FAMILIES, MECHANISMS), classes, strict=True):
-        for name, cls in each.items():
-            registry.add(name, cls)
+    """Register the classes that were registered in another process."""
+    for name, game in classes.games.items():
+        FAMILIES.add(name, game)
+    for name, mechanism in classes.mechanisms.items():
+        MECHANISMS.add(name, mechanism)
 
 
 def plugins(spec: RunSpec) -> list[dict[str, str]]:
-    """The games and mechanisms from outside the package that a run and those before it need, each once."""
+    """The games and mechanisms from outside the package that a run and its sources need, without repetition."""
     return list({each["name"]: each for each in _plugins(spec)}.values())
 
 
 def check_plugins(needed: Iterable[Mapping[str, str]], what: str) -> None:
-    """Raise UsageError, naming `what` needs it, where one of `plugins` is not known here."""
+    """Raise UsageError where a plugin in `needed` is not known here. The message says that `what` needs it."""
     kinds = {registry.what: registry for registry in (FAMILIES, MECHANISMS)}
     for each in needed:
         if each["name"] not in kinds[each["kind"]]:
@@ -54,15 +62,15 @@ def _plugins(spec: RunSpec) -> Iterator[dict[str, str]]:
 
 
 def _plugin(registry: Registry, name: str) -> dict[str, str]:
-    """Where a class comes from; the version is its package's, or the `__version__` of its module, empty for neither."""
+    """The origin of a class. The version is that of its package, or else its module's `__version__`, or empty."""
     module = registry[name].__module__
     installed = registry.installed.get(name)
     package = installed.dist if installed else None
-    said = getattr(sys.modules[module.partition(".")[0]], "__version__", "")
+    stated = getattr(sys.modules[module.partition(".")[0]], "__version__", "")
     return {
         "kind": registry.what,
         "name": name,
         "module": module,
         "package": package.name if package else "",
-        "version": package.version if package else str(said),
+        "version": package.version if package else str(stated),
     }

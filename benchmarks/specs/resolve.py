@@ -1,4 +1,4 @@
-"""A spec checked, with every default filled in, and the names that follow from it."""
+"""Specs are resolved here: checked, completed with every default, and named."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ if TYPE_CHECKING:
     from ...learning.settings import AgentSettings, AnyPrincipalSettings, Resources
 
 MARGINS = stored_names(PaymentMargins)
-PROBE = 0.5  # stands for what another run has yet to give, while the parameters around it are checked
+PROBE = 0.5  # stands for a value that another run will give, while the other parameters are checked
 
 
 class Sources(NamedTuple):
-    """The runs of the same seed on which a run rests, resolved."""
+    """The resolved runs of the same seed on which a run depends."""
 
-    principal: Resolved | None = None  # whose trained principal it takes
-    agents: Resolved | None = None  # whose agents go on learning in it
-    parameters: Mapping[str, Resolved] = MappingProxyType({})  # that give a parameter
+    principal: Resolved | None = None  # the run whose trained principal it takes
+    agents: Resolved | None = None  # the run whose agents it trains further
+    parameters: Mapping[str, Resolved] = MappingProxyType({})  # the runs that give a parameter, by its name
 
     def all(self) -> list[Resolved]:
-        """Every one of them."""
+        """All sources, in one list."""
         found = [self.principal, self.agents, *self.parameters.values()]
         return [source for source in found if source is not None]
 
 
 class Resolved(NamedTuple):
-    """A spec checked, with every default filled in: made once, and passed to whoever plans, makes or reads the run."""
+    """A checked spec with every default filled in: made once, and passed to whatever plans, makes or reads the run."""
 
     spec: RunSpec
-    mechanism: Mechanism  # with `PROBE` for each parameter that a source has yet to give
-    agents: AgentSettings  # how the agents learn
-    principal: AnyPrincipalSettings | None  # how the run trains its own principal; None where it trains none
+    mechanism: Mechanism  # with `PROBE` for each parameter that a source will give
+    agents: AgentSettings  # the settings of the agents' learning
+    principal: AnyPrincipalSettings | None  # the settings of the principal that the run trains; None for none
     resources: Resources
     sources: Sources
-    values: dict[str, Any]  # JSON-ready; whatever changes them changes the run
-    name: str  # the mechanism and those of its parameters that differ from their defaults
-    variant: str  # hash of the values without the seed: runs that differ in their seed alone share it
+    values: dict[str, Any]  # JSON-ready; a change of any value makes another run
+    name: str  # the mechanism, with the parameters that differ from their defaults
+    variant: str  # hash of the values without the seed; runs that differ only in the seed share it
     folder: str  # relative: game/mechanism/algorithm/s<seed>-<hash of the values>
 
     @property
     def game(self) -> Game:
-        """The game as it is played."""
+        """The game that is played."""
         return self.mechanism.played
 
     @property
     def label(self) -> str:
-        """For people: the mechanism and the agents' algorithm."""
+        """The mechanism and the agents' algorithm, as text."""
         return f"{self.name}/{self.spec.algorithm}"
 
     def given(self, parameters: Mapping[str, float | None]) -> Mechanism:
@@ -69,9 +69,9 @@ class Resolved(NamedTuple):
 
 
 def resolve(spec: RunSpec, known: dict[str, Resolved] | None = None) -> Resolved:
-    """Check a spec and fill in its defaults. Raises UsageError for whatever does not exist or is not allowed.
+    """Check a spec and fill in its defaults. Raises UsageError for a name or a value that is not allowed.
 
-    `known` keeps what was resolved, so that runs which share a source resolve it once.
+    `known` caches resolved specs, so that runs with a common source resolve it once.
     """
     known = {} if known is None else known
     key = spec.model_dump_json()
@@ -100,14 +100,14 @@ def explicit(resolved: Resolved) -> RunSpec:
 
 
 def _sources(spec: RunSpec, known: dict[str, Resolved]) -> Sources:
-    """What the run rests on. Raises UsageError for a source of another seed."""
+    """The sources of a run. Raises UsageError for a source of another seed."""
     for source in spec.needs():
         if source.seed != spec.seed:
             raise UsageError(f"seed {spec.seed} depends on a run of seed {source.seed}: they must be the same")
     return Sources(
-        resolve(spec.principal_from, known) if spec.principal_from else None,
-        resolve(spec.agents_from, known) if spec.agents_from else None,
-        {name: resolve(reference.source, known) for name, reference in references(spec).items()},
+        principal=resolve(spec.principal_from, known) if spec.principal_from else None,
+        agents=resolve(spec.agents_from, known) if spec.agents_from else None,
+        parameters={name: resolve(reference.source, known) for name, reference in references(spec).items()},
     )
 
 
@@ -116,7 +116,7 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     mechanism = make_mechanism(spec.mechanism, game, **{**spec.parameters, **dict.fromkeys(sources.parameters, PROBE)})
     agents = configure(algorithm_class(spec.algorithm), spec.settings, what=f"algorithm {spec.algorithm}")
     principal, resources = _principal(spec, mechanism), resources_of(spec)
-    referred = {name: _referred(spec.parameters[name], source) for name, source in sources.parameters.items()}
+    referred = {name: _referred(reference, sources.parameters[name]) for name, reference in references(spec).items()}
     parameters = {**parameters_of(mechanism), **referred}
     values = {
         "game": spec.game,
@@ -135,22 +135,23 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     for settings in (agents, principal, getattr(principal, "agents", None)):
         _check_encoder(game, settings)
     variant = digest(values)
-    told = _told_of_principal(spec, principal) | ({"agents_from": sources.agents.variant} if sources.agents else {})
-    name = _name(mechanism, spec.mechanism, parameters, told)
+    further = _principal_in_name(spec, principal) | ({"agents_from": sources.agents.variant} if sources.agents else {})
+    name = _name(mechanism, spec.mechanism, parameters, further)
     run = f"s{spec.seed}-{digest([variant, spec.seed])}"
     folder = f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/{run}"
     return Resolved(
-        spec, mechanism, agents, principal, resources, sources, {**values, "seed": spec.seed}, name, variant, folder
-    )
+        spec=spec, mechanism=mechanism, agents=agents, principal=principal, resources=resources, sources=sources,
+        values={**values, "seed": spec.seed}, name=name, variant=variant, folder=folder,
+    )  # fmt: skip
 
 
 def references(spec: RunSpec) -> dict[str, Reference]:
-    """The parameters that other runs give."""
+    """The parameters whose values other runs give."""
     return {name: value for name, value in spec.parameters.items() if isinstance(value, Reference)}
 
 
-def algorithm_class(algorithm: str) -> type[Any]:
-    """The settings' class of an algorithm."""
+def algorithm_class(algorithm: str) -> type[AgentSettings]:
+    """The class of an algorithm's settings. Raises UsageError for an unknown algorithm."""
     from ...learning import ALGORITHMS
 
     if algorithm not in ALGORITHMS:
@@ -158,8 +159,8 @@ def algorithm_class(algorithm: str) -> type[Any]:
     return ALGORITHMS[algorithm]
 
 
-def principal_class(mechanism: str) -> type[Any] | None:
-    """The settings' class of the principal that a mechanism needs trained; None where it needs none."""
+def principal_class(mechanism: str) -> type[AnyPrincipalSettings] | None:
+    """The class of the settings of a mechanism's trained principal; None where the mechanism has no such principal."""
     from ...learning import PRINCIPALS
 
     principal = mechanism_class(mechanism).principal
@@ -167,14 +168,14 @@ def principal_class(mechanism: str) -> type[Any] | None:
 
 
 def resources_of(spec: RunSpec) -> Resources:
-    """What the run may use beside its own process."""
+    """The remote runners, learners and GPUs that a run uses."""
     from ...learning import Resources
 
     return configure(Resources, spec.resources, what="the resources")
 
 
 def _check_encoder(game: Game, settings: object) -> None:
-    """Raise UsageError for a convolution over what is no grid."""
+    """Raise UsageError for a convolution over an observation that is no grid."""
     shape = game.observation_space.shape
     if getattr(settings, "encoder", "") == "conv" and (len(shape) != (2 if game.classes else 3) or min(shape) < 2):
         raise UsageError(
@@ -183,36 +184,36 @@ def _check_encoder(game: Game, settings: object) -> None:
         )
 
 
-def digest(values: Any) -> str:
-    """Eight hexadecimal digits that any change of the values changes."""
+def digest(values: object) -> str:
+    """A hash of the values, as eight hexadecimal digits."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def parameters_of(mechanism: Mechanism) -> dict[str, Any]:
-    """A mechanism's parameters, JSON-ready, defaults included."""
+def parameters_of(mechanism: Mechanism) -> dict[str, object]:
+    """The parameters of a mechanism as JSON-ready values, defaults included."""
     names = [field.name for field in fields(mechanism) if field.name != "game"]
     return {name: to_jsonable_python(getattr(mechanism, name)) for name in names}
 
 
 def _source(source: Resolved) -> dict[str, str]:
-    """How a source stands among the resolved values of a run: without a seed, which is the run's own."""
+    """A source as a resolved value of a run. It has no seed, since the run has the same one."""
     return {"from": source.label, "variant": source.variant}
 
 
 def _referred(reference: Reference, source: Resolved) -> dict[str, str]:
-    """How a parameter that a source gives stands among the resolved values. Raises UsageError where it gives none."""
+    """A parameter that a source gives, as a resolved value. Raises UsageError where the source cannot give it."""
     if reference.column in THETAS and source.spec.mechanism != "drawn-contract":
         raise UsageError(
-            f"{reference.column} is what agents sign who learned under drawn contracts: take it from a run of "
-            f"drawn-contract (got {source.spec.mechanism})"
+            f"{reference.column} is the contract that agents sign after they learned under drawn contracts: take it "
+            f"from a run of drawn-contract (got {source.spec.mechanism})"
         )
     return {**_source(source), "from": f"{source.label}.{reference.column}"}
 
 
 def _principal(spec: RunSpec, mechanism: Mechanism) -> AnyPrincipalSettings | None:
-    """How the run trains its own principal; None where it trains none.
+    """The settings with which the run trains its own principal; None where it trains none.
 
-    Raises UsageError for settings without a principal, and for a game on which there can be none.
+    Raises UsageError for settings without a principal, and for a game in which there can be none.
     """
     cls = principal_class(spec.mechanism)
     if cls is None:
@@ -225,8 +226,8 @@ def _principal(spec: RunSpec, mechanism: Mechanism) -> AnyPrincipalSettings | No
     return configure(cls, spec.principal, what="the principal")
 
 
-def _taken(spec: RunSpec, source: Resolved | None) -> dict[str, Any] | None:
-    """How a principal that another run trained stands among the resolved values; None where there is none."""
+def _taken(spec: RunSpec, source: Resolved | None) -> dict[str, object] | None:
+    """A principal that another run trained, as a resolved value; None where the run takes none."""
     if source is None:
         return None
     if source.principal is None:
@@ -234,8 +235,8 @@ def _taken(spec: RunSpec, source: Resolved | None) -> dict[str, Any] | None:
     return {**_source(source), **_promise(spec)}
 
 
-def _promise(spec: RunSpec) -> dict[str, Any]:
-    """How a principal taken from another run promises where that differs: the settings that no training depends on."""
+def _promise(spec: RunSpec) -> dict[str, object]:
+    """The margins that change the payments of a principal taken from another run. No training depends on them."""
     from ...learning import PRINCIPALS
 
     allowed = tuple(MARGINS.values()) if principal_class(spec.mechanism) is PRINCIPALS["dqn"] else ()
@@ -250,7 +251,7 @@ def _promise(spec: RunSpec) -> dict[str, Any]:
     return {name: checked[name] for name in sorted(given)}
 
 
-def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], further: Mapping[str, Any]) -> str:
+def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, object], further: Mapping[str, object]) -> str:
     fields = type(mechanism).__pydantic_fields__  # type: ignore[attr-defined]
     changed = {
         name: value["from"] if isinstance(value, dict) and "from" in value else value
@@ -261,10 +262,11 @@ def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, Any], further:
     return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **further}.items())])
 
 
-def _told_of_principal(spec: RunSpec, settings: AnyPrincipalSettings | None) -> dict[str, Any]:
-    """What a run's name says of its principal.
+def _principal_in_name(spec: RunSpec, settings: AnyPrincipalSettings | None) -> dict[str, object]:
+    """The settings of the principal that belong into the run's name.
 
-    How it was solved for, or promises otherwise than it was trained, or the price of money at which it was trained.
+    They are all settings that are given, where the principal is exact or taken from another run; and the price of
+    money, where it differs from the default.
     """
     cls = principal_class(spec.mechanism)
     if cls and (spec.principal_from is not None or mechanism_class(spec.mechanism).principal == "exact"):

@@ -1,9 +1,9 @@
-"""What a run is: a value, complete in itself, from which its folder's name and everything it does follow."""
+"""The spec of a run: a complete value that determines the run's folder and everything that the run does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,15 +12,16 @@ from ...core.config import UsageError
 if TYPE_CHECKING:
     from ...learning.signing import Rule
 
-DEFAULT_STEPS = 200_000  # environment steps in which agents learn, where a single run names no budget
+DEFAULT_STEPS = 200_000  # environment steps of learning in a single run, unless it names a budget
 
+Values = dict[str, object]  # values by name, as the user gave them; they are checked where they are used
 Column = Literal["payment_share", "best_theta", "voted_theta", "negotiated_theta"]
 THETAS: dict[str, Rule] = {"best_theta": "best", "voted_theta": "voted", "negotiated_theta": "negotiated"}
-"""The columns that only agents under drawn contracts give, and by which rule they choose."""
+"""The columns that only agents under drawn contracts give, each with the rule by which the agents choose."""
 
 
 class Model(BaseModel):
-    """Read from files: frozen, and a field that does not exist is refused."""
+    """A frozen model that is read from a file and refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -28,8 +29,8 @@ class Model(BaseModel):
 class Reference(Model):
     """A parameter whose value another run of the same seed gives.
 
-    `payment_share` is its evaluation's mean payment / mean welfare; the others are the price of the contract that its
-    agents sign, who learned under drawn ones (`contracts/formal_contracts.py`), none where they sign none.
+    `payment_share` is the mean payment / mean welfare of its evaluation. The others are the price of the contract
+    that its agents sign after they learned under drawn contracts (`contracts/signing.py`); None where they sign none.
     """
 
     source: RunSpec = Field(alias="from")
@@ -40,28 +41,28 @@ class RunSpec(Model):
     """A game under a mechanism, the learner that plays it, budgets and a seed."""
 
     game: str
-    rules: dict[str, Any] = {}
+    rules: Values = {}
     mechanism: str
-    parameters: dict[str, Annotated[Reference | Any, Field(union_mode="left_to_right")]] = {}
+    parameters: dict[str, Annotated[Reference | object, Field(union_mode="left_to_right")]] = {}
     algorithm: str = "dqn"
-    settings: dict[str, Any] = {}
-    """Of the algorithm, where they differ from its defaults."""
-    principal: dict[str, Any] = {}
-    """Settings of the principal's own training, where they differ from the defaults."""
+    settings: Values = {}
+    """Settings of the algorithm that differ from its defaults."""
+    principal: Values = {}
+    """Settings of the principal's training that differ from the defaults."""
     principal_from: RunSpec | None = None
-    """The run whose trained principal is taken, frozen, instead of training one."""
+    """The run whose trained principal is taken, frozen; no other is trained."""
     agents_from: RunSpec | None = None
-    """The run whose agents go on learning here, instead of fresh ones."""
-    resources: dict[str, Any] = {}
-    """Remote runners and learners, and GPUs, where any are used. They change what is learned, so they belong to it."""
+    """The run whose agents learn further here (warm start), instead of fresh agents."""
+    resources: Values = {}
+    """Remote runners, remote learners and GPUs. They change what is learned, so they are part of the spec."""
     steps: int = Field(ge=1)
-    """Environment steps of the phase validate: the budget, equal for all that are compared."""
+    """The budget: environment steps of the phase validate, equal for all runs that are compared."""
     episodes: int = Field(1024, ge=1)
     """Episodes of the phase evaluate."""
     seed: int = Field(0, ge=0, lt=2**31)
 
     def needs(self) -> Iterator[RunSpec]:
-        """The runs that must have finished before."""
+        """The specs of the runs that must be finished first."""
         if self.principal_from is not None:
             yield self.principal_from
         if self.agents_from is not None:
@@ -71,8 +72,8 @@ class RunSpec(Model):
                 yield value.source
 
 
-def read_spec(values: Any, *, what: str) -> RunSpec:
-    """A spec from JSON values. Raises UsageError naming `what` they are."""
+def read_spec(values: object, *, what: str) -> RunSpec:
+    """The spec that JSON values describe. Raises UsageError, which says `what` the values are."""
     try:
         return RunSpec.model_validate(values)
     except ValidationError as error:
@@ -80,7 +81,7 @@ def read_spec(values: Any, *, what: str) -> RunSpec:
 
 
 def faults(error: ValidationError) -> str:
-    """Every fault of a file's content, as where it is, what is allowed and the value got."""
+    """All faults of a file's content: each with its place, what is allowed there, and the value got."""
     where = [".".join(str(part) for part in fault["loc"]) or "top level" for fault in error.errors()]
     return "; ".join(
         f"{place}: {fault['msg'].lower()} (got {short(fault['input'])})"
@@ -88,7 +89,7 @@ def faults(error: ValidationError) -> str:
     )
 
 
-def short(value: Any, limit: int = 60) -> str:
-    """A value as it may stand in a message."""
+def short(value: object, limit: int = 60) -> str:
+    """The text of a value for a message, at most `limit` characters long."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."

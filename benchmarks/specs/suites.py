@@ -1,16 +1,16 @@
-"""Suites: immutable lists of runs with printable ids, each a YAML file here or the user's own."""
+"""Suites: immutable lists of runs with printable ids. A suite is a YAML file of Paymaster or of the user."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from ...baselines import mechanism_class
 from ...core.config import UsageError, did_you_mean
-from .spec import Column, Model, Reference, RunSpec, faults
+from .spec import Column, Model, Reference, RunSpec, Values, faults
 from .strict_yaml import read
 
 FOLDER = Path(__file__).parents[1] / "suites"
@@ -18,25 +18,25 @@ COLUMNS: tuple[str, ...] = get_args(Column)
 
 
 class Origin(Model):
-    """`{from: principal-dqn/dqn.payment_share}`: what another entry's run of the same seed gives (`COLUMNS`)."""
+    """`{from: principal-dqn/dqn.payment_share}`: a value (`COLUMNS`) of another entry's run of the same seed."""
 
     source: str = Field(alias="from", pattern=r"^.+\.[a-z_]+$")
 
 
 class Entry(Model):
-    """One line of a suite: what differs from the suite's own settings."""
+    """One entry of a suite, with the settings that differ from those of the suite."""
 
     id: str = ""
-    """Names the entry; mechanism/algorithm unless given."""
+    """The entry's name; by default mechanism/algorithm."""
     mechanism: str
-    parameters: dict[str, Any] = Field({})
+    parameters: Values = Field({})
     algorithm: str = "dqn"
-    settings: dict[str, Any] = Field({})
-    """Of the algorithm, over the suite's for it."""
-    principal: dict[str, Any] = Field({})
-    """Of the principal's training, over the suite's."""
+    settings: Values = Field({})
+    """Settings of the algorithm, which take precedence over the suite's."""
+    principal: Values = Field({})
+    """Settings of the principal's training, which take precedence over the suite's."""
     principal_from: str = ""
-    """The id of the entry whose trained principal is taken."""
+    """The name of the entry whose trained principal is taken."""
 
     @property
     def name(self) -> str:
@@ -44,24 +44,24 @@ class Entry(Model):
 
 
 class Suite(Model):
-    """A game and the runs made on it, once for every seed."""
+    """A game and the runs that are made in it, once for every seed."""
 
     description: str = ""
     game: str
-    rules: dict[str, Any] = Field({})
-    variations: tuple[dict[str, Any], ...] = Field(({},), min_length=1)
-    """Rules over the suite's own: every run is made once under each."""
+    rules: Values = Field({})
+    variations: tuple[Values, ...] = Field(({},), min_length=1)
+    """Changes of the suite's rules: every run is made once under each of them."""
     steps: int = Field(ge=1)
-    """Environment steps in which fresh agents learn under each mechanism: equal for all."""
+    """The budget: environment steps in which fresh agents learn under each mechanism, equal for all runs."""
     episodes: int = Field(1024, ge=1)
     seeds: int = Field(5, ge=1)
-    """How many: 0, 1, ..."""
-    settings: dict[str, dict[str, Any]] = Field({})
-    """For each algorithm, where its settings differ from the defaults."""
-    principal: dict[str, Any] = Field({})
-    """Where the settings of a principal's training differ from the defaults."""
-    resources: dict[str, Any] = Field({})
-    """Remote runners and learners, and GPUs, of every run."""
+    """The number of seeds, which are 0, 1, ..."""
+    settings: dict[str, Values] = Field({})
+    """Settings that differ from the defaults, for each algorithm."""
+    principal: Values = Field({})
+    """Settings of the principals' training that differ from the defaults."""
+    resources: Values = Field({})
+    """Remote runners, remote learners and GPUs of every run."""
     runs: tuple[Entry, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -69,7 +69,7 @@ class Suite(Model):
         names = [entry.name for entry in self.runs]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"{', '.join(twice)} stands twice among the runs: give one an id of its own")
+            raise ValueError(f"{', '.join(twice)} appears twice among the runs: give one an id of its own")
         return self
 
 
@@ -79,7 +79,7 @@ def suites() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """A suite by its id, or from the user's YAML file. Raises UsageError for one that is not there or is malformed."""
+    """A suite by its id, or from the user's YAML file. Raises UsageError for an unknown or malformed suite."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not name.endswith((".yaml", ".yml")) and name not in suites():
         raise UsageError(did_you_mean("suite", name, suites()))
@@ -93,7 +93,7 @@ def load_suite(name: str) -> Suite:
 
 
 def expand(suite: Suite, *, seeds: int | None = None, first: int = 0) -> list[RunSpec]:
-    """The suite's runs, seed by seed and within it variation by variation, each with those it depends on.
+    """The specs of the suite's runs, ordered by seed, then by variation, each with the specs on which it depends.
 
     Raises UsageError for a broken reference.
     """
@@ -140,7 +140,7 @@ def _trains(entry: Entry) -> bool:
     return bool(mechanism_class(entry.mechanism).principal)
 
 
-def _parameter(value: Any, other: Callable[[str], RunSpec]) -> Any:
+def _parameter(value: object, other: Callable[[str], RunSpec]) -> object:
     if not isinstance(value, dict) or "from" not in value:
         return value
     try:

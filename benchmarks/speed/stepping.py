@@ -14,7 +14,7 @@ from ...core.random import episode_keys
 from ...envs import make
 from ...envs.game import Game
 from ..reports.text_table import columns
-from ..runs.counting import counted
+from ..runs.progress import counted
 from ..specs.overrides import parse_settings
 
 STEPPED = (1, 64, 1024)  # environments side by side

@@ -18,7 +18,7 @@ from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.measures import audit as module
 from paymaster.benchmarks.measures.audit import AUDIT, Audit, examine, read_audit
 from paymaster.benchmarks.measures.columns import COLUMNS, Stored
-from paymaster.benchmarks.measures.exact_solutions import affordable
+from paymaster.benchmarks.measures.exact_solutions import is_cheap
 from paymaster.benchmarks.reports.comparison_table import audited_rows, present
 from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.run import perform
@@ -164,7 +164,7 @@ def test_a_mechanism_that_remembers_is_refused_in_a_sentence(id: str) -> None:
 
 def test_a_game_without_a_table_is_refused() -> None:
     game = make("coin_game/mfos-3x3")
-    assert not affordable(game)
+    assert not is_cheap(game)
     with pytest.raises(UsageError, match="table of states"):
         induce(game, Mechanism(game=game))
 
@@ -236,7 +236,7 @@ def test_a_policy_that_is_blind_to_symmetry_is_told() -> None:
 def test_ratios_and_regrets_of_a_run_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of what defecting gains is paid, agent 0 follows, agent 1 defects."""
     known = {"principal": {"welfare": 6.0, "payment": 2.0}, "best_rate": {"welfare": 5.0, "payment": 0.25}}
-    monkeypatch.setattr(module, "remembered", lambda game, alpha, discount: known)
+    monkeypatch.setattr(module, "cached_summary", lambda game, alpha, discount: known)
     resolved = resolve(spec(game=PD, rules={}))
     mechanism = make_mechanism("principal-dqn", resolved.game)
     keys = Simulation(resolved.game, mechanism, 4, seed=1, stream=unlearned.EVALUATE, principal=advise(0.5)).keys
@@ -249,7 +249,7 @@ def test_ratios_and_regrets_of_a_run_by_hand(monkeypatch: pytest.MonkeyPatch) ->
     assert found.regrets["spe"]["followed"].model_dump() == {"welfare": 0.0, "payment": -1.0}
     assert found.regrets["best_rate"]["learned"].model_dump() == {"welfare": 1.0, "payment": 0.25}
     assert examine(resolved, mechanism, advise(1.0), learned, keys).audit.worst == "lowest"  # both defect
-    monkeypatch.setattr(module, "remembered", lambda game, alpha, discount: {})
+    monkeypatch.setattr(module, "cached_summary", lambda game, alpha, discount: {})
     assert examine(resolved, mechanism, advise(0.5), learned, keys).audit.benchmarks == {}
     with pytest.raises(UsageError, match="cannot be played again"):
         examine(resolved, mechanism, advise(0.5), learned, keys + np.uint64(1))

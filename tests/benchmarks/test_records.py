@@ -319,12 +319,12 @@ def _fail(*arguments: object) -> None:
 
 
 def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
-    with files.claimed(tmp_path, "first"):
+    with files.locked(tmp_path, "first"):
         left = tmp_path / "game" / f"{files.PARTIAL}abc"
         left.mkdir(parents=True)
-        with files.claimed(tmp_path, "second"):  # while the first is at work
+        with files.locked(tmp_path, "second"):  # while the first is at work
             assert left.exists()
-    with files.claimed(tmp_path, "third"):
+    with files.locked(tmp_path, "third"):
         assert not left.exists()
     assert [each["command"] for each in files.commands(tmp_path)] == ["first", "second", "third"]
 

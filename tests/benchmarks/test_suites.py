@@ -83,7 +83,7 @@ def test_settings_of_the_suite_and_of_an_entry() -> None:
     [
         ({"runs": [{"mechanism": "advice", "principal_from": "principal/dqn"}]}, "unknown entry of the suite"),
         ({"runs": [{"mechanism": "advice", "principal_from": "advice/dqn"}]}, "circle: advice/dqn -> advice/dqn"),
-        ({"runs": [{"mechanism": "selfish"}, {"mechanism": "selfish"}]}, "selfish/dqn stands twice"),
+        ({"runs": [{"mechanism": "selfish"}, {"mechanism": "selfish"}]}, "selfish/dqn appears twice"),
         ({"runs": []}, "runs"),
         ({"seeds": 0}, "seeds"),
         ({"steps": "many"}, "steps"),
@@ -184,7 +184,7 @@ HOSTILE = {  # content, and what is said of it
     "game: !!python/object/apply:os.system ['touch {canary}']": "could not determine a constructor",
     "!!python/object/new:os.system ['touch {canary}']": "could not determine a constructor",
     "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]": "line 2, column 8: aliases are not allowed",
-    "game: a\ngame: b": "'game' stands twice",
+    "game: a\ngame: b": "'game' appears twice",
     "game: a\n---\ngame: b": "another document",
     "- game": "must hold a mapping",
     "": "must hold a mapping",
