@@ -30,9 +30,9 @@ class SharedQNetwork(QNetwork):
 
 def principal_networks(players: int, told_apart: bool = False, **shape: Any) -> torch.nn.ModuleDict:
     """`principal`, q(s, .) as agent i sees s, and `agents`, Q((s, f_-i), .); each is shared by all `players`."""
-    beside = {"principal": 0, "agents": players - 1}
+    extra = {"principal": 0, "agents": players - 1}
     return torch.nn.ModuleDict(
-        {name: SharedQNetwork(players, count, told_apart, **shape) for name, count in beside.items()}
+        {name: SharedQNetwork(players, count, told_apart, **shape) for name, count in extra.items()}
     )
 
 
@@ -52,17 +52,17 @@ def joint(network: torch.nn.Module, rows: torch.Tensor, views: Sequence[Symmetry
 
 
 def _viewed(rows: torch.Tensor, view: Symmetry) -> torch.Tensor:
-    """Rows (n, N, D) as in another view; what stands beside the observation stays."""
+    """Rows (n, N, D) as in another view; the extra inputs stay as they are."""
     return torch.cat([rows[..., view.cells], rows[..., len(view.cells) :]], dim=-1)
 
 
 def all_follow(rows: torch.Tensor) -> torch.Tensor:
-    """Rows (n, N, D) with f_-i = 1 beside them: (n, N, D + N - 1)."""
+    """Rows (n, N, D) with f_-i = 1 as extra inputs: (n, N, D + N - 1)."""
     n, N, _ = rows.shape
     return torch.cat([rows, rows.new_ones(n, N, N - 1)], dim=-1)
 
 
 def none_follows(rows: torch.Tensor) -> torch.Tensor:
-    """Rows (n, N, D) with f_-i = 0 beside them: (n, N, D + N - 1)."""
+    """Rows (n, N, D) with f_-i = 0 as extra inputs: (n, N, D + N - 1)."""
     n, N, _ = rows.shape
     return torch.cat([rows, rows.new_zeros(n, N, N - 1)], dim=-1)

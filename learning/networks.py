@@ -1,8 +1,11 @@
 """The networks: an encoder of what an agent sees, and heads on it. Plain torch, so that policies act without RLlib.
 
-A row of input is flat: the observation, then whatever stands beside it (terms, who follows). An observation is planes
-of numbers, or, with `classes`, a class index for each cell, of which the network makes planes of 0 and 1, or, with
-`pixels`, a colour for each cell, of which it makes three planes from 0 to 1.
+A row of input is flat: the observation, then extra numbers (the terms, who follows). An observation is planes of
+numbers; or, with `classes`, a class index for each cell, which the network turns into planes of 0 and 1; or, with
+`pixels`, a colour for each cell, which it turns into three planes from 0 to 1.
+
+The names of the modules (`sight`, `policy_tower`, `value_tower`) and the argument `beside`, the number of extra inputs,
+are stored with every policy.
 """
 
 from __future__ import annotations
@@ -34,8 +37,8 @@ def shape_of(game: Game) -> Shape:
     return Shape(tuple(space.shape), game.classes, bool(pixels))
 
 
-class Sight(nn.Module):
-    """Rows (n, prod(cells) + beside) to what is seen as numbers, and whatever stands beside it (n, width + beside).
+class ObservationEncoder(nn.Module):
+    """Rows (n, prod(cells) + extra) to the observation as numbers, with the extra inputs after it (n, width + extra).
 
     `encoder` "mlp": planes as they are. "conv": one convolution over them, over planes of numbers circular, as the
     torus of the Coin Game is (Ivanov et al. 2024, appendix), over classes and pixels plain, as a window on a map is.
@@ -65,7 +68,7 @@ class Sight(nn.Module):
         return flat if rows.shape[1] == self.flat else torch.cat([flat, rows[:, self.flat :]], dim=1)
 
 
-class Tower(nn.Sequential):
+class MLP(nn.Sequential):
     """Dense layers: features (n, inputs) to features (n, width)."""
 
     def __init__(self, inputs: int, hidden: Sequence[int]) -> None:
@@ -77,12 +80,12 @@ class Tower(nn.Sequential):
 
 
 class Encoder(nn.Module):
-    """Rows (n, prod(cells) + beside) to features (n, hidden[-1])."""
+    """Rows (n, prod(cells) + extra) to features (n, hidden[-1])."""
 
-    def __init__(self, shape: Shape, beside: int, encoder: str, hidden: Sequence[int]) -> None:
+    def __init__(self, shape: Shape, extra: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.sight = Sight(shape, encoder)
-        self.dense = Tower(self.sight.width + beside, hidden)
+        self.sight = ObservationEncoder(shape, encoder)
+        self.dense = MLP(self.sight.width + extra, hidden)
         self.width = self.dense.width
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -124,24 +127,24 @@ class QNetwork(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Rows (n, D) to action logits (n, A) and values (n,), with dense layers for each behind one sight."""
+    """Rows (n, D) to action logits (n, A) and values (n,), each an `MLP` behind one shared `ObservationEncoder`."""
 
     def __init__(self, shape: Shape, beside: int, actions: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.sight = Sight(shape, encoder)
-        self.policy_tower = Tower(self.sight.width + beside, hidden)
-        self.value_tower = Tower(self.sight.width + beside, hidden)
+        self.sight = ObservationEncoder(shape, encoder)
+        self.policy_tower = MLP(self.sight.width + beside, hidden)
+        self.value_tower = MLP(self.sight.width + beside, hidden)
         self.policy = nn.Linear(self.policy_tower.width, actions)
         self.value = nn.Linear(self.value_tower.width, 1)
         nn.init.normal_(self.policy.weight, std=0.01)  # near-uniform at the start (Andrychowicz et al. 2021)
         nn.init.zeros_(self.policy.bias)
 
     def logits_of(self, seen: torch.Tensor) -> torch.Tensor:
-        """(n, A) of what the sight gave."""
+        """Logits (n, A) from the encoded observation."""
         return self.policy(self.policy_tower(seen))
 
     def values_of(self, seen: torch.Tensor) -> torch.Tensor:
-        """(n,) of what the sight gave."""
+        """Values (n,) from the encoded observation."""
         return self.value(self.value_tower(seen)).squeeze(-1)
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:

@@ -76,8 +76,8 @@ def losses(values: Values, batch: Transitions, *, discount: float, alpha: float,
     y_a = r_i + discount Q'((s', f_-i), argmax_a' Q((s', f_-i), a'))
     y_p = sum_i [ w_i r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
 
-    y_a is learned from where `as_meant` is 1, and has no part in a transition's priority where it is not. The welfare
-    weights w_i are 1, or with `favour` those of `welfare_weights`.
+    The agents' loss counts y_a where the mask `others_on_policy` is 1; elsewhere y_a has no part in a transition's
+    priority either. The welfare weights w_i are 1, or with `favour` those of `welfare_weights`.
     """
     discount_t = discount * (1.0 - batch.terminated_t)
     with torch.no_grad():
@@ -89,13 +89,13 @@ def losses(values: Values, batch: Transitions, *, discount: float, alpha: float,
         y_principal = (weights * batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1
     agents_t = taken(values.agents_t, batch.actions_t)
     principal_t = taken(values.principal_t, batch.actions_t).sum(dim=-1)
-    meant = as_meant(values, batch)
-    agents = (meant * huber_loss(agents_t, y_agents, reduction="none")).sum() / meant.sum().clamp(min=1.0)
-    errors = (meant * (agents_t - y_agents).abs()).mean(dim=-1) + (principal_t - y_principal).abs()
+    mask = others_on_policy(values, batch)
+    agents = (mask * huber_loss(agents_t, y_agents, reduction="none")).sum() / mask.sum().clamp(min=1.0)
+    errors = (mask * (agents_t - y_agents).abs()).mean(dim=-1) + (principal_t - y_principal).abs()
     return Losses(agents, huber_loss(principal_t, y_principal), errors.detach())
 
 
-def as_meant(values: Values, batch: Transitions) -> torch.Tensor:
+def others_on_policy(values: Values, batch: Transitions) -> torch.Tensor:
     """(n, N): 1 where all agents but i did what the networks would have them do, following or not; else 0.
 
     With many agents that explore it is seldom 1. With views of the game it is judged in the one that was drawn.

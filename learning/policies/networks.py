@@ -43,14 +43,14 @@ class Policy(Saved):
             return self._each(seen, lambda network, part: network(part).amax(dim=-1), np.float32)
         return self._each(seen, lambda network, part: network.values(part), np.float32)
 
-    def _each(self, seen: AgentView, told: Callable[[Any, torch.Tensor], torch.Tensor], dtype: type) -> np.ndarray:
-        """(B, N, ...): what the network of each agent tells of its rows."""
+    def _each(self, seen: AgentView, read: Callable[[Any, torch.Tensor], torch.Tensor], dtype: type) -> np.ndarray:
+        """(B, N, ...): what `read` takes from each agent's network on its rows."""
         flat = rows(seen)
         found: dict[int, np.ndarray] = {}
         with torch.no_grad():
             for name, players in self.players.items():
                 part = torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))
-                whole: np.ndarray = told(self.networks[name], part).numpy().astype(dtype, copy=False)
+                whole: np.ndarray = read(self.networks[name], part).numpy().astype(dtype, copy=False)
                 whole = whole.reshape(len(flat), len(players), *whole.shape[1:])
                 found |= {player: whole[:, index] for index, player in enumerate(players)}
         return np.stack([found[player] for player in sorted(found)], axis=1)

@@ -19,7 +19,7 @@ from ...envs.game import Game
 from ...envs.grid.maps import CLEAN_BEAM, FACINGS
 from ..networks import Encoder, Shape, arrays_of, give_arrays
 
-BESIDE = 2  # numbers that the critic sees beside the world: the clock, and the share of the cap that is left
+EXTRA = 2  # extra inputs of the critic: the clock, and the share of the cap that is left
 
 
 class RatesNetwork(nn.Module):
@@ -31,7 +31,7 @@ class RatesNetwork(nn.Module):
     def __init__(self, shape: Shape, heads: int, rungs: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
         self.policy_encoder = Encoder(shape, 0, encoder, hidden)
-        self.value_encoder = Encoder(shape, BESIDE, encoder, hidden)
+        self.value_encoder = Encoder(shape, EXTRA, encoder, hidden)
         self.policy = nn.Linear(self.policy_encoder.width, heads * rungs)
         self.value = nn.Linear(self.value_encoder.width, 1)
         self.heads, self.rungs = heads, rungs
@@ -39,11 +39,11 @@ class RatesNetwork(nn.Module):
         nn.init.zeros_(self.policy.bias)
 
     def logits(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n, heads * rungs) of rows (n, D + BESIDE) or, without what stands beside, (n, D)."""
+        """(n, heads * rungs) of rows (n, D + EXTRA) or, without the extra inputs, (n, D)."""
         return self.policy(self.policy_encoder(rows[:, : self.policy_encoder.sight.flat]))
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n,) of rows (n, D + BESIDE)."""
+        """(n,) of rows (n, D + EXTRA)."""
         return self.value(self.value_encoder(rows)).squeeze(-1)
 
     def chances(self, rows: torch.Tensor) -> torch.Tensor:

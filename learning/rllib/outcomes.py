@@ -58,7 +58,7 @@ class OutcomeRunner(ArrayEnvRunner):
     def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return self.loop.terms.recommended, {}
 
-    def noted(self, step: Step) -> dict[str, np.ndarray]:
+    def extra_columns(self, step: Step) -> dict[str, np.ndarray]:
         game, moved = self.task.game, step.transition
         return {
             OUTCOME: game.facts(moved.events)[:, 0],
@@ -112,8 +112,8 @@ class OutcomeDQN(ReplayAlgorithm):
             Columns.TERMINATEDS: rollout.terminated.astype(np.float32),
         }  # fmt: skip
         n = rollout.ended.size
-        noted = {name: value.reshape(n, *value.shape[2:]) for name, value in rollout.extras.items()}
-        return {**{name: column.reshape(n) for name, column in columns.items()}, **noted}
+        extra = {name: value.reshape(n, *value.shape[2:]) for name, value in rollout.extras.items()}
+        return {**{name: column.reshape(n) for name, column in columns.items()}, **extra}
 
 
 def outcome_config(settings: OutcomeSettings) -> DQNConfig:

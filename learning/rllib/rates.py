@@ -37,7 +37,7 @@ from ...contracts.loop import AgentView, Situation, Step
 from ...contracts.mechanism import Decisions
 from ...contracts.rates import RatesContract
 from ..exploration import sampled
-from ..principals.rates import BESIDE, RatesNetwork, offered, world_rows
+from ..principals.rates import EXTRA, RatesNetwork, offered, world_rows
 from ..returns import interval_advantages
 from ..settings import RatesSettings
 from .agents_ppo import ArrayPPO, ValuedRunner, ppo_config
@@ -46,11 +46,11 @@ from .recommending import MODULE
 from .runner import Rollout
 
 WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD, ENDED = "world", "clock", "due", "chosen", "chosen_logp", "reward", "ended"
-NOTED = (WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD)  # what a rollout's extras hold for the principal
+EXTRA_COLUMNS = (WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD)  # what the principal learns from, in a rollout's extras
 
 
 class RatesModule(TorchRLModule, ValueFunctionAPI):
-    """The principal's actor and critic over rows of the world and what stands beside it."""
+    """The principal's actor and critic over rows of the world and the extra inputs."""
 
     def setup(self) -> None:
         self.net = RatesNetwork(**self.model_config["network"])
@@ -69,7 +69,7 @@ class RatesModule(TorchRLModule, ValueFunctionAPI):
 
 
 class RatesRunner(ValuedRunner):
-    """Plays the agents under a principal that draws its rates, and notes what the principal learns from."""
+    """Plays the agents under a principal that draws its rates, and records what the principal learns from."""
 
     def make_module(self) -> None:
         super().make_module()
@@ -77,7 +77,7 @@ class RatesRunner(ValuedRunner):
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         shape = self.config.learner_config_dict["network"]
-        seen = int(np.prod(shape["shape"][0])) + BESIDE
+        seen = int(np.prod(shape["shape"][0])) + EXTRA
         actions: gym.Space = gym.spaces.MultiDiscrete([shape["rungs"]] * shape["heads"])
         return {**super().get_spaces(), MODULE: (gym.spaces.Box(-np.inf, np.inf, (seen,), np.float32), actions)}
 
@@ -86,15 +86,15 @@ class RatesRunner(ValuedRunner):
         actions, outputs = super().act(seen)
         loop, contract = self.loop, self._contract
         rung = contract.highest / (self.plan["network"]["rungs"] - 1)
-        noted = {
+        columns = {
             WORLD: loop.game.world(loop.state),
             CLOCK: np.stack([loop.t / loop.game.horizon, contract.left(loop.memory)], axis=-1).astype(np.float32),
             DUE: contract.due(loop.memory, loop.B),
             CHOSEN: np.rint(loop.memory.rates.reshape(loop.B, -1)[:, : self._network.heads] / rung).astype(np.int64),
         }
-        return actions, {**outputs, **noted}
+        return actions, {**outputs, **columns}
 
-    def noted(self, step: Step) -> dict[str, np.ndarray]:
+    def extra_columns(self, step: Step) -> dict[str, np.ndarray]:
         value = self.task.game.principal_reward(step.transition.events)
         reward = value - self.plan["alpha"] * step.ledger.payments.sum(axis=1)
         return {REWARD: (reward / len(self.task.game.agents)).astype(np.float32)}
@@ -138,25 +138,25 @@ class RatesPPO(ArrayPPO):
         self._fresh = {name: self.weights()[name] for name in self.task.players}  # the agents before they learn
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
-        told = super().learn(rollouts)
-        each = self.task.steps / self.plan["generations"]
+        metrics = super().learn(rollouts)
+        generation = self.task.steps / self.plan["generations"]
         played = sum(rollout.ended.size for rollout in rollouts)
-        if self.steps // each > (self.steps - played) // each and self.steps < self.task.steps:
+        if self.steps // generation > (self.steps - played) // generation and self.steps < self.task.steps:
             self._begin_anew()
-        if self.steps % each <= self.plan["wait"] * each and self.steps < self.task.steps:
+        if self.steps % generation <= self.plan["wait"] * generation and self.steps < self.task.steps:
             self._gathered = {}
-            return told
+            return metrics
         self._gather(rollouts)
         if not self._gathered:
-            return told
+            return metrics
         due = self._gathered[DUE]
         before = due.sum(axis=1).cumsum() - due.sum(axis=1)  # decisions before each step
         enough = (before >= self.plan["batch"]) & due[:, 0]  # cut where one interval ends and the next one begins
         if enough.any():
             cut = int(enough.argmax())
-            told |= self._learn_rates(cut)
+            metrics |= self._learn_rates(cut)
             self._gathered = {name: column[cut:] for name, column in self._gathered.items()}
-        return told
+        return metrics
 
     def _begin_anew(self) -> None:
         """A new generation: the agents forget what they learned. Their policy is sent out with the next weights."""
@@ -164,7 +164,9 @@ class RatesPPO(ArrayPPO):
 
     def _gather(self, rollouts: list[Rollout]) -> None:
         """Add rollouts, the runners' environments side by side; the first from where an episode begins."""
-        parts = [{**{name: rollout.extras[name] for name in NOTED}, ENDED: rollout.ended} for rollout in rollouts]
+        parts = [
+            {**{name: rollout.extras[name] for name in EXTRA_COLUMNS}, ENDED: rollout.ended} for rollout in rollouts
+        ]
         new = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
         if self._gathered:
             self._gathered = {name: np.concatenate([self._gathered[name], new[name]]) for name in new}
@@ -198,9 +200,9 @@ class RatesPPO(ArrayPPO):
         }
 
 
-def _rows(worlds: np.ndarray, beside: np.ndarray) -> torch.Tensor:
-    """What the critic sees, (n, D + BESIDE)."""
-    return torch.cat([world_rows(worlds), torch.from_numpy(beside)], dim=1)
+def _rows(worlds: np.ndarray, extra: np.ndarray) -> torch.Tensor:
+    """What the critic sees, (n, D + EXTRA)."""
+    return torch.cat([world_rows(worlds), torch.from_numpy(extra)], dim=1)
 
 
 def rates_config(settings: RatesSettings, network: dict[str, Any]) -> PPOConfig:

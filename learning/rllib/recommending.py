@@ -90,9 +90,9 @@ class PrincipalRunner(ArrayEnvRunner):
         assert seen.noise is not None
         follows = self.loop.memory
         rows = joint_rows(seen.observations)
-        beside = torch.from_numpy(others(follows).astype(np.float32))
+        extra = torch.from_numpy(others(follows).astype(np.float32))
         with torch.no_grad():
-            own = joint(self._networks["agents"], torch.cat([rows, beside], dim=-1)).argmax(dim=-1)
+            own = joint(self._networks["agents"], torch.cat([rows, extra], dim=-1)).argmax(dim=-1)
         noise = torch.from_numpy(seen.noise)
         own = epsilon_greedy(own, len(self.task.game.action_names), self.plan, self.progress, noise)
         actions = np.where(follows, self.loop.terms.recommended, own.numpy())

@@ -41,8 +41,8 @@ class Task:
 
 
 class Rollout(NamedTuple):
-    """`T` steps of `B` environments. What the modules said about their actions lies in `extras`, (T, B, N, ...), with
-    what the runner noted of the steps, (T, B, ...)."""
+    """`T` steps of `B` environments. `extras` holds the modules' other outputs, (T, B, N, ...), and the runner's
+    extra columns, (T, B, ...)."""
 
     observations: np.ndarray  # (T, B, N, *observation)
     terms: np.ndarray  # (T, B, N, K)
@@ -110,7 +110,7 @@ class ArrayEnvRunner(EnvRunner):
                     "ended": step.ended,
                 }
             )
-            extras.append({**outputs, **self.noted(step)})
+            extras.append({**outputs, **self.extra_columns(step)})
             if step.episodes is not None:
                 finished = step.episodes if finished is None else finished + step.episodes
         return Rollout(**_stacked(steps), extras=_stacked(extras), episodes=finished)
@@ -175,8 +175,8 @@ class ArrayEnvRunner(EnvRunner):
                 values[:, players] = self.module[name].compute_values(batch).numpy().reshape(len(flat), -1)
         return values
 
-    def noted(self, step: Step) -> dict[str, np.ndarray]:
-        """What else is kept of a step, each (B, ...): a subclass's to say."""
+    def extra_columns(self, step: Step) -> dict[str, np.ndarray]:
+        """Extra columns of a step, each (B, ...); a subclass overrides this."""
         return {}
 
     @property
