@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import NotRequired, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import torch
 
 from ..envs.game import Symmetry
-from .networks import QNetwork
+from .networks import QNetwork, Shape
 
 Follows = TypeVar("Follows", np.ndarray, torch.Tensor)
 
@@ -20,19 +20,36 @@ def others(follows: Follows) -> Follows:
     return follows[:, np.array([[j for j in range(N) if j != i] for i in range(N)], np.int64)]
 
 
-class SharedQNetwork(QNetwork):
-    """A network that is shared by all `players`, and with `told_apart` sees in a last one-hot which one it plays."""
+class QShape(TypedDict):
+    """The arguments that the networks of Algorithm 3 share."""
 
-    def __init__(self, players: int, beside: int, told_apart: bool, **shape: Any) -> None:
-        super().__init__(beside=beside + players * told_apart, **shape)
+    shape: Shape
+    actions: int
+    encoder: str
+    hidden: Sequence[int]
+    dueling: bool
+
+
+class JointShape(QShape):
+    """The arguments of `principal_networks`, as they are stored with a principal."""
+
+    players: int
+    told_apart: NotRequired[bool]
+
+
+class SharedQNetwork(QNetwork):
+    """A network that all `players` share; with `told_apart` a last one-hot input says which of them it plays."""
+
+    def __init__(self, players: int, extra: int, *, told_apart: bool, **shape: Unpack[QShape]) -> None:
+        super().__init__(beside=extra + players * told_apart, **shape)
         self.told_apart = told_apart
 
 
-def principal_networks(players: int, told_apart: bool = False, **shape: Any) -> torch.nn.ModuleDict:
+def principal_networks(players: int, *, told_apart: bool = False, **shape: Unpack[QShape]) -> torch.nn.ModuleDict:
     """`principal`, q(s, .) as agent i sees s, and `agents`, Q((s, f_-i), .); each is shared by all `players`."""
     extra = {"principal": 0, "agents": players - 1}
     return torch.nn.ModuleDict(
-        {name: SharedQNetwork(players, count, told_apart, **shape) for name, count in extra.items()}
+        {name: SharedQNetwork(players, count, told_apart=told_apart, **shape) for name, count in extra.items()}
     )
 
 

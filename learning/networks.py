@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -30,11 +30,22 @@ class Shape(NamedTuple):
     pixels: bool = False  # whether the numbers are red, green and blue, from 0 to 255
 
 
+class NetworkShape(TypedDict):
+    """The arguments of a network of the agents, as they are stored with a policy."""
+
+    shape: Shape
+    beside: int  # extra inputs after the observation
+    actions: int
+    encoder: str
+    hidden: Sequence[int]
+    dueling: NotRequired[bool]  # of a `QNetwork`
+
+
 def shape_of(game: Game) -> Shape:
     """The shape of an agent's observations."""
     space = game.observation_space
     pixels = not game.classes and space.dtype == np.uint8 and space.shape[-1:] == (3,) and space.high.min() == 255
-    return Shape(tuple(space.shape), game.classes, bool(pixels))
+    return Shape(tuple(space.shape), game.classes, pixels=bool(pixels))
 
 
 class ObservationEncoder(nn.Module):
@@ -124,6 +135,10 @@ class QNetwork(nn.Module):
         if self.value is not None:
             q = self.value(features) + q - q.mean(dim=-1, keepdim=True)
         return q
+
+    def values(self, rows: torch.Tensor) -> torch.Tensor:
+        """(n,) of the best action."""
+        return self(rows).amax(dim=-1)
 
 
 class ActorCritic(nn.Module):

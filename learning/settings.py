@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -255,9 +255,9 @@ class Resources:
 
 AgentSettings = DQNSettings | PPOSettings | FollowSettings | BestResponseSettings
 AnyPrincipalSettings = PrincipalSettings | OutcomeSettings | RatesSettings | ExactSettings
-ALGORITHMS: dict[str, type[Any]] = {
+ALGORITHMS: dict[str, type[AgentSettings]] = {
     "dqn": DQNSettings, "ppo": PPOSettings, "follow": FollowSettings, "best-response": BestResponseSettings,
 }  # fmt: skip
-PRINCIPALS: dict[str, type[Any]] = {
+PRINCIPALS: dict[str, type[AnyPrincipalSettings]] = {
     "dqn": PrincipalSettings, "outcome-dqn": OutcomeSettings, "ppo": RatesSettings, "exact": ExactSettings,
 }  # fmt: skip

@@ -6,7 +6,7 @@ the agent does what is best for itself.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class TablePolicy(Saved):
 
 def untrained(
     game: Game, mechanism: Mechanism, principal: Principal | None, settings: FollowSettings | BestResponseSettings
-) -> Any:
+) -> FollowPolicy | TablePolicy:
     """The policy of agents that learn nothing. Raises UsageError where the game or the mechanism gives them none."""
     if isinstance(settings, BestResponseSettings):
         if mechanism.principal and mechanism.start(np.zeros(1, np.uint64)) != ():

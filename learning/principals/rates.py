@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Self
+from typing import Self, TypedDict
 
 import numpy as np
 import torch
@@ -51,6 +51,16 @@ class RatesNetwork(nn.Module):
         return self.logits(rows).reshape(-1, self.heads, self.rungs).log_softmax(dim=-1)
 
 
+class RatesShape(TypedDict):
+    """The arguments of a `RatesNetwork`, as they are stored with a principal."""
+
+    shape: Shape
+    heads: int
+    rungs: int
+    encoder: str
+    hidden: Sequence[int]
+
+
 class RatesPrincipal(Saved):
     """A frozen principal: in every state the mean of what it learned to draw, on ladders of rates from 0 to `highest`.
 
@@ -59,18 +69,18 @@ class RatesPrincipal(Saved):
     the mode, which leaps from rung to rung where many are about as good, and may be 0 with most of the weight above it.
     """
 
-    def __init__(self, shape: dict[str, Any], promised: Sequence[int], highest: float) -> None:
+    def __init__(self, shape: RatesShape, promised: Sequence[int], highest: float) -> None:
         self.shape, self.promised, self.highest = shape, tuple(promised), highest
         self.network = RatesNetwork(**shape)
 
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def __call__(self, game: Game, state: object) -> Decisions:
         with torch.no_grad():
             chances = self.network.chances(world_rows(game.world(state))).exp()
         chosen = (chances * torch.arange(self.network.rungs)).sum(dim=-1)
         return offered(chosen, self.promised, self.highest, self.network.rungs)
 
     def checkpoint(self) -> Checkpoint:
-        about = {"shape": self.shape, "promised": self.promised, "highest": self.highest}
+        about: dict[str, object] = {"shape": self.shape, "promised": self.promised, "highest": self.highest}
         return Checkpoint(about, arrays_of(self.network))
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import torch
 
@@ -11,7 +11,7 @@ from ...contracts.mechanism import Decisions
 from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import configure, stored, to_json
 from ...envs.game import Game, symmetries
-from ..joint_networks import all_follow, joint, joint_rows, none_follows, principal_networks
+from ..joint_networks import JointShape, all_follow, joint, joint_rows, none_follows, principal_networks
 from ..losses.algorithm_3 import least_payments
 from ..networks import arrays_of, give_arrays
 
@@ -28,11 +28,11 @@ class TrainedPrincipal(Saved):
     values are means over the game's symmetries.
     """
 
-    def __init__(self, shape: dict[str, Any], margins: PaymentMargins | None = None, *, mirrored: bool = False) -> None:
+    def __init__(self, shape: JointShape, margins: PaymentMargins | None = None, *, mirrored: bool = False) -> None:
         self.shape, self.margins, self.mirrored = shape, margins or PaymentMargins(), mirrored
         self.networks = principal_networks(**shape)
 
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def __call__(self, game: Game, state: object) -> Decisions:
         rows = joint_rows(game.observe(state))
         views = symmetries(game) if self.mirrored else ()
         with torch.no_grad():
@@ -48,7 +48,7 @@ class TrainedPrincipal(Saved):
         promised = own.base_pay + torch.where(least > own.threshold, least + own.margin, 0.0)
         return Decisions(recommended.numpy(), promised.clamp(min=0.0, max=own.max_payment).numpy())
 
-    def promising(self, **changed: Any) -> TrainedPrincipal:
+    def promising(self, **changed: object) -> TrainedPrincipal:
         """The same principal with a `PaymentMargins` of other values."""
         values = {**to_json(self.margins), **stored(PaymentMargins, changed)}
         margins = configure(PaymentMargins, values, what="the principal")

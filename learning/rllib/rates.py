@@ -17,8 +17,6 @@ What is open in multi-agent PPO with a principal, and what is done here:
 
 from __future__ import annotations
 
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 import torch
@@ -37,16 +35,29 @@ from ...contracts.loop import AgentView, Situation, Step
 from ...contracts.mechanism import Decisions
 from ...contracts.rates import RatesContract
 from ..exploration import sampled
-from ..principals.rates import EXTRA, RatesNetwork, offered, world_rows
+from ..principals.rates import EXTRA, RatesNetwork, RatesShape, offered, world_rows
 from ..returns import interval_advantages
 from ..settings import RatesSettings
 from .agents_ppo import ArrayPPO, ValuedRunner, ppo_config
 from .algorithm import minibatch_batch
+from .learner import MinibatchPlan
 from .recommending import MODULE
-from .runner import Rollout
+from .runner import ModuleBatch, Rollout
 
 WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD, ENDED = "world", "clock", "due", "chosen", "chosen_logp", "reward", "ended"
 EXTRA_COLUMNS = (WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD)  # what the principal learns from, in a rollout's extras
+
+
+class RatesPlan(MinibatchPlan):
+    """What `learner_config_dict` tells a `RatesPPO`."""
+
+    network: RatesShape
+    alpha: float
+    generations: int
+    wait: float
+    batch: int
+    discount: float
+    gae_lambda: float
 
 
 class RatesModule(TorchRLModule, ValueFunctionAPI):
@@ -55,13 +66,13 @@ class RatesModule(TorchRLModule, ValueFunctionAPI):
     def setup(self) -> None:
         self.net = RatesNetwork(**self.model_config["network"])
 
-    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
+    def compute_values(self, batch: ModuleBatch, embeddings: torch.Tensor | None = None) -> torch.Tensor:
         return self.net.values(batch[Columns.OBS])
 
-    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def _forward_train(self, batch: ModuleBatch, **kwargs: object) -> ModuleBatch:
         return {Columns.ACTION_DIST_INPUTS: self.net.logits(batch[Columns.OBS])}
 
-    def get_train_action_dist_cls(self) -> Any:
+    def get_train_action_dist_cls(self) -> type[TorchMultiCategorical]:
         shape = self.model_config["network"]
         return TorchMultiCategorical.get_partial_dist_cls(input_lens=[shape["rungs"]] * shape["heads"])
 
@@ -73,7 +84,7 @@ class RatesRunner(ValuedRunner):
 
     def make_module(self) -> None:
         super().make_module()
-        self.plan = self.config.learner_config_dict
+        self.plan: RatesPlan = self.config.learner_config_dict
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         shape = self.config.learner_config_dict["network"]
@@ -131,10 +142,10 @@ class RatesRunner(ValuedRunner):
 class RatesPPO(ArrayPPO):
     """PPO of the agents, and of their principal once it has made decisions enough, with their whole intervals."""
 
-    def setup(self, config: Any) -> None:
+    def setup(self, config: AlgorithmConfig) -> None:
         self._gathered: dict[str, np.ndarray] = {}  # (T, B, ...), steps that the principal has yet to learn from
         super().setup(config)
-        self.plan = self.config.learner_config_dict
+        self.plan: RatesPlan = self.config.learner_config_dict
         self._fresh = {name: self.weights()[name] for name in self.task.players}  # the agents before they learn
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
@@ -205,11 +216,12 @@ def _rows(worlds: np.ndarray, extra: np.ndarray) -> torch.Tensor:
     return torch.cat([world_rows(worlds), torch.from_numpy(extra)], dim=1)
 
 
-def rates_config(settings: RatesSettings, network: dict[str, Any]) -> PPOConfig:
-    """What RLlib is told; `engine.configured` adds the task, then `with_principal` the principal's module."""
+def rates_config(settings: RatesSettings, network: RatesShape) -> PPOConfig:
+    """The RLlib configuration of the settings; `configured` adds the task and `with_principal` the module."""
     config = ppo_config(settings.agents)
-    plan = {
-        **config.learner_config_dict, "network": network,
+    agents: MinibatchPlan = config.learner_config_dict
+    plan: RatesPlan = {
+        **agents, "network": network,
         "alpha": settings.alpha, "generations": settings.generations, "wait": settings.burn_in, "batch": settings.batch,
         "discount": settings.discount, "gae_lambda": settings.gae_lambda,
     }  # fmt: skip

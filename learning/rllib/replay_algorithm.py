@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.dqn import DQN
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
 from ...core.random import Stream
-from .algorithm import ArrayAlgorithm
+from ..settings import Replayed
+from .algorithm import ArrayAlgorithm, Results
+from .learner import MinibatchPlan
 from .replay_buffer import Replay
 from .runner import REPLAY, Rollout
+
+
+class ReplayPlan(MinibatchPlan):
+    """What `learner_config_dict` tells a `ReplayAlgorithm`."""
+
+    batch: int
+    replay: int
+    priority: float
+    warm_up: int
+
+
+def replay_plan(settings: Replayed) -> ReplayPlan:
+    """The plan with one gradient step for each vector step."""
+    return {
+        "minibatches": settings.rollout_length, "epochs": 1, "batch": settings.batch,
+        "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
+    }  # fmt: skip
 
 
 class ReplayAlgorithm(ArrayAlgorithm, DQN):
     """Remembers every transition, and learns from drawn ones once it is warm."""
 
-    def setup(self, config: Any) -> None:
+    plan: ReplayPlan
+
+    def setup(self, config: AlgorithmConfig) -> None:
         super().setup(config)
         self.plan = self.config.learner_config_dict
         self.replay = Replay(
@@ -40,6 +60,6 @@ class ReplayAlgorithm(ArrayAlgorithm, DQN):
         raise NotImplementedError
 
 
-def td_errors(results: list[Any], module_id: str) -> np.ndarray:
+def td_errors(results: Results, module_id: str) -> np.ndarray:
     """The TD errors of every row of an update, in the rows' order: Learners hold consecutive parts of it."""
     return np.concatenate([np.ravel(part) for result in results for part in result[module_id][TD_ERROR_KEY].peek()])

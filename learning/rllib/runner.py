@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import ray
 import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import COMPONENT_RL_MODULE, Columns
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
@@ -23,6 +24,8 @@ from ..features import rows, width
 
 STREAMS = TRAIN, VALIDATE, EVALUATE = (0, 1, 2)  # streams of keys: no phase sees another's episodes
 REPLAY, ORDERS = 4, 5  # streams of what is drawn for learning; 3 is that of the starts at which contracts are signed
+
+ModuleBatch = dict[str, torch.Tensor]  # column: (n, ...)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Rollout(NamedTuple):
 class ArrayEnvRunner(EnvRunner):
     """Plays `rollout_fragment_length` steps of `num_envs_per_env_runner` environments at each `sample()`."""
 
-    def __init__(self, *, config: Any, **kwargs: Any) -> None:
+    def __init__(self, *, config: AlgorithmConfig, **kwargs: object) -> None:
         super().__init__(config=config, **kwargs)
         self.task: Task = self.config.env_config["task"]
         self.T, self.B = self.config.get_rollout_fragment_length(), self.config.num_envs_per_env_runner
@@ -84,7 +87,7 @@ class ArrayEnvRunner(EnvRunner):
         actions: gym.Space = gym.spaces.Discrete(len(self.task.game.action_names))
         return dict.fromkeys((INPUT_ENV_SPACES, *self.task.players), (space, actions))
 
-    def sample(self, **kwargs: Any) -> Rollout:
+    def sample(self, **kwargs: object) -> Rollout:
         """(T, B) steps; a new episode begins wherever one ended."""
         return self._play(self.T)
 
@@ -152,9 +155,9 @@ class ArrayEnvRunner(EnvRunner):
         assert seen.noise is not None
         found: dict[str, np.ndarray] = {}
         for name, players in self.task.players.items():
-            batch = {
+            batch: ModuleBatch = {
                 Columns.OBS: torch.from_numpy(flat.take(players, 1).reshape(-1, D)),
-                "progress": self.progress,
+                "progress": torch.tensor(self.progress, dtype=torch.float64),
                 "noise": torch.from_numpy(seen.noise.take(players, 1).ravel()),
             }
             with torch.no_grad():  # RLlib's forward_exploration would first switch every layer to evaluation
@@ -184,20 +187,20 @@ class ArrayEnvRunner(EnvRunner):
         """The share of the budget that is played, in [0, 1]."""
         return min(1.0, self.loop.steps * max(1, self.num_workers) / self.task.steps)
 
-    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def get_state(self, *args: object, **kwargs: object) -> dict[str, object]:
         return {COMPONENT_RL_MODULE: self.module.get_state()}
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: dict[str, object]) -> None:
         if COMPONENT_RL_MODULE in state:
             weights = state[COMPONENT_RL_MODULE]  # RLlib sends remote runners a reference at the start
             self.module.set_state(ray.get(weights) if isinstance(weights, ray.ObjectRef) else weights)
 
-    def get_metrics(self) -> dict[str, Any]:
+    def get_metrics(self) -> dict[str, object]:
         return self.metrics.reduce()
 
     def assert_healthy(self) -> None:
         assert self.module is not None
 
 
-def _stacked(steps: list[dict[str, np.ndarray]]) -> dict[str, Any]:
+def _stacked(steps: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
