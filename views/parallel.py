@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping
 
 import gymnasium as gym
 import numpy as np
@@ -11,7 +11,7 @@ from gymnasium.spaces import Discrete
 from pettingzoo import ParallelEnv
 
 from ..contracts.loop import AgentView, Loop, Principal, Simulation, Step
-from ..contracts.mechanism import Mechanism, Summary
+from ..contracts.mechanism import Decisions, Mechanism, Summary
 from ..contracts.outcomes import OutcomeContract
 from ..contracts.recommendation import RecommendationContract
 from ..core.config import UsageError
@@ -24,8 +24,9 @@ from .spaces import agent_space, world_space
 FPS = 4  # steps shown in a second by the window of "human"
 RENDER_MODES = ("human", "rgb_array", "ansi")
 
-Observations = dict[str, Any]
-Infos = dict[str, dict[str, Any]]
+Observation = np.ndarray | dict[str, np.ndarray]  # with terms, a dict of `observation` and `terms`
+Observations = dict[str, Observation]
+Infos = dict[str, dict[str, float]]
 Results = tuple[Observations, dict[str, float], dict[str, bool], dict[str, bool], Infos]
 
 
@@ -55,8 +56,10 @@ class ParallelView(ParallelEnv):
         self.possible_agents = list(game.agents)
         self.agents: list[str] = []
         self.state_space = world_space(game)
-        self._observation_spaces: dict[str, gym.Space[Any]] = dict.fromkeys(game.agents, agent_space(game, mechanism))
-        self._action_spaces: dict[str, gym.Space[Any]] = {
+        self._observation_spaces: dict[str, gym.Space[object]] = dict.fromkeys(
+            game.agents, agent_space(game, mechanism)
+        )
+        self._action_spaces: dict[str, gym.Space[object]] = {
             agent: Discrete(len(game.action_names)) for agent in game.agents
         }
         self._seed: int | None = None
@@ -64,15 +67,15 @@ class ParallelView(ParallelEnv):
         self._loop: Loop | None = None
         self._window: Window | None = None
 
-    def observation_space(self, agent: str) -> gym.Space[Any]:
+    def observation_space(self, agent: str) -> gym.Space[object]:
         """The space of what `agent` observes; the same object every time."""
         return self._observation_spaces[agent]
 
-    def action_space(self, agent: str) -> gym.Space[Any]:
+    def action_space(self, agent: str) -> gym.Space[object]:
         """The space of what `agent` does; the same object every time."""
         return self._action_spaces[agent]
 
-    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observations, Infos]:
+    def reset(self, seed: int | None = None, options: dict[str, object] | None = None) -> tuple[Observations, Infos]:
         """Start the first episode of `seed`, or without one the next episode. `options` are not used."""
         if seed is None and self._seed is not None:
             self._episode += 1
@@ -85,7 +88,7 @@ class ParallelView(ParallelEnv):
         self._show()
         return self._observations(self._loop.seen), self._infos(None)
 
-    def step(self, actions: dict[str, Any]) -> Results:
+    def step(self, actions: Mapping[str, object]) -> Results:
         """Play one action for each agent."""
         loop = self._running()
         if not self.agents:
@@ -106,7 +109,7 @@ class ParallelView(ParallelEnv):
         self._running()
         return self.game.world(self._state)[0]
 
-    def render(self) -> Any:
+    def render(self) -> np.ndarray | str | None:
         """The picture (rows, columns, 3) uint8 for "rgb_array", text for "ansi", None for "human": it has a window."""
         self._running()
         if self.render_mode is None:
@@ -131,7 +134,7 @@ class ParallelView(ParallelEnv):
         """Those whose action the coming step reads."""
         return self.agents
 
-    def _advance(self, loop: Loop, actions: dict[str, Any]) -> Results:
+    def _advance(self, loop: Loop, actions: dict[str, int | Decisions]) -> Results:
         step = loop.step(np.array([[actions[agent] for agent in self.game.agents]]))
         moved = step.transition
         self._state, self._events = moved.next_state, moved.events
@@ -186,12 +189,12 @@ class ParallelView(ParallelEnv):
             raise UsageError("there is no episode yet; call reset() first")
         return self._loop
 
-    def _legal(self, agent: str, action: Any) -> Any:
+    def _legal(self, agent: str, action: object) -> int | Decisions:
         """The action as the loop takes it. Raises UsageError where it is not allowed."""
         if not self._action_spaces[agent].contains(action):
             names = ", ".join(f"{number} ({name})" for number, name in enumerate(self.game.action_names))
             raise UsageError(f"the action of {agent} is {action!r}; allowed: {names}")
-        return int(action)
+        return int(np.asarray(action))
 
     def _scene(self) -> Scene:
         """What there is to see now; while the episode runs, with the action that is recommended to each agent."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
@@ -58,11 +56,13 @@ class PrincipalView(ParallelView):
     def _due(self) -> list[str]:
         return list(self.game.agents) if self._promised else [PRINCIPAL]
 
-    def _advance(self, loop: Loop, actions: dict[str, Any]) -> Results:
+    def _advance(self, loop: Loop, actions: dict[str, int | Decisions]) -> Results:
         if self._promised:
             self._promised = False
             return super()._advance(loop, actions)
-        loop.offer(actions[PRINCIPAL])
+        decisions = actions[PRINCIPAL]
+        assert isinstance(decisions, Decisions)
+        loop.offer(decisions)
         self._promised = True
         still = dict.fromkeys(self.agents, False)
         return self._observations(loop.seen), dict.fromkeys(self.agents, 0.0), still, dict(still), self._infos(None)
@@ -71,7 +71,7 @@ class PrincipalView(ParallelView):
         """What the agents see after a step: the principal has yet to say its terms."""
         return loop.following(step, np.zeros(1, bool))
 
-    def _legal(self, agent: str, action: Any) -> Any:
+    def _legal(self, agent: str, action: object) -> int | Decisions:
         return _decided(self.mechanism, action) if agent == PRINCIPAL else super()._legal(agent, action)
 
     def _observations(self, seen: AgentView) -> Observations:
@@ -82,7 +82,7 @@ class PrincipalView(ParallelView):
         return {PRINCIPAL: float(value / self.alpha - step.ledger.payments.sum()), **super()._rewards(step)}
 
     def _infos(self, step: Step | None) -> Infos:
-        own: dict[str, Any] = {}
+        own: dict[str, float] = {}
         if step is not None:
             value = self.game.principal_reward(step.transition.events)[0]
             own = {"reward": float(value), "paid": float(step.ledger.payments.sum())}
@@ -93,7 +93,7 @@ class PrincipalView(ParallelView):
 class PrincipalFirst(parallel_to_aec_wrapper):
     """A `PrincipalView` in turns: what the principal promises is seen by those that act after it."""
 
-    def step(self, action: Any) -> None:
+    def step(self, action: object) -> None:
         agent = self.agent_selection
         if agent != PRINCIPAL or self.terminations[agent] or self.truncations[agent]:
             super().step(action)
@@ -103,7 +103,7 @@ class PrincipalFirst(parallel_to_aec_wrapper):
         self._observations, self.infos = observations, infos
 
 
-def _decided(mechanism: Mechanism, action: Any) -> Decisions:
+def _decided(mechanism: Mechanism, action: object) -> Decisions:
     """What the principal's action says, for one environment."""
     shape, count = (len(mechanism.game.agents),), len(mechanism.game.action_names)
     priced, parts = mechanism.promised_shape, list(decision_space(mechanism))

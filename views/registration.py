@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pettingzoo import AECEnv, aec_registry, parallel_registry, register
 
@@ -26,7 +26,7 @@ def parallel_env(
     render_mode: str | None = None,
     *,
     alpha: float = 0.1,
-    **rules: Any,
+    **rules: object,
 ) -> ParallelView:
     """A PettingZoo environment in which all agents act at once.
 
@@ -49,7 +49,7 @@ def env(
     render_mode: str | None = None,
     *,
     alpha: float = 0.1,
-    **rules: Any,
+    **rules: object,
 ) -> AECEnv:
     """`parallel_env` in turns, as a PettingZoo `AECEnv`; a principal that is an agent acts first."""
     return in_turns(parallel_env(game, mechanism, principal, render_mode, alpha=alpha, **rules))
@@ -80,7 +80,7 @@ def name_in_pettingzoo(name: str) -> None:
             register("aec", versioned, f"{__name__}:env", kwargs={"game": id})
 
 
-def _game(game: str | Game, rules: dict[str, Any]) -> Game:
+def _game(game: str | Game, rules: dict[str, object]) -> Game:
     if isinstance(game, str):
         return make(game, **rules)
     if rules:

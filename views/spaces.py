@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict, MultiDiscrete
@@ -13,7 +11,7 @@ from ..contracts.recommendation import RecommendationContract
 from ..envs.game import Game
 
 
-def agent_space(game: Game, mechanism: Mechanism) -> gym.Space[Any]:
+def agent_space(game: Game, mechanism: Mechanism) -> gym.Space[object]:
     if not mechanism.terms_size:
         return game.observation_space
     terms = Box(-np.inf, np.inf, (mechanism.terms_size,), np.float32)
