@@ -1,4 +1,4 @@
-"""Networks over joint rows (n, N, D), one for each agent: what Algorithm 3 values with."""
+"""The networks of Algorithm 3, over joint rows (n, N, D) with one row for each agent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Follows = TypeVar("Follows", np.ndarray, torch.Tensor)
 
 
 def others(follows: Follows) -> Follows:
-    """f_-i of every agent: (n, N, N - 1) from f (n, N)."""
+    """The others' f_-i of every agent, (n, N, N - 1), from f (n, N)."""
     N = follows.shape[1]
     return follows[:, np.array([[j for j in range(N) if j != i] for i in range(N)], np.int64)]
 
@@ -46,7 +46,7 @@ class SharedQNetwork(QNetwork):
 
 
 def principal_networks(players: int, *, told_apart: bool = False, **shape: Unpack[QShape]) -> torch.nn.ModuleDict:
-    """`principal`, q(s, .) as agent i sees s, and `agents`, Q((s, f_-i), .); each is shared by all `players`."""
+    """`principal` is q(s, .) as agent i sees s, `agents` is Q((s, f_-i), .); all `players` share both."""
     extra = {"principal": 0, "agents": players - 1}
     return torch.nn.ModuleDict(
         {name: SharedQNetwork(players, count, told_apart=told_apart, **shape) for name, count in extra.items()}
@@ -59,7 +59,7 @@ def joint_rows(observations: np.ndarray) -> torch.Tensor:
 
 
 def joint(network: torch.nn.Module, rows: torch.Tensor, views: Sequence[Symmetry] = ()) -> torch.Tensor:
-    """The values (n, N, A) of joint rows (n, N, D); with `views`, their mean over what is seen in each."""
+    """The values (n, N, A) of joint rows (n, N, D); with `views`, their mean over the views."""
     if views:
         return torch.stack([joint(network, _viewed(rows, view))[..., view.actions] for view in views]).mean(dim=0)
     n, N, _ = rows.shape
@@ -69,7 +69,7 @@ def joint(network: torch.nn.Module, rows: torch.Tensor, views: Sequence[Symmetry
 
 
 def _viewed(rows: torch.Tensor, view: Symmetry) -> torch.Tensor:
-    """Rows (n, N, D) as in another view; the extra inputs stay as they are."""
+    """Rows (n, N, D) as seen in another view; the extra inputs stay as they are."""
     return torch.cat([rows[..., view.cells], rows[..., len(view.cells) :]], dim=-1)
 
 

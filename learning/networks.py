@@ -1,4 +1,4 @@
-"""The networks: an encoder of what an agent sees, and heads on it. Plain torch, so that policies act without RLlib.
+"""The networks: an encoder of the observation, and heads on it. They are plain torch: policies act without RLlib.
 
 A row of input is flat: the observation, then extra numbers (the terms, who follows). An observation is planes of
 numbers; or, with `classes`, a class index for each cell, which the network turns into planes of 0 and 1; or, with
@@ -23,10 +23,10 @@ from ..envs.game import Game
 
 
 class Shape(NamedTuple):
-    """What an agent sees of a game."""
+    """The shape of an agent's observation."""
 
-    cells: tuple[int, ...]  # its shape: (channels, rows, columns); (rows, columns) with classes; (rows, columns, 3)
-    classes: int  # how many there are; 0 where the observation is numbers
+    cells: tuple[int, ...]  # (channels, rows, columns); (rows, columns) with classes; (rows, columns, 3)
+    classes: int  # the number of classes; 0 where the observation is numbers
     pixels: bool = False  # whether the numbers are red, green and blue, from 0 to 255
 
 
@@ -51,8 +51,9 @@ def shape_of(game: Game) -> Shape:
 class ObservationEncoder(nn.Module):
     """Rows (n, prod(cells) + extra) to the observation as numbers, with the extra inputs after it (n, width + extra).
 
-    `encoder` "mlp": planes as they are. "conv": one convolution over them, over planes of numbers circular, as the
-    torus of the Coin Game is (Ivanov et al. 2024, appendix), over classes and pixels plain, as a window on a map is.
+    With the `encoder` "mlp" the planes stay as they are. With "conv" there is one convolution over them: circular over
+    planes of numbers, for the torus of the Coin Game (Ivanov et al. 2024, appendix), and plain over classes and pixels,
+    for a window on a map.
     """
 
     def __init__(self, shape: Shape, encoder: str) -> None:
@@ -104,7 +105,7 @@ class Encoder(nn.Module):
 
 
 def _convolution(shape: Shape) -> tuple[nn.Module, int]:
-    """One convolution over what is seen, and how many features it gives."""
+    """One convolution over the observation, and the number of its features."""
     if shape.classes or shape.pixels:
         rows, columns = shape.cells[:2]
         filters, kernel, stride = 16, min(3, rows, columns), 2  # every other place costs a quarter and sees each cell
@@ -137,7 +138,7 @@ class QNetwork(nn.Module):
         return q
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n,) of the best action."""
+        """The values (n,) of the best actions."""
         return self(rows).amax(dim=-1)
 
 
@@ -170,10 +171,10 @@ class ActorCritic(nn.Module):
 
 
 def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
-    """The weights of a module, as a checkpoint keeps them."""
+    """The weights of a module, as a checkpoint stores them."""
     return {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
 
 
 def give_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
-    """Give a module the weights that `arrays_of` gave. Raises RuntimeError where they are of another module."""
+    """Load the weights that `arrays_of` returned. Raises RuntimeError where they belong to another module."""
     module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})

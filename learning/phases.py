@@ -1,4 +1,4 @@
-"""The phases of a run: a principal learns, fresh agents learn under it, and what they learned is evaluated."""
+"""The phases of a run: a principal learns, fresh agents learn under it, and their policy is evaluated."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ T = TypeVar("T", covariant=True)
 
 
 class Update(NamedTuple):
-    """What happened since the last update of a phase."""
+    """Progress of a phase since its last update."""
 
     steps: int  # environment steps of the phase so far
     total: int  # its budget
-    episodes: Episodes | None  # those that finished
+    episodes: Episodes | None  # the finished ones
     training: dict[str, float]  # losses
 
 
@@ -90,7 +90,7 @@ class Phase(Generic[T]):
 
 
 class NoPhase(Phase[T]):
-    """A phase in which nothing is learned: `policy` is there from the start."""
+    """A phase without learning: its result is there from the start."""
 
     def __init__(self, policy: T) -> None:
         self.policy = policy
@@ -117,9 +117,8 @@ def train_agents(
 ) -> Phase[AnyPolicy]:
     """Agents learn for `steps` environment steps under a mechanism; the result is their `Policy`.
 
-    They are fresh, or begin with the networks of the policy `begin`; what else there is to learning, optimisers, replay
-    and schedules, is fresh either way. Agents that learn nothing take no steps. Raises UsageError where `begin` has
-    other networks than theirs.
+    The agents are fresh, or start from the networks of the policy `begin`; optimisers, replay and schedules are fresh
+    either way. Agents that learn nothing take no steps. Raises UsageError where `begin` has other networks than theirs.
     """
     if isinstance(settings, FollowSettings | BestResponseSettings):
         return NoPhase(untrained(game, mechanism, principal, settings))
@@ -143,10 +142,10 @@ def train_principal(
     resources: Resources = ALONE,
     mechanism: Mechanism | None = None,
 ) -> Phase[AnyPrincipal]:
-    """A principal learns by Algorithm 3, by Algorithm 2 or by PPO, or is solved for; it decides for `(game, state)`.
+    """A principal is learned by Algorithm 3, by Algorithm 2 or by PPO, or is solved; it decides for `(game, state)`.
 
-    By PPO it learns under the `mechanism` under which it is to promise, a `RatesContract` of defaults unless given; the
-    others bring their own. Raises UsageError for a game that it is not for.
+    PPO learns under the `mechanism` whose terms the principal will offer, by default a `RatesContract` of defaults; the
+    other algorithms bring their own. Raises UsageError for a game to which the algorithm does not apply.
     """
     if isinstance(settings, ExactSettings):
         return NoPhase(_exact_principal(game, settings))
@@ -211,7 +210,7 @@ def _train_rates(
 def evaluate(
     game: Game, mechanism: Mechanism, principal: Principal | None, policy: Act, *, seed: int, episodes: int = 1024
 ) -> Episodes:
-    """Play of `episodes` episodes on keys that no training saw."""
+    """The policy plays `episodes` episodes on keys that training never uses."""
     value = getattr(policy, "values", None)
     loop = Simulation(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
     finished: Episodes | None = None
@@ -225,20 +224,20 @@ def evaluate(
 
 
 def _averaged(algorithm: ArrayAlgorithm, principal: P) -> P:
-    """`principal` with the averaged networks, which are steadier than the last ones."""
+    """`principal` with the averaged networks, which vary less than the online ones."""
     principal.networks.load_state_dict(_tensors(algorithm.weights()[MODULE], "target."))
     return principal
 
 
 def _learned(algorithm: ArrayAlgorithm, policy: Policy) -> Policy:
-    """`policy` with the networks as they are now."""
+    """`policy` with the current networks."""
     for name, state in algorithm.weights().items():
         policy.networks[name].load_state_dict(_tensors(state, "net."))
     return policy
 
 
 def _begun(weights: Weights, begin: Policy) -> Weights:
-    """The modules' states with every network, averages too, as in `begin`."""
+    """The modules' states with every network, averaged targets included, taken from `begin`."""
     given = {name: begin.networks[name].state_dict() for name in begin.networks}
     begun: Weights = {name: {} for name in weights}
     for name, state in weights.items():

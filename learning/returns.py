@@ -1,4 +1,4 @@
-"""Returns and advantages over a rollout: each a formula, with a test by hand."""
+"""Returns and advantages over a rollout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Returns(NamedTuple):
-    """n-step returns over a rollout."""
+    """The n-step returns of a rollout."""
 
     total: np.ndarray  # (T, B, N) discounted sum of the rewards
     steps: np.ndarray  # (T, B) how many steps it sums

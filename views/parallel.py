@@ -33,8 +33,8 @@ Results = tuple[Observations, dict[str, float], dict[str, bool], dict[str, bool]
 class ParallelView(ParallelEnv):
     """One environment of a game under a mechanism, as a PettingZoo `ParallelEnv`; it plays `Loop`.
 
-    - observation: the game's. Where the mechanism offers terms, `{"observation": ..., "terms": ...}`, with what the
-      agent is shown of its terms for the coming step, float32 (K,).
+    - observation: the game's. Where the mechanism offers terms, `{"observation": ..., "terms": ...}`, with the
+      agent's view of its terms for the coming step, float32 (K,).
     - reward: what the agent earns, the environment's reward and the mechanism's income together.
     - `infos[agent]` after a step: its parts, `reward` (from the environment alone), `payment` (from the principal),
       `transfer` (net, received minus given) and `shaping`.
@@ -105,7 +105,7 @@ class ParallelView(ParallelEnv):
         return results
 
     def state(self) -> np.ndarray:
-        """`game.world`: all there is to see."""
+        """`game.world`: the global state."""
         self._running()
         return self.game.world(self._state)[0]
 
@@ -131,7 +131,7 @@ class ParallelView(ParallelEnv):
         return Simulation(self.game, self.mechanism, 1, seed=seed, stream=episode, principal=self.principal)
 
     def _due(self) -> list[str]:
-        """Those whose action the coming step reads."""
+        """The agents whose actions the coming step reads."""
         return self.agents
 
     def _advance(self, loop: Loop, actions: dict[str, int | Decisions]) -> Results:
@@ -151,7 +151,7 @@ class ParallelView(ParallelEnv):
         )
 
     def _following(self, loop: Loop, step: Step) -> AgentView:
-        """What the agents see after a step: in a last state, with the terms that would be offered there."""
+        """The agents' view after a step; in a final state, with the terms that would be offered there."""
         assert isinstance(loop, Simulation)
         return loop.seen_after(step)
 
@@ -197,14 +197,14 @@ class ParallelView(ParallelEnv):
         return int(np.asarray(action))
 
     def _scene(self) -> Scene:
-        """What there is to see now; while the episode runs, with the action that is recommended to each agent."""
+        """The current scene; while the episode runs, with the action that is recommended to each agent."""
         scene, summary = self.game.scene(self._state, self._events, 0), self._summary()
         if summary is None or (summary.recommended < 0).any():
             return scene
         return render.recommended(scene, [self.game.action_names[action] for action in summary.recommended[0]])
 
     def _panel(self) -> Panel | None:
-        """What is recommended to each agent and what following is said to pay, if the mechanism recommends."""
+        """The recommendation to each agent and the promised payment, if the mechanism recommends."""
         if not isinstance(self.mechanism, RecommendationContract):
             return None
         summary = self._summary()
@@ -223,11 +223,11 @@ class ParallelView(ParallelEnv):
 
     @property
     def _promises(self) -> int:
-        """How many amounts are promised to an agent."""
+        """The number of amounts promised to an agent."""
         return len(self.game.verifiable) if isinstance(self.mechanism, OutcomeContract) else 1
 
     def _show(self) -> None:
-        """Show the window of "human", long enough to be seen."""
+        """Show the window of "human" for the duration of a frame."""
         if self.render_mode == "human":
             self._window = self._window or Window(self.name, "make the view with render_mode='rgb_array' or 'ansi'")
             self._window.show(render.picture(self._scene(), panel=self._panel()))
@@ -235,5 +235,5 @@ class ParallelView(ParallelEnv):
 
 
 def _amount(promised: np.ndarray) -> str:
-    """What is promised, for one thing or for each of several."""
+    """The promised amount, or the amounts for each of several facts."""
     return " / ".join(f"{amount:5.2f}" for amount in np.atleast_1d(promised))

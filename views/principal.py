@@ -23,7 +23,7 @@ class PrincipalView(ParallelView):
 
     1. The principal sees `game.world` and acts `{"recommended": ints (N,), "promised": floats >= 0 (N,)}`, which is
        (N, K) where a contract prices each of K verifiable facts; `{"promised": ...}` alone where it recommends nothing.
-       Where what was promised before still holds, the action changes nothing. All rewards
+       Where earlier terms still hold, the action changes nothing. All rewards
        are 0, the game stands still, and what the agents observe now carries the terms; before, they are zeros.
     2. The agents act and the game moves. The principal earns `game.principal_reward / alpha - payments`;
        `infos["principal"]` has the two as `reward` and `paid`.
@@ -68,7 +68,7 @@ class PrincipalView(ParallelView):
         return self._observations(loop.seen), dict.fromkeys(self.agents, 0.0), still, dict(still), self._infos(None)
 
     def _following(self, loop: Loop, step: Step) -> AgentView:
-        """What the agents see after a step: the principal has yet to say its terms."""
+        """The agents' view after a step, before the principal offers its terms."""
         return loop.following(step, np.zeros(1, bool))
 
     def _legal(self, agent: str, action: object) -> int | Decisions:
@@ -91,7 +91,7 @@ class PrincipalView(ParallelView):
 
 
 class PrincipalFirst(parallel_to_aec_wrapper):
-    """A `PrincipalView` in turns: what the principal promises is seen by those that act after it."""
+    """A `PrincipalView` in turns: the agents see the principal's terms, since they act after it."""
 
     def step(self, action: object) -> None:
         agent = self.agent_selection
@@ -104,7 +104,7 @@ class PrincipalFirst(parallel_to_aec_wrapper):
 
 
 def _decided(mechanism: Mechanism, action: object) -> Decisions:
-    """What the principal's action says, for one environment."""
+    """The principal's action as decisions for one environment."""
     shape, count = (len(mechanism.game.agents),), len(mechanism.game.action_names)
     priced, parts = mechanism.promised_shape, list(decision_space(mechanism))
     if not isinstance(action, dict) or set(action) != set(parts):

@@ -1,4 +1,4 @@
-"""Games by their ids, as others see them: PettingZoo environments, which PettingZoo's own `make` finds too."""
+"""PettingZoo environments by the ids of games; PettingZoo's own `make` finds them too."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def env(
 
 
 def register_game(name: str) -> Callable[[type[T]], type[T]]:
-    """Make games of your own known as `family/preset`, as a decorator: above `@configuration`, above the class.
+    """Register your own games as `family/preset`: a decorator, above `@configuration`, above the class.
 
     Raises UsageError for a family that is taken, or a class that is no Game.
     """

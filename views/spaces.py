@@ -1,4 +1,4 @@
-"""The spaces of a view: what is observed, and what a principal decides."""
+"""The spaces of a view: observations, and a principal's decisions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def decision_space(mechanism: Mechanism) -> Dict:
 
 
 def world_space(game: Game) -> Box:
-    """All values of the array's type: a game does not say more of its world."""
+    """The space of a game's world; its bounds are those of the array's type, since a game declares no others."""
     world = game.world(game.reset(np.zeros(1, np.uint64)))[0]
     if world.dtype.kind in "iu":
         limits = np.iinfo(world.dtype)

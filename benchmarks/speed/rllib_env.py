@@ -1,9 +1,9 @@
-"""A game for RLlib as it comes: one environment at a time, for its own PPO or DQN, or for any algorithm built on it.
+"""A game for unmodified RLlib: one environment at a time, for its own PPO or DQN, or any algorithm built on it.
 
     tune.register_env("coins", lambda _: rllib_env("coin_game/ivanov-3x3", mechanism="joint"))
     PPOConfig().environment("coins").multi_agent(policies={"all"}, policy_mapping_fn=lambda *_: "all")
 
-It is the yardstick of the array runner, which plays the same loop many environments at a time.
+It is the baseline of the array runner, which plays the same loop in many environments at a time.
 """
 
 from __future__ import annotations

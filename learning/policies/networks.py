@@ -1,4 +1,4 @@
-"""A trained policy of the agents: acts without RLlib, and is kept as tensors with JSON beside them."""
+"""A trained policy of the agents. It acts without RLlib and is stored as tensors with a JSON file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NETWORKS: dict[str, Callable[..., QNetwork | ActorCritic]] = {"q": QNetwork, "ac
 
 
 class Policy(Saved):
-    """Play of every agent by the network of its module: greedy, or drawn from an actor's chances."""
+    """Every agent plays by the network of its module: greedily, or by sampling from an actor's probabilities."""
 
     def __init__(
         self, kind: str, players: dict[str, tuple[int, ...]], network: NetworkShape, play: Play = "greedy"
@@ -75,5 +75,5 @@ AnyPolicy = Policy | FollowPolicy | TablePolicy
 
 
 def load_policy(prefix: Path) -> AnyPolicy:
-    """The policy of whatever kind that was saved at `prefix`. Raises UsageError where there is none."""
+    """The policy that was saved at `prefix`, of any kind. Raises UsageError where there is none."""
     return KINDS.get(Checkpoint.read(prefix).about.get("kind", ""), Policy).load(prefix)

@@ -1,6 +1,6 @@
 """A principal that offers rates: the network that learns them by PPO, and the frozen principal that is kept of it.
 
-How it is trained stands in `learning.rates`; what its rates pay, in `rates_contract`.
+`learning.rllib.rates` trains it; `contracts.rates` says what its rates pay.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ EXTRA = 2  # extra inputs of the critic: the clock, and the share of the cap tha
 
 
 class RatesNetwork(nn.Module):
-    """An actor that sees the world, and a critic that is told the time and what is left of the cap as well.
+    """An actor that sees the world, and a critic that also sees the clock and the share of the cap that is left.
 
-    For each of `heads` rates the actor chooses one of `rungs`. The critic is needed in training only.
+    The actor chooses one of `rungs` for each of `heads` rates. Only training needs the critic.
     """
 
     def __init__(self, shape: Shape, heads: int, rungs: int, encoder: str, hidden: Sequence[int]) -> None:
@@ -62,11 +62,12 @@ class RatesShape(TypedDict):
 
 
 class RatesPrincipal(Saved):
-    """A frozen principal: in every state the mean of what it learned to draw, on ladders of rates from 0 to `highest`.
+    """A frozen principal: in every state it offers the mean of its learned distribution over rates from 0 to `highest`.
 
-    A ladder rather than a Gaussian: near-uniform at the start it offers every contract, so that agents learn to answer
-    all of them before the principal chooses; and it needs no care where limited liability ends it. The mean rather than
-    the mode, which leaps from rung to rung where many are about as good, and may be 0 with most of the weight above it.
+    The distribution is categorical and not Gaussian: near-uniform at the start, it offers every contract, so that
+    agents learn to respond to all of them before the principal chooses, and it needs no clipping at limited liability.
+    The principal offers the mean and not the mode, which jumps where several rates are about as good, and may be 0 with
+    most of the probability above it.
     """
 
     def __init__(self, shape: RatesShape, promised: Sequence[int], highest: float) -> None:
@@ -91,7 +92,7 @@ class RatesPrincipal(Saved):
 
 
 def offered(chosen: torch.Tensor, promised: Sequence[int], highest: float, rungs: int) -> Decisions:
-    """Decisions that offer the `chosen` rungs, or what lies between them, and recommend nothing.
+    """Decisions that offer the `chosen` rungs, or rates between them, and recommend nothing.
 
     `promised` is (N, K), and `chosen` (B, N * K), each agent's, or (B, K), the same for all.
     """
@@ -100,7 +101,7 @@ def offered(chosen: torch.Tensor, promised: Sequence[int], highest: float, rungs
 
 
 def world_shape(game: Game) -> Shape:
-    """The shape of a game's world. One of two axes holds classes, a map four more for each agent."""
+    """The shape of a game's world. A world of two axes holds classes, four more for each agent on a map."""
     cells = game.world(game.reset(np.zeros(1, np.uint64))).shape[1:]
     classes = max(game.classes, CLEAN_BEAM + 1) + FACINGS * len(game.agents)
     return Shape(tuple(cells), classes if len(cells) == 2 else 0)

@@ -1,4 +1,4 @@
-"""The principal that Algorithm 3 learns (Ivanov et al. 2024): it recommends actions, and pays for following."""
+"""The principal that Algorithm 3 learns (Ivanov et al. 2024): it recommends actions and pays agents that follow."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ..networks import arrays_of, give_arrays
 
 
 class TrainedPrincipal(Saved):
-    """A frozen principal: recommends argmax_a q(s, a_i), and promises the least payment that makes it worthwhile.
+    """A frozen principal: it recommends argmax_a q(s, a_i), and promises the least payment that makes following best.
 
-    A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge` is
-    added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a
-    `stake`, following is better than each action by that share of what the principal would lose by it, as its own
-    values have it. With `robust` the least payment is the larger of those that are enough while all others follow,
-    and while none does. Nobody is paid more than `cap` in a step: prices are most wrong in states that nobody is
-    meant to reach, and without it agents are paid to go there and be led back, again and again. If `mirrored`, all
-    values are means over the game's symmetries.
+    The `margins` change the payment. It is due where the least payment exceeds `threshold` (smaller ones are estimation
+    errors); there `margin` is added, so that following is strictly better. `base_pay` is paid for following everywhere.
+    With a `proportional_margin`, following is better than each action by that share of the principal's loss from it, by
+    the principal's own values. With `dominant` the least payment is the larger of those that suffice while all others
+    follow and while none does. `max_payment` bounds the payment to an agent in a step: payments are most wrong in
+    states off the recommended path, and without the bound agents are paid again and again to go there and be led back.
+    If `mirrored`, all values are means over the game's symmetries.
     """
 
     def __init__(self, shape: JointShape, margins: PaymentMargins | None = None, *, mirrored: bool = False) -> None:

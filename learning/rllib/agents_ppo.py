@@ -47,7 +47,7 @@ class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
 
 
 class ValuedRunner(ArrayEnvRunner):
-    """Adds to a rollout the values (T, B, N) of what was seen, and of what followed each step, before any reset."""
+    """Adds to a rollout the values (T, B, N) of each step's view and of the view after it, before any reset."""
 
     def _play(self, T: int) -> Rollout:
         rollout = super()._play(T)

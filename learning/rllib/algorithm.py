@@ -1,4 +1,4 @@
-"""What our RLlib Algorithms share: sample arrays, learn from them, send the weights out again."""
+"""The base of the RLlib Algorithms here: sample arrays, learn from them, send the weights to the runners."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ Results = list[dict[str, dict[str, StatsBase]]]  # a Learner each, by module id 
 
 
 class ArrayAlgorithm(Algorithm):
-    """One training step: a rollout of every runner, `learn` from them, weights to the runners.
+    """A training step takes a rollout from every runner, calls `learn`, and sends the weights to the runners.
 
-    `learn` is a subclass's. Finished episodes are kept until `drain()`; their mean welfare is also logged, for Tune.
+    Subclasses implement `learn`. Finished episodes are kept until `drain()`; their mean welfare is also logged, for
+    Tune.
     """
 
     task: Task
@@ -46,10 +47,10 @@ class ArrayAlgorithm(Algorithm):
         self._episodes: Episodes | None = None
 
     def _create_local_replay_buffer_if_necessary(self, config: AlgorithmConfig) -> None:
-        """RLlib's buffers hold episode objects; an algorithm that replays has arrays of its own."""
+        """RLlib's buffers hold episode objects; `ReplayAlgorithm` has a buffer of arrays."""
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
-        """Update the modules from rollouts; returns what the curves show."""
+        """Update the modules from rollouts; returns the training metrics."""
         raise NotImplementedError
 
     def training_step(self) -> None:

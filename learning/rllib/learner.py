@@ -1,4 +1,4 @@
-"""What our RLlib Learners share: several gradient steps in one call, and averaged target networks."""
+"""The bases of the RLlib Learners here: several gradient steps in one call, and averaged target networks."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class MinibatchLearner(TorchLearner):
 
     @cached_property
     def orders(self) -> Stream:
-        """Of this Learner's draws in this phase."""
+        """The stream of this Learner's draws in this phase."""
         phase = self.config.env_config["task"].stream
         return Stream(self.config.seed or 0, ORDERS, phase + len(STREAMS) * self._learner_index)
 
     def _orders(self, batch: Batch) -> dict[int, torch.Tensor]:
-        """An order of the rows for each length that a module's have."""
+        """A random order of the rows, for each length among the modules."""
         lengths = {len(next(iter(columns.values()))) for columns in batch.values()}
         return {length: torch.from_numpy(self.orders.permutation(length)) for length in sorted(lengths)}
 

@@ -1,4 +1,4 @@
-"""Algorithm 2 as an RLlib DQN: one module with both networks, its runner, its learner. The loss stands in contracts."""
+"""Algorithm 2 as an RLlib DQN: one module with both networks, its runner, its learner. `losses` has the loss."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class OutcomeModule(PrincipalModule):
 
 
 class OutcomeRunner(ArrayEnvRunner):
-    """Plays the principal and an agent that does as is meant."""
+    """Plays the principal and an agent that takes the induced action."""
 
     def make_module(self) -> None:
         super().make_module()
@@ -73,7 +73,7 @@ class OutcomeRunner(ArrayEnvRunner):
         }
 
     def decide(self, situation: Situation) -> Decisions:
-        """What is induced, exploring, by the online networks."""
+        """The induced actions, with exploration, and their payments, by the online networks."""
         game, noise = self.task.game, torch.from_numpy(situation.noise(1)[:, 0])
 
         def exploring(induced: torch.Tensor) -> torch.Tensor:

@@ -1,18 +1,18 @@
-"""A principal that learns rates by PPO beside the agents that learn by PPO: one Algorithm, a module for each role.
+"""A principal learns rates by PPO while its agents learn by PPO: one Algorithm, with a module for each role.
 
-The principal is a role of the game: it acts every k steps and is paid for the interval up to its next decision. Its
-objective is sum_t (welfare_t / alpha - payments_t) over an episode, counted in the scale of one agent's return:
+The principal is a role of the game: it acts every k steps and is rewarded for the interval up to its next decision. Its
+objective is sum_t (welfare_t / alpha - payments_t) over an episode, scaled to one agent's return:
 sum_t (welfare_t - alpha payments_t) / N.
 
 What is open in multi-agent PPO with a principal, and what is done here:
-- The horizon ends the principal's episode: its objective is that of an episode, so nothing is bootstrapped there, and
-  its critic is told the clock. Agents bootstrap where their game truncates, as everywhere.
-- It learns more slowly: from many decisions at a time, each with its whole interval, in a learner's call of its own;
-  and not at all while agents have yet to learn to answer: before they do, paying only costs.
-- Its agents begin anew several times, in generations. Agents that cleaned for a wage go on for less out of habit: a
-  principal that knows no others lowers its rates to what fresh agents would not answer.
-- It offers all agents the same rates unless told otherwise. Rates of its own for what an agent never does cost nothing
-  beside agents that have found their roles, are never corrected, and send fresh agents elsewhere.
+- The horizon terminates the principal's episode: its objective is that of an episode, so it does not bootstrap there,
+  and its critic sees the clock. Agents bootstrap where their game truncates, as everywhere.
+- The principal learns more slowly: from many decisions at a time, each with its whole interval, in its own call of the
+  learner; and not at all in the burn-in, while agents do not yet respond: until they do, paying only costs.
+- Its agents restart several times, in generations. Agents that cleaned for a wage continue for less: a principal that
+  knows no others lowers its rates to a level at which fresh agents would not start.
+- The principal offers all agents the same rates by default. An individual rate for something that an agent never does
+  costs nothing once agents have found their roles, is never corrected, and misleads fresh agents.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class RatesRunner(ValuedRunner):
         return {**super().get_spaces(), MODULE: (gym.spaces.Box(-np.inf, np.inf, (seen,), np.float32), actions)}
 
     def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The agents' actions, and the principal's view of the state that they act in."""
+        """The agents' actions, and the principal's view of the state in which they act."""
         actions, outputs = super().act(seen)
         loop, contract = self.loop, self._contract
         rung = contract.highest / (self.plan["network"]["rungs"] - 1)
@@ -122,7 +122,7 @@ class RatesRunner(ValuedRunner):
         return rollout
 
     def decide(self, situation: Situation) -> Decisions:
-        """Rates, drawn."""
+        """Rates sampled from the policy."""
         noise = torch.from_numpy(situation.noise(self._network.heads))
         with torch.no_grad():
             logits = self._network.chances(world_rows(self.task.game.world(situation.state)))
@@ -140,7 +140,7 @@ class RatesRunner(ValuedRunner):
 
 
 class RatesPPO(ArrayPPO):
-    """PPO of the agents, and of their principal once it has made decisions enough, with their whole intervals."""
+    """PPO of the agents, and of their principal once it has enough decisions, with their whole intervals."""
 
     def setup(self, config: AlgorithmConfig) -> None:
         self._gathered: dict[str, np.ndarray] = {}  # (T, B, ...), steps that the principal has yet to learn from
@@ -170,7 +170,7 @@ class RatesPPO(ArrayPPO):
         return metrics
 
     def _begin_anew(self) -> None:
-        """A new generation: the agents forget what they learned. Their policy is sent out with the next weights."""
+        """A new generation: the agents return to their initial weights, which the next sync sends to the runners."""
         self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: self._fresh}})
 
     def _gather(self, rollouts: list[Rollout]) -> None:
@@ -212,7 +212,7 @@ class RatesPPO(ArrayPPO):
 
 
 def _rows(worlds: np.ndarray, extra: np.ndarray) -> torch.Tensor:
-    """What the critic sees, (n, D + EXTRA)."""
+    """The critic's rows (n, D + EXTRA)."""
     return torch.cat([world_rows(worlds), torch.from_numpy(extra)], dim=1)
 
 
@@ -230,7 +230,7 @@ def rates_config(settings: RatesSettings, network: RatesShape) -> PPOConfig:
 
 
 def with_principal(config: AlgorithmConfig, settings: RatesSettings) -> AlgorithmConfig:
-    """`config` with the principal's module beside the agents', and its own rates of learning."""
+    """`config` with the principal's module next to the agents', and its own learning rates."""
     modules = dict(config._rl_module_spec.rl_module_specs)
     network = config.learner_config_dict["network"]
     modules[MODULE] = RLModuleSpec(module_class=RatesModule, model_config={"network": network})

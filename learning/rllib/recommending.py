@@ -1,4 +1,4 @@
-"""Algorithm 3 as an RLlib DQN: one module over joint rows, its runner, its learner. The loss stands in contracts."""
+"""Algorithm 3 as an RLlib DQN: one module over joint rows, its runner, its learner. `losses` has the loss."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class PrincipalModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
 
 
 class PrincipalRunner(ArrayEnvRunner):
-    """Plays the principal and its model of the agents: who follows does as recommended, the others as they like."""
+    """Plays the principal and its model of the agents: followers take the recommended action, the others their own."""
 
     def make_module(self) -> None:
         super().make_module()
@@ -108,7 +108,7 @@ class PrincipalRunner(ArrayEnvRunner):
         return actions, {FOLLOWS: follows}
 
     def decide(self, situation: Situation) -> Decisions:
-        """Recommendations, exploring, and the least payments by the online network."""
+        """Recommendations, with exploration, and the least payments by the online networks."""
         game, rows = self.task.game, joint_rows(self.task.game.observe(situation.state))
         noise = torch.from_numpy(situation.noise(len(game.agents)))
         with torch.no_grad():

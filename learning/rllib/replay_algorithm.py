@@ -1,4 +1,4 @@
-"""What learners from replayed transitions share: the memory, and errors as priorities."""
+"""The base of the algorithms that learn from replay."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def replay_plan(settings: Replayed) -> ReplayPlan:
 
 
 class ReplayAlgorithm(ArrayAlgorithm, DQN):
-    """Remembers every transition, and learns from drawn ones once it is warm."""
+    """Stores every transition, and learns from sampled ones after the warm-up."""
 
     plan: ReplayPlan
 
@@ -52,11 +52,11 @@ class ReplayAlgorithm(ArrayAlgorithm, DQN):
         return self.learn_from(self.replay.draw(self.plan["minibatches"] * self.plan["batch"]))
 
     def transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
-        """Joint rows (T * B, N, ...) to remember of a rollout."""
+        """The joint rows (T * B, N, ...) of a rollout to store."""
         raise NotImplementedError
 
     def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
-        """Update the modules from the drawn rows, and the rows' priorities; returns what the curves show."""
+        """Update the modules from the sampled rows, and the rows' priorities; returns the training metrics."""
         raise NotImplementedError
 
 

@@ -30,7 +30,7 @@ ModuleBatch = dict[str, torch.Tensor]  # column: (n, ...)
 
 @dataclass(frozen=True)
 class Task:
-    """What is played: the part of an algorithm's configuration that RLlib carries as `env_config`.
+    """The task of an algorithm: the part of its configuration that RLlib carries as `env_config`.
 
     Not a NamedTuple: Tune takes those apart where they stand in a parameter space.
     """
@@ -132,7 +132,7 @@ class ArrayEnvRunner(EnvRunner):
             self.loop.offer(self._decisions(self.loop.situation))
 
     def _following(self, step: Step) -> AgentView:
-        """What the agents see after a step: where an episode was cut, with the terms of the step that it lacks."""
+        """The agents' view after a step; where an episode is truncated, with the terms of the next step."""
         cut = step.transition.truncated
         if not (cut.any() and self.task.mechanism.principal):
             return self.loop.following(step, cut)
@@ -144,12 +144,12 @@ class ArrayEnvRunner(EnvRunner):
         return self.decide(situation) if due else None
 
     def decide(self, situation: Situation) -> Decisions | None:
-        """What the principal decides: the task's frozen one, unless a subclass's learns."""
+        """The principal's decisions: the task's frozen principal, unless a subclass learns one."""
         principal = self.task.principal
         return principal(self.task.game, situation.state) if principal else None
 
     def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The modules' actions (B, N), exploring, and what else they put out, each (B, N, ...)."""
+        """The modules' actions (B, N), with exploration, and their other outputs, each (B, N, ...)."""
         flat = rows(seen)
         B, N, D = flat.shape
         assert seen.noise is not None
@@ -169,7 +169,7 @@ class ArrayEnvRunner(EnvRunner):
         return found.pop(Columns.ACTIONS), found
 
     def _values(self, seen: AgentView) -> np.ndarray:
-        """What each agent expects (B, N), by the module that plays it."""
+        """Each agent's value estimate (B, N), by the module that plays it."""
         flat = rows(seen)
         values = np.empty(flat.shape[:2], np.float32)
         for name, players in self.task.players.items():
@@ -184,7 +184,7 @@ class ArrayEnvRunner(EnvRunner):
 
     @property
     def progress(self) -> float:
-        """The share of the budget that is played, in [0, 1]."""
+        """The share of the budget used so far, in [0, 1]."""
         return min(1.0, self.loop.steps * max(1, self.num_workers) / self.task.steps)
 
     def get_state(self, *args: object, **kwargs: object) -> dict[str, object]:
