@@ -1,6 +1,6 @@
-"""Learning: settings, RLlib's engine over arrays, losses, and what is kept of policies and principals.
+"""Learning: settings, losses, RLlib algorithms over arrays, and the saved policies and principals.
 
-What README and plugins name is here; it is imported when it is first asked for, since it brings torch and RLlib.
+The names that the README and plugins use are here. Most are imported on first use, since they load torch and RLlib.
 """
 
 from __future__ import annotations

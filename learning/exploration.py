@@ -1,18 +1,19 @@
-"""How chance enters what networks do: by draws that are given, so that an episode's are its own."""
+"""Exploration from given uniform draws, so that every episode has its own."""
 
 from __future__ import annotations
 
 import torch
 
-Schedule = tuple[float, float, float]  # epsilon at the start, at the end, and the share of the budget in between
+Schedule = tuple[float, float, float]  # epsilon at the start, epsilon at the end, share of the budget it falls over
 
 
 def epsilon_greedy(
     greedy: torch.Tensor, actions: int, schedule: Schedule, progress: float, noise: torch.Tensor
 ) -> torch.Tensor:
-    """`greedy` actions, or with probability epsilon any of `actions`, by the uniform draws `noise` of the same shape.
+    """The `greedy` actions, or with probability epsilon a random one of `actions`; `noise` holds uniform draws.
 
-    One draw serves for both: below epsilon it is uniform on [0, epsilon). Epsilon falls linearly with `progress`.
+    One draw decides both: given that it is below epsilon, it is uniform on [0, epsilon). Epsilon falls linearly with
+    `progress`. `greedy` and `noise` have the same shape.
     """
     start, end, until = schedule
     epsilon = start + (end - start) * min(1.0, progress / until)
@@ -23,6 +24,6 @@ def epsilon_greedy(
 
 
 def sampled(logits: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """(...) actions drawn from `logits` (..., A) by the uniform draws `noise` (...), each by the inverse of its CDF."""
+    """Actions (...) sampled from `logits` (..., A) by inverting each CDF at the uniform draws `noise` (...)."""
     below = logits.softmax(dim=-1).cumsum(dim=-1) <= noise.unsqueeze(-1)
     return below.sum(dim=-1).clamp(max=logits.shape[-1] - 1)

@@ -1,4 +1,4 @@
-"""What an agent sees, as the flat row that every network reads."""
+"""The agents' observations and terms as the flat rows that every network reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..envs.game import Game
 
 
 def rows(seen: AgentView) -> np.ndarray:
-    """Flat rows (B, N, D) float32: the observation, then the terms. More axes may lead, as in a rollout."""
+    """Flat rows (B, N, D) float32: the observation, then the terms. A rollout adds leading axes."""
     flat = seen.observations.reshape(*seen.terms.shape[:-1], -1)
     return np.concatenate([flat, seen.terms], axis=-1, dtype=np.float32)
 

@@ -1,15 +1,18 @@
-"""The networks: an encoder of what an agent sees, and heads on it. Plain torch, so that policies act without RLlib.
+"""The networks: an encoder of the observation, and heads on it. They are plain torch: policies act without RLlib.
 
-A row of input is flat: the observation, then whatever stands beside it (terms, who follows). An observation is planes
-of numbers, or, with `classes`, a class index for each cell, of which the network makes planes of 0 and 1, or, with
-`pixels`, a colour for each cell, of which it makes three planes from 0 to 1.
+A row of input is flat: the observation, then extra numbers (the terms, who follows). An observation is planes of
+numbers; or, with `classes`, a class index for each cell, which the network turns into planes of 0 and 1; or, with
+`pixels`, a colour for each cell, which it turns into three planes from 0 to 1.
+
+The names of the modules (`sight`, `policy_tower`, `value_tower`) and the argument `beside`, the number of extra inputs,
+are stored with every policy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -20,25 +23,37 @@ from ..envs.game import Game
 
 
 class Shape(NamedTuple):
-    """What an agent sees of a game."""
+    """The shape of an agent's observation."""
 
-    cells: tuple[int, ...]  # its shape: (channels, rows, columns); (rows, columns) with classes; (rows, columns, 3)
-    classes: int  # how many there are; 0 where the observation is numbers
+    cells: tuple[int, ...]  # (channels, rows, columns); (rows, columns) with classes; (rows, columns, 3)
+    classes: int  # the number of classes; 0 where the observation is numbers
     pixels: bool = False  # whether the numbers are red, green and blue, from 0 to 255
+
+
+class NetworkShape(TypedDict):
+    """The arguments of a network of the agents, as they are stored with a policy."""
+
+    shape: Shape
+    beside: int  # extra inputs after the observation
+    actions: int
+    encoder: str
+    hidden: Sequence[int]
+    dueling: NotRequired[bool]  # of a `QNetwork`
 
 
 def shape_of(game: Game) -> Shape:
     """The shape of an agent's observations."""
     space = game.observation_space
     pixels = not game.classes and space.dtype == np.uint8 and space.shape[-1:] == (3,) and space.high.min() == 255
-    return Shape(tuple(space.shape), game.classes, bool(pixels))
+    return Shape(tuple(space.shape), game.classes, pixels=bool(pixels))
 
 
-class Sight(nn.Module):
-    """Rows (n, prod(cells) + beside) to what is seen as numbers, and whatever stands beside it (n, width + beside).
+class ObservationEncoder(nn.Module):
+    """Rows (n, prod(cells) + extra) to the observation as numbers, with the extra inputs after it (n, width + extra).
 
-    `encoder` "mlp": planes as they are. "conv": one convolution over them, over planes of numbers circular, as the
-    torus of the Coin Game is (Ivanov et al. 2024, appendix), over classes and pixels plain, as a window on a map is.
+    With the `encoder` "mlp" the planes stay as they are. With "conv" there is one convolution over them: circular over
+    planes of numbers, for the torus of the Coin Game (Ivanov et al. 2024, appendix), and plain over classes and pixels,
+    for a window on a map.
     """
 
     def __init__(self, shape: Shape, encoder: str) -> None:
@@ -65,7 +80,7 @@ class Sight(nn.Module):
         return flat if rows.shape[1] == self.flat else torch.cat([flat, rows[:, self.flat :]], dim=1)
 
 
-class Tower(nn.Sequential):
+class MLP(nn.Sequential):
     """Dense layers: features (n, inputs) to features (n, width)."""
 
     def __init__(self, inputs: int, hidden: Sequence[int]) -> None:
@@ -77,12 +92,12 @@ class Tower(nn.Sequential):
 
 
 class Encoder(nn.Module):
-    """Rows (n, prod(cells) + beside) to features (n, hidden[-1])."""
+    """Rows (n, prod(cells) + extra) to features (n, hidden[-1])."""
 
-    def __init__(self, shape: Shape, beside: int, encoder: str, hidden: Sequence[int]) -> None:
+    def __init__(self, shape: Shape, extra: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.sight = Sight(shape, encoder)
-        self.dense = Tower(self.sight.width + beside, hidden)
+        self.sight = ObservationEncoder(shape, encoder)
+        self.dense = MLP(self.sight.width + extra, hidden)
         self.width = self.dense.width
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -90,7 +105,7 @@ class Encoder(nn.Module):
 
 
 def _convolution(shape: Shape) -> tuple[nn.Module, int]:
-    """One convolution over what is seen, and how many features it gives."""
+    """One convolution over the observation, and the number of its features."""
     if shape.classes or shape.pixels:
         rows, columns = shape.cells[:2]
         filters, kernel, stride = 16, min(3, rows, columns), 2  # every other place costs a quarter and sees each cell
@@ -122,26 +137,30 @@ class QNetwork(nn.Module):
             q = self.value(features) + q - q.mean(dim=-1, keepdim=True)
         return q
 
+    def values(self, rows: torch.Tensor) -> torch.Tensor:
+        """The values (n,) of the best actions."""
+        return self(rows).amax(dim=-1)
+
 
 class ActorCritic(nn.Module):
-    """Rows (n, D) to action logits (n, A) and values (n,), with dense layers for each behind one sight."""
+    """Rows (n, D) to action logits (n, A) and values (n,), each an `MLP` behind one shared `ObservationEncoder`."""
 
     def __init__(self, shape: Shape, beside: int, actions: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.sight = Sight(shape, encoder)
-        self.policy_tower = Tower(self.sight.width + beside, hidden)
-        self.value_tower = Tower(self.sight.width + beside, hidden)
+        self.sight = ObservationEncoder(shape, encoder)
+        self.policy_tower = MLP(self.sight.width + beside, hidden)
+        self.value_tower = MLP(self.sight.width + beside, hidden)
         self.policy = nn.Linear(self.policy_tower.width, actions)
         self.value = nn.Linear(self.value_tower.width, 1)
         nn.init.normal_(self.policy.weight, std=0.01)  # near-uniform at the start (Andrychowicz et al. 2021)
         nn.init.zeros_(self.policy.bias)
 
     def logits_of(self, seen: torch.Tensor) -> torch.Tensor:
-        """(n, A) of what the sight gave."""
+        """Logits (n, A) from the encoded observation."""
         return self.policy(self.policy_tower(seen))
 
     def values_of(self, seen: torch.Tensor) -> torch.Tensor:
-        """(n,) of what the sight gave."""
+        """Values (n,) from the encoded observation."""
         return self.value(self.value_tower(seen)).squeeze(-1)
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:
@@ -152,10 +171,10 @@ class ActorCritic(nn.Module):
 
 
 def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
-    """The weights of a module, as a checkpoint keeps them."""
+    """The weights of a module, as a checkpoint stores them."""
     return {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
 
 
 def give_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
-    """Give a module the weights that `arrays_of` gave. Raises RuntimeError where they are of another module."""
+    """Load the weights that `arrays_of` returned. Raises RuntimeError where they belong to another module."""
     module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})

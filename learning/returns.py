@@ -1,16 +1,25 @@
-"""Returns and advantages over a rollout: each a formula, with a test by hand."""
+"""Returns and advantages over a rollout."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 
-def n_step(
-    rewards: np.ndarray, terminated: np.ndarray, ended: np.ndarray, n: int, discount: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns over up to `n` steps: their sum (T, B, N), and (T, B) each how many, the last one's t, if it terminated.
+class Returns(NamedTuple):
+    """The n-step returns of a rollout."""
 
-    A return stops short at the end of an episode and of the rollout; what follows its last step bootstraps.
+    total: np.ndarray  # (T, B, N) discounted sum of the rewards
+    steps: np.ndarray  # (T, B) how many steps it sums
+    last: np.ndarray  # (T, B) the time step of the last of them
+    terminated: np.ndarray  # (T, B) whether the episode terminated there
+
+
+def n_step(rewards: np.ndarray, terminated: np.ndarray, ended: np.ndarray, n: int, discount: float) -> Returns:
+    """The return from every time step over at most `n` steps.
+
+    A return stops early at the end of an episode and of the rollout; the target bootstraps after its last step.
     `rewards` (T, B, N); `terminated`, `ended` (T, B).
     """
     T, B, _ = rewards.shape
@@ -23,7 +32,7 @@ def n_step(
         count[: T - k] += going
         last[: T - k] += going
         going = going & ~ended[k:]
-    return total, count, last, np.take_along_axis(terminated, last, axis=0)
+    return Returns(total, count, last, np.take_along_axis(terminated, last, axis=0))
 
 
 def advantages(

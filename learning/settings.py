@@ -1,8 +1,8 @@
-"""What can be set of the learners; a field's docstring is its help. This imports neither torch nor RLlib."""
+"""The settings of the learners; a field's docstring is its help. This module imports neither torch nor RLlib."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
 
 
-# What learners share: a learner's class says only what differs, and a redeclared default keeps its bounds and help.
+# Shared settings: a learner's class declares only its differences, and a redeclared default keeps its bounds and help.
 
 
 @configuration
@@ -31,10 +31,10 @@ class Network:
 
 @configuration
 class Optimiser:
-    """Adam, and how far ahead is valued."""
+    """Adam, and the discount."""
 
     discount: Share = 0.99
-    """Discount a step."""
+    """Discount factor per step."""
     lr: Rate = 1e-3
     """Adam's learning rate at the start ..."""
     lr_final: Rate = 1e-4
@@ -43,7 +43,7 @@ class Optimiser:
 
 @configuration
 class Replayed:
-    """Epsilon-greedy exploration, and learning from replayed steps."""
+    """Epsilon-greedy exploration and a replay buffer."""
 
     epsilon: Share = 0.15
     """Share of random actions at the start ..."""
@@ -52,17 +52,17 @@ class Replayed:
     exploration_fraction: Annotated[float, Field(gt=0.0, le=1.0, alias="explore_until")] = 0.5
     """The share of the budget after which epsilon stays at `epsilon_final`."""
     tau: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
-    """How far the target networks follow at every gradient step."""
+    """Step size of the target networks' Polyak averaging, at every gradient step."""
     environments: Count = 64
-    """Parallel environments of a runner; each vector step pays for one gradient step."""
+    """Parallel environments of a runner; there is one gradient step for each vector step."""
     batch: Count = 256
     """Environment steps in a minibatch; a shared policy learns from each agent's row of them."""
     replay: Annotated[int, Field(ge=1000)] = 100_000
-    """Environment steps remembered."""
+    """Capacity of the replay buffer, in environment steps."""
     priority: Share = 0.0
     """Exponent of prioritised replay; 0 is uniform."""
     rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 16
-    """Vector steps, and so gradient steps, to one call of the learner."""
+    """Vector steps, and so gradient steps, per call of the learner."""
     warm_up: Annotated[int, Field(ge=0)] = 5000
     """Environment steps before the first gradient step; a tenth of the budget at most."""
 
@@ -72,11 +72,11 @@ class OnPolicy:
     """The clipped policy gradient with generalised advantages."""
 
     gae_lambda: Share = 0.95
-    """Of generalised advantage estimation (Schulman et al. 2016)."""
+    """Lambda of generalised advantage estimation (Schulman et al. 2016)."""
     clip: Rate = 0.2
-    """Bound on how far the probability ratio moves from 1."""
+    """Clipping range of the probability ratio around 1."""
     entropy: Annotated[float, Field(ge=0.0)] = 0.01
-    """Weight of the entropy bonus, at the start where there is an `entropy_final`."""
+    """Weight of the entropy bonus; its initial value where there is an `entropy_final`."""
 
 
 @configuration
@@ -89,7 +89,7 @@ class Shared:
 
 @configuration
 class DQNSettings(Shared, Network, Optimiser, Replayed):
-    """Double, dueling deep Q-learning with averaged targets, one policy for all agents unless `policies` says else."""
+    """Double, dueling deep Q-learning with averaged targets, with one policy for all agents by default."""
 
     n_step: Count = 4
     """Steps of reward before a target bootstraps."""
@@ -97,7 +97,7 @@ class DQNSettings(Shared, Network, Optimiser, Replayed):
 
 @configuration
 class PPOSettings(Shared, Network, Optimiser, OnPolicy):
-    """Clipped policy gradient with generalised advantages, one policy for all agents unless `policies` says else."""
+    """Clipped policy gradient with generalised advantages, with one policy for all agents by default."""
 
     environments: Count = 128
     """Parallel environments of a runner."""
@@ -108,22 +108,22 @@ class PPOSettings(Shared, Network, Optimiser, OnPolicy):
     minibatches: Count = 4
     """Gradient steps in a pass."""
     play: Play = "greedy"
-    """What evaluated agents do. greedy: what is likeliest; sampled: draw, as they did while they learned."""
+    """Play in the evaluation. greedy: the most probable action; sampled: draw from the policy, as in training."""
 
 
 @configuration
 class FollowSettings:
-    """Nobody learns: every agent does as is recommended."""
+    """Nobody learns: every agent follows the recommendation."""
 
 
 @configuration
 class BestResponseSettings:
-    """Nobody learns: the one agent does what is best for itself, by the table of the game and the frozen principal."""
+    """Nobody learns: the one agent plays its best response, by the table of the game and the frozen principal."""
 
 
 @configuration
 class Objective:
-    """What a principal maximises."""
+    """The objective of a principal."""
 
     alpha: Rate = 0.1
     """The price of money: the principal maximises welfare - alpha * payments, discounted."""
@@ -133,12 +133,12 @@ class Objective:
 
 @configuration
 class PrincipalSettings(PaymentMargins, Objective, Network, Optimiser, Replayed):
-    """Algorithm 3 of Ivanov et al. 2024: how the principal and its model of the agents are trained, and it promises."""
+    """Algorithm 3 of Ivanov et al. 2024: training of the principal and its model of the agents, and its payments."""
 
     steps: Count = 200_000
-    """Environment steps of the principal's own training; apart from the budget of the agents."""
+    """Environment steps of the principal's own training; not part of the agents' budget."""
     mirrored: bool = False
-    """Whether it learns from all views of a game with symmetries (mirrored, turned), and decides by their mean."""
+    """Whether it learns from all symmetric views of a game (mirrored, rotated), and decides by their mean."""
     follow: Share = 0.75
     """The probability that an agent follows in an episode (f_i = 1)."""
     epsilon: Share = 0.4
@@ -150,16 +150,16 @@ class PrincipalSettings(PaymentMargins, Objective, Network, Optimiser, Replayed)
 
 @configuration
 class OutcomeSettings(Optimiser, Replayed):
-    """Algorithm 2 of Ivanov et al. 2024: how a principal that sees only outcomes and its model of the agent learn.
+    """Algorithm 2 of Ivanov et al. 2024: training of a principal that sees only outcomes, and its model of the agent.
 
     The paper's are two layers of 256, 20,000 gradient steps of 128 rows for 8 environment steps each, targets copied
     every 100; as many environment steps as here, and batches that see each of them several times, leave less noise.
     """
 
     steps: Count = 1_280_000
-    """Environment steps of the principal's own training; apart from the budget of the agents."""
+    """Environment steps of the principal's own training; not part of the agents' budget."""
     margin: Annotated[float, Field(ge=0.0, alias="nudge")] = 0.0
-    """By how much an action that is induced is made better for the agent than any other."""
+    """The margin by which the induced action is better for the agent than any other."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the dense layers of both networks."""
     discount: Share = 1.0
@@ -172,48 +172,48 @@ class OutcomeSettings(Optimiser, Replayed):
     environments: Count = 256
     batch: Count = 2048
     replay: Annotated[int, Field(ge=1000)] = 1_280_000
-    """Environment steps remembered: by default all, since none is ever out of date."""
+    """Capacity of the replay buffer, in environment steps: by default all, since no transition becomes outdated."""
     rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 20
 
 
 @configuration
 class RatesSettings(Network, Optimiser, OnPolicy):
-    """A principal that learns rates by PPO, beside the agents that it pays and that learn by PPO too."""
+    """A principal that learns rates by PPO while the agents that it pays learn by PPO too."""
 
     alpha: Rate = 0.1
     """The price of money: the principal maximises the sum of welfare / alpha - payments over an episode."""
     steps: Count = 1_000_000
-    """Environment steps of the principal's own training; apart from the budget of the agents that are trained anew."""
+    """Environment steps of the principal's own training; not part of the budget of the agents trained afterwards."""
     offers: Literal["same", "each"] = "same"
     """same: one rate for each fact, offered to every agent; each: every agent has rates of its own."""
     rungs: Annotated[int, Field(ge=2)] = 11
-    """Rates to choose from, evenly from 0 to the highest."""
+    """The number of rates to choose from, evenly spaced from 0 to the highest."""
     discount: Share = 1.0
-    """Discount a step; the episode's end is the end, so there may be none."""
+    """Discount factor per step; 1 is allowed, since the horizon terminates the principal's episode."""
     entropy_final: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of the entropy bonus at the end, linear in between."""
     generations: Count = 2
-    """How often agents begin anew, for equal parts of the budget: it is fresh agents that it is to pay."""
+    """How often the agents restart, after equal parts of the budget: the principal will pay fresh agents."""
     burn_in: Annotated[float, Field(ge=0.0, lt=1.0, alias="wait")] = 0.4
-    """The share of each generation in which the principal stands still, while the agents learn to answer its rates."""
+    """The share of each generation in which only the agents learn, to respond to the principal's rates."""
     batch: Count = 128
-    """Decisions in one update of the principal, at least: it learns more slowly than the agents do."""
+    """The least number of decisions in an update of the principal: it learns more slowly than the agents."""
     agents: PPOSettings = Field(default_factory=PPOSettings)
-    """Of the agents beside it, and of how many environments, epochs and minibatches there are for both."""
+    """The settings of its agents; the environments, epochs and minibatches hold for both."""
 
 
 @configuration
 class ExactSettings(Objective):
-    """A principal that is solved for and not learned: stationary, subgame-perfect, with least payments."""
+    """A principal that is solved and not learned: stationary, subgame-perfect, with least payments."""
 
     against: Literal["recommended", "any"] = "recommended"
-    """What a payment makes best against: the others' recommended actions, or any of theirs (dominant strategies)."""
+    """What following is a best response to: the others' recommended actions, or any of theirs (dominant strategies)."""
     margin: Annotated[float, Field(ge=0.0, alias="nudge")] = 0.0
-    """Paid on top of the least payment, where one is due."""
+    """Payment on top of the least payment, where one is due."""
     proportional_margin: Annotated[float, Field(ge=0.0, alias="stake")] = 0.0
-    """By which share of the welfare that an action would lose following is made better than it for the agent."""
+    """Following is better than each other action by this share of the welfare that the action would lose."""
     discount: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.99
-    """Discount a step."""
+    """Discount factor per step."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -224,19 +224,19 @@ class ExactSettings(Objective):
 
 @configuration
 class Resources:
-    """What a run may use beside the process it runs in."""
+    """The resources of a run besides its own process."""
 
     runners: int = Field(default=0, ge=0)
-    """Remote EnvRunners; with 0 the environments are played in the run's process. Each adds its own environments to a
-    rollout, so there are fewer gradient steps to an environment step."""
+    """Remote EnvRunners; with 0 the run's process steps the environments. Each runner adds its own environments to a
+    rollout, so there are fewer gradient steps per environment step."""
     learners: int = Field(default=0, ge=0)
-    """Remote Learners, which share each minibatch; with 0 the gradients are computed in the run's process."""
+    """Remote Learners, which share each minibatch; with 0 the run's process computes the gradients."""
     gpu: bool = False
     """Whether each Learner has a GPU."""
 
     @property
     def cores(self) -> int:
-        """Of a run's process and its remote actors."""
+        """The cores of a run's process and its remote actors."""
         return 1 + self.runners + self.learners
 
     def check(self, cores: int, gpus: int) -> None:
@@ -255,9 +255,9 @@ class Resources:
 
 AgentSettings = DQNSettings | PPOSettings | FollowSettings | BestResponseSettings
 AnyPrincipalSettings = PrincipalSettings | OutcomeSettings | RatesSettings | ExactSettings
-ALGORITHMS: dict[str, type[Any]] = {
+ALGORITHMS: dict[str, type[AgentSettings]] = {
     "dqn": DQNSettings, "ppo": PPOSettings, "follow": FollowSettings, "best-response": BestResponseSettings,
 }  # fmt: skip
-PRINCIPALS: dict[str, type[Any]] = {
+PRINCIPALS: dict[str, type[AnyPrincipalSettings]] = {
     "dqn": PrincipalSettings, "outcome-dqn": OutcomeSettings, "ppo": RatesSettings, "exact": ExactSettings,
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping
 
 import gymnasium as gym
 import numpy as np
@@ -11,7 +11,7 @@ from gymnasium.spaces import Discrete
 from pettingzoo import ParallelEnv
 
 from ..contracts.loop import AgentView, Loop, Principal, Simulation, Step
-from ..contracts.mechanism import Mechanism, Summary
+from ..contracts.mechanism import Decisions, Mechanism, Summary
 from ..contracts.outcomes import OutcomeContract
 from ..contracts.recommendation import RecommendationContract
 from ..core.config import UsageError
@@ -24,16 +24,17 @@ from .spaces import agent_space, world_space
 FPS = 4  # steps shown in a second by the window of "human"
 RENDER_MODES = ("human", "rgb_array", "ansi")
 
-Observations = dict[str, Any]
-Infos = dict[str, dict[str, Any]]
+Observation = np.ndarray | dict[str, np.ndarray]  # with terms, a dict of `observation` and `terms`
+Observations = dict[str, Observation]
+Infos = dict[str, dict[str, float]]
 Results = tuple[Observations, dict[str, float], dict[str, bool], dict[str, bool], Infos]
 
 
 class ParallelView(ParallelEnv):
     """One environment of a game under a mechanism, as a PettingZoo `ParallelEnv`; it plays `Loop`.
 
-    - observation: the game's. Where the mechanism offers terms, `{"observation": ..., "terms": ...}`, with what the
-      agent is shown of its terms for the coming step, float32 (K,).
+    - observation: the game's. Where the mechanism offers terms, `{"observation": ..., "terms": ...}`, with the
+      agent's view of its terms for the coming step, float32 (K,).
     - reward: what the agent earns, the environment's reward and the mechanism's income together.
     - `infos[agent]` after a step: its parts, `reward` (from the environment alone), `payment` (from the principal),
       `transfer` (net, received minus given) and `shaping`.
@@ -55,8 +56,10 @@ class ParallelView(ParallelEnv):
         self.possible_agents = list(game.agents)
         self.agents: list[str] = []
         self.state_space = world_space(game)
-        self._observation_spaces: dict[str, gym.Space[Any]] = dict.fromkeys(game.agents, agent_space(game, mechanism))
-        self._action_spaces: dict[str, gym.Space[Any]] = {
+        self._observation_spaces: dict[str, gym.Space[object]] = dict.fromkeys(
+            game.agents, agent_space(game, mechanism)
+        )
+        self._action_spaces: dict[str, gym.Space[object]] = {
             agent: Discrete(len(game.action_names)) for agent in game.agents
         }
         self._seed: int | None = None
@@ -64,15 +67,15 @@ class ParallelView(ParallelEnv):
         self._loop: Loop | None = None
         self._window: Window | None = None
 
-    def observation_space(self, agent: str) -> gym.Space[Any]:
+    def observation_space(self, agent: str) -> gym.Space[object]:
         """The space of what `agent` observes; the same object every time."""
         return self._observation_spaces[agent]
 
-    def action_space(self, agent: str) -> gym.Space[Any]:
+    def action_space(self, agent: str) -> gym.Space[object]:
         """The space of what `agent` does; the same object every time."""
         return self._action_spaces[agent]
 
-    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observations, Infos]:
+    def reset(self, seed: int | None = None, options: dict[str, object] | None = None) -> tuple[Observations, Infos]:
         """Start the first episode of `seed`, or without one the next episode. `options` are not used."""
         if seed is None and self._seed is not None:
             self._episode += 1
@@ -85,7 +88,7 @@ class ParallelView(ParallelEnv):
         self._show()
         return self._observations(self._loop.seen), self._infos(None)
 
-    def step(self, actions: dict[str, Any]) -> Results:
+    def step(self, actions: Mapping[str, object]) -> Results:
         """Play one action for each agent."""
         loop = self._running()
         if not self.agents:
@@ -102,11 +105,11 @@ class ParallelView(ParallelEnv):
         return results
 
     def state(self) -> np.ndarray:
-        """`game.world`: all there is to see."""
+        """`game.world`: the global state."""
         self._running()
         return self.game.world(self._state)[0]
 
-    def render(self) -> Any:
+    def render(self) -> np.ndarray | str | None:
         """The picture (rows, columns, 3) uint8 for "rgb_array", text for "ansi", None for "human": it has a window."""
         self._running()
         if self.render_mode is None:
@@ -128,10 +131,10 @@ class ParallelView(ParallelEnv):
         return Simulation(self.game, self.mechanism, 1, seed=seed, stream=episode, principal=self.principal)
 
     def _due(self) -> list[str]:
-        """Those whose action the coming step reads."""
+        """The agents whose actions the coming step reads."""
         return self.agents
 
-    def _advance(self, loop: Loop, actions: dict[str, Any]) -> Results:
+    def _advance(self, loop: Loop, actions: dict[str, int | Decisions]) -> Results:
         step = loop.step(np.array([[actions[agent] for agent in self.game.agents]]))
         moved = step.transition
         self._state, self._events = moved.next_state, moved.events
@@ -148,7 +151,7 @@ class ParallelView(ParallelEnv):
         )
 
     def _following(self, loop: Loop, step: Step) -> AgentView:
-        """What the agents see after a step: in a last state, with the terms that would be offered there."""
+        """The agents' view after a step; in a final state, with the terms that would be offered there."""
         assert isinstance(loop, Simulation)
         return loop.seen_after(step)
 
@@ -186,22 +189,22 @@ class ParallelView(ParallelEnv):
             raise UsageError("there is no episode yet; call reset() first")
         return self._loop
 
-    def _legal(self, agent: str, action: Any) -> Any:
+    def _legal(self, agent: str, action: object) -> int | Decisions:
         """The action as the loop takes it. Raises UsageError where it is not allowed."""
         if not self._action_spaces[agent].contains(action):
             names = ", ".join(f"{number} ({name})" for number, name in enumerate(self.game.action_names))
             raise UsageError(f"the action of {agent} is {action!r}; allowed: {names}")
-        return int(action)
+        return int(np.asarray(action))
 
     def _scene(self) -> Scene:
-        """What there is to see now; while the episode runs, with the action that is recommended to each agent."""
+        """The current scene; while the episode runs, with the action that is recommended to each agent."""
         scene, summary = self.game.scene(self._state, self._events, 0), self._summary()
         if summary is None or (summary.recommended < 0).any():
             return scene
         return render.recommended(scene, [self.game.action_names[action] for action in summary.recommended[0]])
 
     def _panel(self) -> Panel | None:
-        """What is recommended to each agent and what following is said to pay, if the mechanism recommends."""
+        """The recommendation to each agent and the promised payment, if the mechanism recommends."""
         if not isinstance(self.mechanism, RecommendationContract):
             return None
         summary = self._summary()
@@ -220,11 +223,11 @@ class ParallelView(ParallelEnv):
 
     @property
     def _promises(self) -> int:
-        """How many amounts are promised to an agent."""
+        """The number of amounts promised to an agent."""
         return len(self.game.verifiable) if isinstance(self.mechanism, OutcomeContract) else 1
 
     def _show(self) -> None:
-        """Show the window of "human", long enough to be seen."""
+        """Show the window of "human" for the duration of a frame."""
         if self.render_mode == "human":
             self._window = self._window or Window(self.name, "make the view with render_mode='rgb_array' or 'ansi'")
             self._window.show(render.picture(self._scene(), panel=self._panel()))
@@ -232,5 +235,5 @@ class ParallelView(ParallelEnv):
 
 
 def _amount(promised: np.ndarray) -> str:
-    """What is promised, for one thing or for each of several."""
+    """The promised amount, or the amounts for each of several facts."""
     return " / ".join(f"{amount:5.2f}" for amount in np.atleast_1d(promised))

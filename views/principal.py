@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
@@ -25,7 +23,7 @@ class PrincipalView(ParallelView):
 
     1. The principal sees `game.world` and acts `{"recommended": ints (N,), "promised": floats >= 0 (N,)}`, which is
        (N, K) where a contract prices each of K verifiable facts; `{"promised": ...}` alone where it recommends nothing.
-       Where what was promised before still holds, the action changes nothing. All rewards
+       Where earlier terms still hold, the action changes nothing. All rewards
        are 0, the game stands still, and what the agents observe now carries the terms; before, they are zeros.
     2. The agents act and the game moves. The principal earns `game.principal_reward / alpha - payments`;
        `infos["principal"]` has the two as `reward` and `paid`.
@@ -58,20 +56,22 @@ class PrincipalView(ParallelView):
     def _due(self) -> list[str]:
         return list(self.game.agents) if self._promised else [PRINCIPAL]
 
-    def _advance(self, loop: Loop, actions: dict[str, Any]) -> Results:
+    def _advance(self, loop: Loop, actions: dict[str, int | Decisions]) -> Results:
         if self._promised:
             self._promised = False
             return super()._advance(loop, actions)
-        loop.offer(actions[PRINCIPAL])
+        decisions = actions[PRINCIPAL]
+        assert isinstance(decisions, Decisions)
+        loop.offer(decisions)
         self._promised = True
         still = dict.fromkeys(self.agents, False)
         return self._observations(loop.seen), dict.fromkeys(self.agents, 0.0), still, dict(still), self._infos(None)
 
     def _following(self, loop: Loop, step: Step) -> AgentView:
-        """What the agents see after a step: the principal has yet to say its terms."""
+        """The agents' view after a step, before the principal offers its terms."""
         return loop.following(step, np.zeros(1, bool))
 
-    def _legal(self, agent: str, action: Any) -> Any:
+    def _legal(self, agent: str, action: object) -> int | Decisions:
         return _decided(self.mechanism, action) if agent == PRINCIPAL else super()._legal(agent, action)
 
     def _observations(self, seen: AgentView) -> Observations:
@@ -82,7 +82,7 @@ class PrincipalView(ParallelView):
         return {PRINCIPAL: float(value / self.alpha - step.ledger.payments.sum()), **super()._rewards(step)}
 
     def _infos(self, step: Step | None) -> Infos:
-        own: dict[str, Any] = {}
+        own: dict[str, float] = {}
         if step is not None:
             value = self.game.principal_reward(step.transition.events)[0]
             own = {"reward": float(value), "paid": float(step.ledger.payments.sum())}
@@ -91,9 +91,9 @@ class PrincipalView(ParallelView):
 
 
 class PrincipalFirst(parallel_to_aec_wrapper):
-    """A `PrincipalView` in turns: what the principal promises is seen by those that act after it."""
+    """A `PrincipalView` in turns: the agents see the principal's terms, since they act after it."""
 
-    def step(self, action: Any) -> None:
+    def step(self, action: object) -> None:
         agent = self.agent_selection
         if agent != PRINCIPAL or self.terminations[agent] or self.truncations[agent]:
             super().step(action)
@@ -103,8 +103,8 @@ class PrincipalFirst(parallel_to_aec_wrapper):
         self._observations, self.infos = observations, infos
 
 
-def _decided(mechanism: Mechanism, action: Any) -> Decisions:
-    """What the principal's action says, for one environment."""
+def _decided(mechanism: Mechanism, action: object) -> Decisions:
+    """The principal's action as decisions for one environment."""
     shape, count = (len(mechanism.game.agents),), len(mechanism.game.action_names)
     priced, parts = mechanism.promised_shape, list(decision_space(mechanism))
     if not isinstance(action, dict) or set(action) != set(parts):

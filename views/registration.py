@@ -1,9 +1,9 @@
-"""Games by their ids, as others see them: PettingZoo environments, which PettingZoo's own `make` finds too."""
+"""PettingZoo environments by the ids of games; PettingZoo's own `make` finds them too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pettingzoo import AECEnv, aec_registry, parallel_registry, register
 
@@ -26,7 +26,7 @@ def parallel_env(
     render_mode: str | None = None,
     *,
     alpha: float = 0.1,
-    **rules: Any,
+    **rules: object,
 ) -> ParallelView:
     """A PettingZoo environment in which all agents act at once.
 
@@ -49,14 +49,14 @@ def env(
     render_mode: str | None = None,
     *,
     alpha: float = 0.1,
-    **rules: Any,
+    **rules: object,
 ) -> AECEnv:
     """`parallel_env` in turns, as a PettingZoo `AECEnv`; a principal that is an agent acts first."""
     return in_turns(parallel_env(game, mechanism, principal, render_mode, alpha=alpha, **rules))
 
 
 def register_game(name: str) -> Callable[[type[T]], type[T]]:
-    """Make games of your own known as `family/preset`, as a decorator: above `@configuration`, above the class.
+    """Register your own games as `family/preset`: a decorator, above `@configuration`, above the class.
 
     Raises UsageError for a family that is taken, or a class that is no Game.
     """
@@ -80,7 +80,7 @@ def name_in_pettingzoo(name: str) -> None:
             register("aec", versioned, f"{__name__}:env", kwargs={"game": id})
 
 
-def _game(game: str | Game, rules: dict[str, Any]) -> Game:
+def _game(game: str | Game, rules: dict[str, object]) -> Game:
     if isinstance(game, str):
         return make(game, **rules)
     if rules:

@@ -1,8 +1,6 @@
-"""The spaces of a view: what is observed, and what a principal decides."""
+"""The spaces of a view: observations, and a principal's decisions."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,7 +11,7 @@ from ..contracts.recommendation import RecommendationContract
 from ..envs.game import Game
 
 
-def agent_space(game: Game, mechanism: Mechanism) -> gym.Space[Any]:
+def agent_space(game: Game, mechanism: Mechanism) -> gym.Space[object]:
     if not mechanism.terms_size:
         return game.observation_space
     terms = Box(-np.inf, np.inf, (mechanism.terms_size,), np.float32)
@@ -29,7 +27,7 @@ def decision_space(mechanism: Mechanism) -> Dict:
 
 
 def world_space(game: Game) -> Box:
-    """All values of the array's type: a game does not say more of its world."""
+    """The space of a game's world; its bounds are those of the array's type, since a game declares no others."""
     world = game.world(game.reset(np.zeros(1, np.uint64)))[0]
     if world.dtype.kind in "iu":
         limits = np.iinfo(world.dtype)

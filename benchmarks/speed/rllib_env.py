@@ -1,9 +1,9 @@
-"""A game for RLlib as it comes: one environment at a time, for its own PPO or DQN, or for any algorithm built on it.
+"""A game for unmodified RLlib: one environment at a time, for its own PPO or DQN, or any algorithm built on it.
 
     tune.register_env("coins", lambda _: rllib_env("coin_game/ivanov-3x3", mechanism="joint"))
     PPOConfig().environment("coins").multi_agent(policies={"all"}, policy_mapping_fn=lambda *_: "all")
 
-It is the yardstick of the array runner, which plays the same loop many environments at a time.
+It is the baseline of the array runner, which plays the same loop in many environments at a time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ...contracts.loop import Principal
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
-from ...views.parallel import ParallelView
+from ...views.parallel import Infos, Observations, ParallelView
 from ...views.registration import parallel_env
 
 
@@ -50,7 +50,7 @@ class StockEnv(MultiAgentEnv):
         self.view = view
         self.possible_agents = list(view.possible_agents)
         self.agents = list(view.possible_agents)
-        self.observation_spaces: dict[str, gym.Space[Any]] = {
+        self.observation_spaces: dict[str, gym.Space[object]] = {
             agent: _flat_space(view.observation_space(agent)) for agent in self.agents
         }
         self.action_spaces = {agent: view.action_space(agent) for agent in self.agents}
@@ -59,15 +59,15 @@ class StockEnv(MultiAgentEnv):
         super().__init__()
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, np.ndarray], Infos]:
         observations, infos = self.view.reset(seed=seed, options=options)
         self.agents = list(self.view.agents)
         return self._flat(observations), infos
 
     def step(
-        self, action_dict: dict[str, Any]
-    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Any]]:
+        self, action_dict: dict[str, object]
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], Infos]:
         observations, rewards, terminated, truncated, infos = self.view.step(action_dict)
         self.agents = list(self.view.agents)
         naturally = all(terminated.values())
@@ -75,20 +75,20 @@ class StockEnv(MultiAgentEnv):
         truncated["__all__"] = not self.agents and not naturally
         return self._flat(observations), rewards, terminated, truncated, infos
 
-    def render(self) -> Any:
+    def render(self) -> np.ndarray | str | None:
         return self.view.render()
 
     def close(self) -> None:
         self.view.close()
 
-    def _flat(self, observations: dict[str, Any]) -> dict[str, np.ndarray]:
+    def _flat(self, observations: Observations) -> dict[str, np.ndarray]:
         return {
             agent: np.asarray(gym.spaces.flatten(self.view.observation_space(agent), seen), np.float32)
             for agent, seen in observations.items()
         }
 
 
-def _flat_space(space: gym.Space[Any]) -> gym.spaces.Box:
+def _flat_space(space: gym.Space[object]) -> gym.spaces.Box:
     flat = gym.spaces.flatten_space(space)
     assert isinstance(flat, gym.spaces.Box)
     return gym.spaces.Box(flat.low.astype(np.float32), flat.high.astype(np.float32), dtype=np.float32)

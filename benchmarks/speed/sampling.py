@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ray
 import torch
 from ray import tune
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 
 from ...baselines import make_mechanism
 from ...envs.game import Game
 from ...learning.phases import agents_config
+from ...learning.rllib.runner import ArrayEnvRunner
 from ...learning.settings import PPOSettings
 from .rllib_env import rllib_env
 
 STOCK_ENVIRONMENTS = 16
 SIZES = (16, 64, 1024)
 ROUNDS, SECONDS = 3, 2.0  # the runners take turns, so a change of the machine's speed meets them all alike
+
+
+class Contender(NamedTuple):
+    """One way to sample."""
+
+    runner: str
+    environments: int
+    sample: Callable[[], int]  # plays some steps, and returns how many
 
 
 class Rate(NamedTuple):
@@ -38,18 +48,18 @@ def sampling(game: Game, *, threads: int = 1) -> Iterator[Rate]:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     stock = _stock(game)
     arrays = {B: _array(game, B) for B in SIZES}
-    contenders: list[tuple[str, int, Callable[[], int]]] = [
-        ("RLlib", STOCK_ENVIRONMENTS, lambda: sum(len(episode) for episode in stock.sample(num_timesteps=400)))
+    contenders = [
+        Contender("RLlib", STOCK_ENVIRONMENTS, lambda: sum(len(part) for part in stock.sample(num_timesteps=400))),
+        *(Contender("array", B, _sampler(runner)) for B, runner in arrays.items()),
     ]
-    contenders += [("array", B, _sampler(runner)) for B, runner in arrays.items()]
-    for _, _, sample in contenders:
-        sample()
-    rates: dict[tuple[str, int], list[float]] = {}
+    for contender in contenders:
+        contender.sample()
+    rates: dict[Contender, list[float]] = {contender: [] for contender in contenders}
     for _ in range(ROUNDS):
-        for name, B, sample in contenders:
-            rates.setdefault((name, B), []).append(_rate(sample))
-    for (name, B), measured in rates.items():
-        yield Rate(name, B, sorted(measured)[ROUNDS // 2])
+        for contender in contenders:
+            rates[contender].append(_rate(contender.sample))
+    for contender, measured in rates.items():
+        yield Rate(contender.runner, contender.environments, sorted(measured)[ROUNDS // 2])
 
 
 def _rate(sample: Callable[[], int]) -> float:
@@ -59,17 +69,17 @@ def _rate(sample: Callable[[], int]) -> float:
     return steps / (time.perf_counter() - began)
 
 
-def _sampler(runner: Any) -> Callable[[], int]:
+def _sampler(runner: ArrayEnvRunner) -> Callable[[], int]:
     return lambda: runner.sample().ended.size
 
 
-def _array(game: Game, B: int) -> Any:
+def _array(game: Game, B: int) -> ArrayEnvRunner:
     settings = PPOSettings(environments=B, rollout_length=32)
     config = agents_config(game, make_mechanism("selfish", game), None, settings, seed=0, steps=10**9)
     return config.env_runner_cls(config=config, worker_index=0)
 
 
-def _stock(game: Game) -> Any:
+def _stock(game: Game) -> MultiAgentEnvRunner:
     return stock_config(game, PPOSettings().hidden, STOCK_ENVIRONMENTS).build_algo().env_runner
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import numpy as np
 
@@ -92,7 +91,7 @@ class _Player:
         drawn = np.random.default_rng(0).integers(0, len(game.action_names), (DRAWN, B, len(game.agents)))
         self.actions = list(drawn)
         self.episode, self.played = 0, 0
-        self.state: Any = None
+        self.state: object = None
         self.play(DRAWN)  # compiles what is not compiled yet
 
     def play(self, steps: int) -> None:
@@ -108,7 +107,7 @@ class _Player:
             if ended.any():
                 self.state = where(ended, self._begun(), self.state)
 
-    def _begun(self) -> Any:
+    def _begun(self) -> object:
         self.episode += 1
         places = np.arange(self.B)
         return self.game.reset(episode_keys(0, 0, places, np.full_like(places, self.episode)))

@@ -1,1 +1,1 @@
-"""The losses of the paper's algorithms: pure torch, a screen each."""
+"""The losses of Algorithms 2 and 3 of Ivanov et al. 2024, in pure torch."""

@@ -1,20 +1,21 @@
-"""The learned principal of Ivanov et al. 2024, Algorithm 2: its loss, its payments, and what is kept of it.
+"""Algorithm 2 of Ivanov et al. 2024: the loss and the payments of a principal that sees only outcomes.
 
-One agent whose actions are hidden. Its values Q(s, a) = u(s, a) + E_o|a w(s, o) leave out the payment due now, and
-count all later ones (they are truncated): u is what it gets at once, w what follows an outcome. The principal learns
-what each outcome is worth to it before it pays, z(s, o); what inducing `a` by the least payments is worth follows,
-q(s, a) = E_o|a [ z(s, o) - b(s, a, o) ]. Subscripts `_t` and `_tp1` are the state of a transition and the next one; `n`
-transitions, `A` actions, 2 outcomes, `chance` (n, A, 2) how probable each outcome is after each action. That much of
-the rules the principal knows, as in the paper: without it no payment on outcomes could be computed.
+There is one agent, and its actions are hidden. Its values Q(s, a) = u(s, a) + E_o|a w(s, o) leave out the payment due
+now and count all later ones (they are truncated): u is the immediate reward, w the value of what follows an outcome.
+The principal learns z(s, o), the value of each outcome to it before it pays. The value of inducing `a` by the least
+payments follows: q(s, a) = E_o|a [ z(s, o) - b(s, a, o) ]. Subscripts `_t` and `_tp1` are the state of a transition and
+the next one; `n` transitions, `A` actions, 2 outcomes, `chance` (n, A, 2) the probability of each outcome after each
+action. The principal knows these probabilities, as in the paper: without them no payment on outcomes could be computed.
 
 What the paper leaves open, and what is done here:
-- The paper's networks learn Q(s, a) and q(s, a) from the outcomes that came. But which comes is drawn with known
-  chance, and where it leads and what it earns the principal depend on the outcome alone, as what the agent gets at once
-  depends on its action alone: u, w and z are learned without that noise. With it the principal would choose at every
-  step what happened to come out best, and overrate the start; noise in the agent's values it would pay for.
-- The agent does as is meant while both learn: the contract makes that a best response by the agent's own values.
-- Everything in the targets comes from the averaged networks, what is induced next too, since it is these that are
-  kept: the agent's values jump where what is induced changes, so they must answer to the principal that will be.
+- The paper's networks learn Q(s, a) and q(s, a) from the sampled outcomes. But the outcome's probability is known; the
+  next state and the principal's reward depend on the outcome alone, and the agent's reward on its action alone: u, w
+  and z are learned without the sampling noise. With it the principal would choose at every step what happened to come
+  out best, overestimate the value of the start, and pay for the noise in the agent's values.
+- The agent takes the induced action while both learn: the contract makes it a best response by the agent's own values.
+- Everything in the targets comes from the averaged networks, the next induced action included, since these are the
+  networks that are kept: the agent's values jump where the induced action changes, so they must be those under the
+  final principal.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ OUTCOMES = 2
 class Values(NamedTuple):
     """Values at a batch of transitions."""
 
-    agent_t: torch.Tensor  # u(s_t, .) and w(s_t, .), side by side (n, A + 2), online
+    agent_t: torch.Tensor  # u(s_t, .) and w(s_t, .), concatenated (n, A + 2), online
     agent_tp1_target: torch.Tensor
     principal_t: torch.Tensor  # z(s_t, .), (n, 2), online
     principal_tp1_target: torch.Tensor
 
 
 class Transitions(NamedTuple):
-    """What happened."""
+    """A batch of transitions."""
 
-    actions_t: torch.Tensor  # (n,) played, as it was meant
-    outcomes_t: torch.Tensor  # (n, 2) 1 for the one that came, else 0
+    actions_t: torch.Tensor  # (n,) the induced actions, which were played
+    outcomes_t: torch.Tensor  # (n, 2) 1 for the outcome that came, else 0
     rewards_t: torch.Tensor  # (n,) the agent's from the environment alone
     principal_t: torch.Tensor  # (n,) the principal's before it pays
     chance_tp1: torch.Tensor  # (n, A, 2)
@@ -58,11 +59,11 @@ class Losses(NamedTuple):
 
 
 def least_payments(q: torch.Tensor, chance: torch.Tensor, actions: torch.Tensor, nudge: float) -> torch.Tensor:
-    """(n, 2): the cheapest contract on two outcomes under which `actions` (n,) are best by `nudge`, by `q` (n, A).
+    """The cheapest payments (n, 2) on outcomes that make `actions` (n,) best by a margin `nudge`, given `q` (n, A).
 
     Only x = b(1) - b(0) moves the agent. With p(a) the chance of outcome 1, every other action a bounds it:
     (p(a*) - p(a)) x >= q(a) - q(a*) + nudge. The cheapest x is the one nearest to 0; the smaller payment is 0.
-    Where bounds contradict each other, as they can from three actions on, the upper one is kept.
+    Where bounds contradict each other, which takes three actions or more, the upper bound is kept.
     """
     index = actions.unsqueeze(-1)
     p = chance[..., 1]
@@ -75,12 +76,12 @@ def least_payments(q: torch.Tensor, chance: torch.Tensor, actions: torch.Tensor,
 
 
 def acting(values: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
-    """The agent's Q(s, .) (n, A), from u(s, .) and w(s, .), side by side (n, A + 2)."""
+    """The agent's Q(s, .) (n, A) from u(s, .) and w(s, .), concatenated (n, A + 2)."""
     return values[..., :-OUTCOMES] + expected(values[..., -OUTCOMES:], chance)
 
 
 def expected(values: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
-    """(n, A): `values` of outcomes, (n, 2) or for each action (n, A, 2), expected after every action."""
+    """The expectation (n, A), after every action, of the outcomes' `values`, (n, 2) or for each action (n, A, 2)."""
     return (chance * (values if values.ndim == chance.ndim else values.unsqueeze(-2))).sum(dim=-1)
 
 
@@ -96,7 +97,7 @@ def inducing(z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: floa
 
 
 def losses(values: Values, batch: Transitions, *, discount: float, nudge: float) -> Losses:
-    """Algorithm 2's regressions, with Huber loss. a' = argmax_a q'(s', a) is what is induced next.
+    """Algorithm 2's regressions, with Huber loss. a' = argmax_a q'(s', a) is the next induced action.
 
     y_u = r, for the action that was played
     y_w = discount ( E_o'[b(s', a', o')] + Q'(s', a') ), for the outcome that came

@@ -1,17 +1,17 @@
-"""The learned principal of Ivanov et al. 2024, Algorithm 3: its loss, its payments, and what is kept of it.
+"""Algorithm 3 of Ivanov et al. 2024: the loss and the payments of a principal that recommends actions.
 
-The agents' values Q((s, f_-i), a) are learned without payments, for every pattern f of who follows the principal's
-recommendations; the principal's values q(s, a_i) are summed over the agents (VDN, Sunehag et al. 2018). Subscripts
-`_t` and `_tp1` are the state of a transition and the next one; `n` transitions, `N` agents, `A` actions.
+The agents' values Q((s, f_-i), a) are learned without payments, for every pattern f of agents that follow the
+principal's recommendations; the principal's values q(s, a_i) are summed over the agents (VDN, Sunehag et al. 2018).
+Subscripts `_t` and `_tp1` are the state of a transition and the next one; `n` transitions, `N` agents, `A` actions.
 
 What the paper leaves open, and what is done here:
 - Payments in the principal's target come from the averaged network, the agent's best action from the online one:
   max_a Q - Q(a_i) over noisy values is biased upwards, and choosing with one network and pricing with the other
   (van Hasselt et al. 2016) halves the bias. A price below zero is zero: limited liability.
-- The principal learns from every transition, whoever followed: q(s, a) asks what recommending `a` is worth if it is
-  followed, and that is what was played.
-- Q((s, f_-i), .) is what agent i gets from others who do as they are meant to, not from others who explore: it learns
-  from the transitions in which they did what the networks now would have them do.
+- The principal learns from every transition, whichever agents followed: q(s, a) is the value of recommending `a` if it
+  is followed, and `a` was played.
+- Q((s, f_-i), .) is the value to agent i while the others are on policy and do not explore: it learns from the
+  transitions in which the others took the actions that the current networks choose.
 - Where the game truncates at its horizon, targets bootstrap through it.
 """
 
@@ -39,7 +39,7 @@ class Values(NamedTuple):
 
 
 class Transitions(NamedTuple):
-    """What happened."""
+    """A batch of transitions."""
 
     actions_t: torch.Tensor  # (n, N)
     follows_t: torch.Tensor  # (n, N) f, 1 or 0
@@ -48,7 +48,7 @@ class Transitions(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Means over what is learned from, and the error of each transition (n,) for the replay's priorities."""
+    """Means over the counted transitions, and the error of each transition (n,) for the replay's priorities."""
 
     agents: torch.Tensor
     principal: torch.Tensor
@@ -76,8 +76,8 @@ def losses(values: Values, batch: Transitions, *, discount: float, alpha: float,
     y_a = r_i + discount Q'((s', f_-i), argmax_a' Q((s', f_-i), a'))
     y_p = sum_i [ w_i r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
 
-    y_a is learned from where `as_meant` is 1, and has no part in a transition's priority where it is not. The welfare
-    weights w_i are 1, or with `favour` those of `welfare_weights`.
+    The agents' loss counts y_a where the mask `others_on_policy` is 1; elsewhere y_a has no part in a transition's
+    priority either. The welfare weights w_i are 1, or with `favour` those of `welfare_weights`.
     """
     discount_t = discount * (1.0 - batch.terminated_t)
     with torch.no_grad():
@@ -89,16 +89,16 @@ def losses(values: Values, batch: Transitions, *, discount: float, alpha: float,
         y_principal = (weights * batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1
     agents_t = taken(values.agents_t, batch.actions_t)
     principal_t = taken(values.principal_t, batch.actions_t).sum(dim=-1)
-    meant = as_meant(values, batch)
-    agents = (meant * huber_loss(agents_t, y_agents, reduction="none")).sum() / meant.sum().clamp(min=1.0)
-    errors = (meant * (agents_t - y_agents).abs()).mean(dim=-1) + (principal_t - y_principal).abs()
+    mask = others_on_policy(values, batch)
+    agents = (mask * huber_loss(agents_t, y_agents, reduction="none")).sum() / mask.sum().clamp(min=1.0)
+    errors = (mask * (agents_t - y_agents).abs()).mean(dim=-1) + (principal_t - y_principal).abs()
     return Losses(agents, huber_loss(principal_t, y_principal), errors.detach())
 
 
-def as_meant(values: Values, batch: Transitions) -> torch.Tensor:
-    """(n, N): 1 where all agents but i did what the networks would have them do, following or not; else 0.
+def others_on_policy(values: Values, batch: Transitions) -> torch.Tensor:
+    """The mask (n, N): 1 where all agents but i took the action that the networks choose, following or not; else 0.
 
-    With many agents that explore it is seldom 1. With views of the game it is judged in the one that was drawn.
+    With many agents that explore it is rarely 1. With views of the game it is computed in the sampled view.
     """
     recommended, own = values.principal_t.argmax(dim=-1), values.agents_t.argmax(dim=-1)
     strayed = (batch.actions_t != torch.where(batch.follows_t > 0.0, recommended, own)).float()

@@ -1,1 +1,1 @@
-"""What plays the agents of a finished run, without RLlib."""
+"""The policies of the agents of a finished run, which act without RLlib."""

@@ -1,10 +1,10 @@
-"""A trained policy of the agents: acts without RLlib, and is kept as tensors with JSON beside them."""
+"""A trained policy of the agents. It acts without RLlib and is stored as tensors with a JSON file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,18 +13,18 @@ from ...contracts.loop import AgentView
 from ...core.checkpoint import Checkpoint, Saved
 from ..exploration import sampled
 from ..features import rows
-from ..networks import ActorCritic, QNetwork, arrays_of, give_arrays
+from ..networks import ActorCritic, NetworkShape, QNetwork, arrays_of, give_arrays
 from ..settings import Play
 from .scripted import FollowPolicy, TablePolicy
 
-NETWORKS: dict[str, type[QNetwork] | type[ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
+NETWORKS: dict[str, Callable[..., QNetwork | ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
 
 
 class Policy(Saved):
-    """Play of every agent by the network of its module: greedy, or drawn from an actor's chances."""
+    """Every agent plays by the network of its module: greedily, or by sampling from an actor's probabilities."""
 
     def __init__(
-        self, kind: str, players: dict[str, tuple[int, ...]], network: dict[str, Any], play: Play = "greedy"
+        self, kind: str, players: dict[str, tuple[int, ...]], network: NetworkShape, play: Play = "greedy"
     ) -> None:
         self.kind, self.players, self.network, self.play = kind, players, network, play
         self.networks = torch.nn.ModuleDict({name: NETWORKS[kind](**network) for name in players})
@@ -38,19 +38,21 @@ class Policy(Saved):
         return sampled(torch.from_numpy(logits), torch.from_numpy(seen.noise)).numpy()
 
     def values(self, seen: AgentView) -> np.ndarray:
-        """What each agent expects to earn from here on (B, N) float32, discounted: its critic's word, or its best Q."""
-        if self.kind == "q":
-            return self._each(seen, lambda network, part: network(part).amax(dim=-1), np.float32)
+        """The discounted return that each agent expects from here on, (B, N) float32: its critic's, or its best Q."""
         return self._each(seen, lambda network, part: network.values(part), np.float32)
 
-    def _each(self, seen: AgentView, told: Callable[[Any, torch.Tensor], torch.Tensor], dtype: type) -> np.ndarray:
-        """(B, N, ...): what the network of each agent tells of its rows."""
+    def _each(
+        self, seen: AgentView, read: Callable[[QNetwork | ActorCritic, torch.Tensor], torch.Tensor], dtype: type
+    ) -> np.ndarray:
+        """(B, N, ...): what `read` takes from each agent's network on its rows."""
         flat = rows(seen)
         found: dict[int, np.ndarray] = {}
         with torch.no_grad():
             for name, players in self.players.items():
+                network = self.networks[name]
+                assert isinstance(network, QNetwork | ActorCritic)
                 part = torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))
-                whole: np.ndarray = told(self.networks[name], part).numpy().astype(dtype, copy=False)
+                whole: np.ndarray = read(network, part).numpy().astype(dtype, copy=False)
                 whole = whole.reshape(len(flat), len(players), *whole.shape[1:])
                 found |= {player: whole[:, index] for index, player in enumerate(players)}
         return np.stack([found[player] for player in sorted(found)], axis=1)
@@ -73,5 +75,5 @@ AnyPolicy = Policy | FollowPolicy | TablePolicy
 
 
 def load_policy(prefix: Path) -> AnyPolicy:
-    """The policy of whatever kind that was saved at `prefix`. Raises UsageError where there is none."""
+    """The policy that was saved at `prefix`, of any kind. Raises UsageError where there is none."""
     return KINDS.get(Checkpoint.read(prefix).about.get("kind", ""), Policy).load(prefix)

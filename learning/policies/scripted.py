@@ -1,12 +1,12 @@
-"""Agents that learn nothing: those that do as is recommended, and one that replies to a frozen principal exactly.
+"""Agents that learn nothing: obedient agents, and one exact best response to a frozen principal.
 
-They say what a principal is worth apart from what agents fail to learn: `follow` if it is obeyed, `best-response` if
-the agent does what is best for itself.
+They measure a principal apart from the agents' learning: `follow` under obedience, `best-response` against an agent
+that maximises its own return.
 """
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from ..settings import BestResponseSettings, FollowSettings
 
 
 class FollowPolicy(Saved):
-    """Every agent does what the first `actions` of its terms recommend."""
+    """Every agent takes the action that the first `actions` numbers of its terms recommend."""
 
     def __init__(self, actions: int) -> None:
         self.actions = actions
@@ -60,7 +60,7 @@ class TablePolicy(Saved):
 
 def untrained(
     game: Game, mechanism: Mechanism, principal: Principal | None, settings: FollowSettings | BestResponseSettings
-) -> Any:
+) -> FollowPolicy | TablePolicy:
     """The policy of agents that learn nothing. Raises UsageError where the game or the mechanism gives them none."""
     if isinstance(settings, BestResponseSettings):
         if mechanism.principal and mechanism.start(np.zeros(1, np.uint64)) != ():
@@ -74,7 +74,7 @@ def untrained(
 
 
 def _best_response(game: Game, principal: Principal | None) -> TablePolicy:
-    """What is best for the one agent in every state; where it is indifferent, what the principal would have it do."""
+    """The one agent's best response in every state; where it is indifferent, the action the principal prefers."""
     table, states = tabulate(game), tabular(game).representatives()
     if principal is None:
         actions = unpaid(table, game.horizon).actions

@@ -1,1 +1,1 @@
-"""What is kept of a learned principal, to decide without RLlib."""
+"""The learned principals, frozen: they decide without RLlib."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import Any, Self, cast
+from typing import Self, TypedDict, cast
 
 import numpy as np
 import torch
@@ -44,14 +44,22 @@ def outcome_networks(classes: int, actions: int, hidden: Sequence[int]) -> torch
     return torch.nn.ModuleDict({name: ClassNetwork(classes, count, hidden) for name, count in outputs.items()})
 
 
+class OutcomeShape(TypedDict):
+    """The arguments of `outcome_networks`, as they are stored with a principal."""
+
+    classes: int
+    actions: int
+    hidden: Sequence[int]
+
+
 class OutcomePrincipal(Saved):
     """A frozen principal: induces argmax_a q(s, a) by the least payments on outcomes, by its model of the agent."""
 
-    def __init__(self, shape: dict[str, Any], *, nudge: float) -> None:
+    def __init__(self, shape: OutcomeShape, *, nudge: float) -> None:
         self.shape, self.nudge = shape, nudge
         self.networks = outcome_networks(**shape)
 
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def __call__(self, game: Game, state: object) -> Decisions:
         return decide(self.networks, game, state, nudge=self.nudge)
 
     def checkpoint(self) -> Checkpoint:
@@ -64,14 +72,23 @@ class OutcomePrincipal(Saved):
         return principal
 
 
-def decide(networks: Any, game: Game, state: Any, *, nudge: float, explore: Any = lambda induced: induced) -> Decisions:
-    """What is induced in every state, put through `explore`, and the payments (B, 1, 2) that induce it."""
+def decide(
+    networks: torch.nn.ModuleDict,
+    game: Game,
+    state: object,
+    *,
+    nudge: float,
+    explore: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> Decisions:
+    """The action to induce in every state, passed through `explore`, and the payments (B, 1, 2) that induce it."""
     seen = classes(game.observe(state))
     with torch.no_grad():
         chance = torch.from_numpy(outcome_chance(game, state))
         agent = acting(networks["agent"](seen), chance)
         worth, _ = inducing(networks["principal"](seen), agent, chance, nudge)
-        induced = explore(worth.argmax(dim=-1))
+        induced = worth.argmax(dim=-1)
+        if explore is not None:
+            induced = explore(induced)
         promised = least_payments(agent, chance, induced, nudge)
     return Decisions(induced[:, None].numpy(), promised[:, None].numpy())
 
@@ -81,15 +98,15 @@ def classes(observations: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(observations.reshape(-1).astype(np.int64))
 
 
-def outcome_chance(game: Game, state: Any) -> np.ndarray:
+def outcome_chance(game: Game, state: object) -> np.ndarray:
     """(B, A, 2) float32: how probable each outcome is after each action."""
     return _chances(cast(Hashable, game))[tabular(game).index(state)]
 
 
 @lru_cache(maxsize=16)
-def _chances(game: Any) -> np.ndarray:
+def _chances(game: Hashable) -> np.ndarray:
     """(S, A, 2) float32."""
-    return tabulate(game).facts[:, :, 0].astype(np.float32)
+    return tabulate(cast(Game, game)).facts[:, :, 0].astype(np.float32)
 
 
 def check(game: Game) -> None:

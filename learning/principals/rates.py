@@ -1,13 +1,13 @@
 """A principal that offers rates: the network that learns them by PPO, and the frozen principal that is kept of it.
 
-How it is trained stands in `learning.rates`; what its rates pay, in `rates_contract`.
+`learning.rllib.rates` trains it; `contracts.rates` says what its rates pay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Self
+from typing import Self, TypedDict
 
 import numpy as np
 import torch
@@ -19,19 +19,19 @@ from ...envs.game import Game
 from ...envs.grid.maps import CLEAN_BEAM, FACINGS
 from ..networks import Encoder, Shape, arrays_of, give_arrays
 
-BESIDE = 2  # numbers that the critic sees beside the world: the clock, and the share of the cap that is left
+EXTRA = 2  # extra inputs of the critic: the clock, and the share of the cap that is left
 
 
 class RatesNetwork(nn.Module):
-    """An actor that sees the world, and a critic that is told the time and what is left of the cap as well.
+    """An actor that sees the world, and a critic that also sees the clock and the share of the cap that is left.
 
-    For each of `heads` rates the actor chooses one of `rungs`. The critic is needed in training only.
+    The actor chooses one of `rungs` for each of `heads` rates. Only training needs the critic.
     """
 
     def __init__(self, shape: Shape, heads: int, rungs: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
         self.policy_encoder = Encoder(shape, 0, encoder, hidden)
-        self.value_encoder = Encoder(shape, BESIDE, encoder, hidden)
+        self.value_encoder = Encoder(shape, EXTRA, encoder, hidden)
         self.policy = nn.Linear(self.policy_encoder.width, heads * rungs)
         self.value = nn.Linear(self.value_encoder.width, 1)
         self.heads, self.rungs = heads, rungs
@@ -39,11 +39,11 @@ class RatesNetwork(nn.Module):
         nn.init.zeros_(self.policy.bias)
 
     def logits(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n, heads * rungs) of rows (n, D + BESIDE) or, without what stands beside, (n, D)."""
+        """(n, heads * rungs) of rows (n, D + EXTRA) or, without the extra inputs, (n, D)."""
         return self.policy(self.policy_encoder(rows[:, : self.policy_encoder.sight.flat]))
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:
-        """(n,) of rows (n, D + BESIDE)."""
+        """(n,) of rows (n, D + EXTRA)."""
         return self.value(self.value_encoder(rows)).squeeze(-1)
 
     def chances(self, rows: torch.Tensor) -> torch.Tensor:
@@ -51,26 +51,37 @@ class RatesNetwork(nn.Module):
         return self.logits(rows).reshape(-1, self.heads, self.rungs).log_softmax(dim=-1)
 
 
-class RatesPrincipal(Saved):
-    """A frozen principal: in every state the mean of what it learned to draw, on ladders of rates from 0 to `highest`.
+class RatesShape(TypedDict):
+    """The arguments of a `RatesNetwork`, as they are stored with a principal."""
 
-    A ladder rather than a Gaussian: near-uniform at the start it offers every contract, so that agents learn to answer
-    all of them before the principal chooses; and it needs no care where limited liability ends it. The mean rather than
-    the mode, which leaps from rung to rung where many are about as good, and may be 0 with most of the weight above it.
+    shape: Shape
+    heads: int
+    rungs: int
+    encoder: str
+    hidden: Sequence[int]
+
+
+class RatesPrincipal(Saved):
+    """A frozen principal: in every state it offers the mean of its learned distribution over rates from 0 to `highest`.
+
+    The distribution is categorical and not Gaussian: near-uniform at the start, it offers every contract, so that
+    agents learn to respond to all of them before the principal chooses, and it needs no clipping at limited liability.
+    The principal offers the mean and not the mode, which jumps where several rates are about as good, and may be 0 with
+    most of the probability above it.
     """
 
-    def __init__(self, shape: dict[str, Any], promised: Sequence[int], highest: float) -> None:
+    def __init__(self, shape: RatesShape, promised: Sequence[int], highest: float) -> None:
         self.shape, self.promised, self.highest = shape, tuple(promised), highest
         self.network = RatesNetwork(**shape)
 
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def __call__(self, game: Game, state: object) -> Decisions:
         with torch.no_grad():
             chances = self.network.chances(world_rows(game.world(state))).exp()
         chosen = (chances * torch.arange(self.network.rungs)).sum(dim=-1)
         return offered(chosen, self.promised, self.highest, self.network.rungs)
 
     def checkpoint(self) -> Checkpoint:
-        about = {"shape": self.shape, "promised": self.promised, "highest": self.highest}
+        about: dict[str, object] = {"shape": self.shape, "promised": self.promised, "highest": self.highest}
         return Checkpoint(about, arrays_of(self.network))
 
     @classmethod
@@ -81,7 +92,7 @@ class RatesPrincipal(Saved):
 
 
 def offered(chosen: torch.Tensor, promised: Sequence[int], highest: float, rungs: int) -> Decisions:
-    """Decisions that offer the `chosen` rungs, or what lies between them, and recommend nothing.
+    """Decisions that offer the `chosen` rungs, or rates between them, and recommend nothing.
 
     `promised` is (N, K), and `chosen` (B, N * K), each agent's, or (B, K), the same for all.
     """
@@ -90,7 +101,7 @@ def offered(chosen: torch.Tensor, promised: Sequence[int], highest: float, rungs
 
 
 def world_shape(game: Game) -> Shape:
-    """The shape of a game's world. One of two axes holds classes, a map four more for each agent."""
+    """The shape of a game's world. A world of two axes holds classes, four more for each agent on a map."""
     cells = game.world(game.reset(np.zeros(1, np.uint64))).shape[1:]
     classes = max(game.classes, CLEAN_BEAM + 1) + FACINGS * len(game.agents)
     return Shape(tuple(cells), classes if len(cells) == 2 else 0)

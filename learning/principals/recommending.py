@@ -1,8 +1,8 @@
-"""The principal that Algorithm 3 learns (Ivanov et al. 2024): it recommends actions, and pays for following."""
+"""The principal that Algorithm 3 learns (Ivanov et al. 2024): it recommends actions and pays agents that follow."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import torch
 
@@ -11,28 +11,28 @@ from ...contracts.mechanism import Decisions
 from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import configure, stored, to_json
 from ...envs.game import Game, symmetries
-from ..joint_networks import all_follow, joint, joint_rows, none_follows, principal_networks
+from ..joint_networks import JointShape, all_follow, joint, joint_rows, none_follows, principal_networks
 from ..losses.algorithm_3 import least_payments
 from ..networks import arrays_of, give_arrays
 
 
 class TrainedPrincipal(Saved):
-    """A frozen principal: recommends argmax_a q(s, a_i), and promises the least payment that makes it worthwhile.
+    """A frozen principal: it recommends argmax_a q(s, a_i), and promises the least payment that makes following best.
 
-    A payment is due where the least payment exceeds `due` (smaller ones are errors of the estimates); there `nudge` is
-    added, so that following is better and not merely as good. `bonus` is paid for following everywhere. With a
-    `stake`, following is better than each action by that share of what the principal would lose by it, as its own
-    values have it. With `robust` the least payment is the larger of those that are enough while all others follow,
-    and while none does. Nobody is paid more than `cap` in a step: prices are most wrong in states that nobody is
-    meant to reach, and without it agents are paid to go there and be led back, again and again. If `mirrored`, all
-    values are means over the game's symmetries.
+    The `margins` change the payment. It is due where the least payment exceeds `threshold` (smaller ones are estimation
+    errors); there `margin` is added, so that following is strictly better. `base_pay` is paid for following everywhere.
+    With a `proportional_margin`, following is better than each action by that share of the principal's loss from it, by
+    the principal's own values. With `dominant` the least payment is the larger of those that suffice while all others
+    follow and while none does. `max_payment` bounds the payment to an agent in a step: payments are most wrong in
+    states off the recommended path, and without the bound agents are paid again and again to go there and be led back.
+    If `mirrored`, all values are means over the game's symmetries.
     """
 
-    def __init__(self, shape: dict[str, Any], margins: PaymentMargins | None = None, *, mirrored: bool = False) -> None:
+    def __init__(self, shape: JointShape, margins: PaymentMargins | None = None, *, mirrored: bool = False) -> None:
         self.shape, self.margins, self.mirrored = shape, margins or PaymentMargins(), mirrored
         self.networks = principal_networks(**shape)
 
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def __call__(self, game: Game, state: object) -> Decisions:
         rows = joint_rows(game.observe(state))
         views = symmetries(game) if self.mirrored else ()
         with torch.no_grad():
@@ -48,7 +48,7 @@ class TrainedPrincipal(Saved):
         promised = own.base_pay + torch.where(least > own.threshold, least + own.margin, 0.0)
         return Decisions(recommended.numpy(), promised.clamp(min=0.0, max=own.max_payment).numpy())
 
-    def promising(self, **changed: Any) -> TrainedPrincipal:
+    def promising(self, **changed: object) -> TrainedPrincipal:
         """The same principal with a `PaymentMargins` of other values."""
         values = {**to_json(self.margins), **stored(PaymentMargins, changed)}
         margins = configure(PaymentMargins, values, what="the principal")

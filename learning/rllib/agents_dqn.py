@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from ray.rllib.algorithms.dqn import DQNConfig
@@ -20,10 +18,16 @@ from ..features import rows
 from ..networks import QNetwork
 from ..returns import n_step
 from ..settings import DQNSettings
-from .algorithm import minibatch_batch
+from .algorithm import Results, minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
-from .replay_algorithm import ReplayAlgorithm, td_errors
-from .runner import Rollout
+from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_plan, td_errors
+from .runner import ModuleBatch, Rollout
+
+
+class DQNPlan(ReplayPlan):
+    """What `learner_config_dict` tells `ArrayDQN`."""
+
+    n_step: int
 
 
 class QModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
@@ -36,31 +40,30 @@ class QModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
     def make_target_networks(self) -> None:
         self.target = make_target_network(self.net)
 
-    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
+    def get_target_network_pairs(self) -> list[tuple[torch.nn.Module, torch.nn.Module]]:
         return [(self.net, self.target)]
 
     def get_non_inference_attributes(self) -> list[str]:
         return ["target"]
 
-    def compute_q_values(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def compute_q_values(self, batch: ModuleBatch) -> ModuleBatch:
         return {QF_PREDS: self.net(batch[Columns.OBS])}
 
-    def compute_values(self, batch: dict[str, Any]) -> torch.Tensor:
-        """Of the best action."""
-        return self.net(batch[Columns.OBS]).amax(dim=-1)
+    def compute_values(self, batch: ModuleBatch) -> torch.Tensor:
+        return self.net.values(batch[Columns.OBS])
 
-    def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def forward_target(self, batch: ModuleBatch) -> ModuleBatch:
         return {QF_PREDS: self.target(batch[Columns.OBS])}
 
-    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def _forward_exploration(self, batch: ModuleBatch, **kwargs: object) -> ModuleBatch:
         greedy = self.net(batch[Columns.OBS]).argmax(dim=-1)
         return {
             Columns.ACTIONS: epsilon_greedy(
-                greedy, self.action_space.n, self.explore, batch["progress"], batch["noise"]
+                greedy, self.action_space.n, self.explore, float(batch["progress"]), batch["noise"]
             )
         }
 
-    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def _forward_train(self, batch: ModuleBatch, **kwargs: object) -> ModuleBatch:
         with torch.no_grad():  # the loss reads only which action is best next
             after, target = self.net(batch[Columns.NEXT_OBS]), self.target(batch[Columns.NEXT_OBS])
         return {QF_PREDS: self.net(batch[Columns.OBS]), QF_NEXT_PREDS: after, QF_TARGET_NEXT_PREDS: target}
@@ -72,6 +75,8 @@ class ArrayDQNLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
 
 class ArrayDQN(ReplayAlgorithm):
     """DQN over the rollouts of array runners."""
+
+    plan: DQNPlan
 
     def transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
         return _transitions(rollout, self.plan["n_step"], self.config.gamma)
@@ -88,7 +93,7 @@ class ArrayDQN(ReplayAlgorithm):
             for key in ("qf_loss", "qf_mean")
         }
 
-    def _errors(self, results: list[Any], count: int) -> np.ndarray:
+    def _errors(self, results: Results, count: int) -> np.ndarray:
         """The TD errors (count,) of the drawn rows, the mean over agents."""
         per_module = []
         for name, players in self.task.players.items():
@@ -99,14 +104,16 @@ class ArrayDQN(ReplayAlgorithm):
 
 def _transitions(rollout: Rollout, n: int, discount: float) -> dict[str, np.ndarray]:
     """Joint rows (T * B, N, ...) of a rollout, each with its n-step return and the state that follows it."""
-    total, count, last, terminated = n_step(rollout.earned, rollout.terminated, rollout.ended, n, discount)
+    returns = n_step(rollout.earned, rollout.terminated, rollout.ended, n, discount)
     B = np.arange(rollout.ended.shape[1])
     columns = {
         "observations": rollout.observations, "terms": rollout.terms, "actions": rollout.actions,
-        "rewards": total.astype(np.float32), "terminated": terminated, "steps": count.astype(np.float32),
-        "next_observations": rollout.next_observations[last, B], "next_terms": rollout.next_terms[last, B],
+        "rewards": returns.total.astype(np.float32), "terminated": returns.terminated,
+        "steps": returns.steps.astype(np.float32),
+        "next_observations": rollout.next_observations[returns.last, B],
+        "next_terms": rollout.next_terms[returns.last, B],
     }  # fmt: skip
-    return {name: column.reshape(last.size, *column.shape[2:]) for name, column in columns.items()}
+    return {name: column.reshape(returns.last.size, *column.shape[2:]) for name, column in columns.items()}
 
 
 def _columns(sampled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -129,12 +136,8 @@ def _of(columns: dict[str, np.ndarray], players: tuple[int, ...]) -> dict[str, n
 
 
 def dqn_config(settings: DQNSettings) -> DQNConfig:
-    """What RLlib is told; `engine.configured` adds the task."""
-    plan = {
-        "minibatches": settings.rollout_length, "epochs": 1, "batch": settings.batch,
-        "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
-        "n_step": settings.n_step,
-    }  # fmt: skip
+    """The RLlib configuration of the settings; `configured` adds the task."""
+    plan: DQNPlan = {**replay_plan(settings), "n_step": settings.n_step}
     return (
         DQNConfig(algo_class=ArrayDQN)
         .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)

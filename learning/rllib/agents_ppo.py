@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
@@ -20,8 +18,8 @@ from ..networks import ActorCritic
 from ..returns import advantages
 from ..settings import PPOSettings
 from .algorithm import ArrayAlgorithm, minibatch_batch
-from .learner import MinibatchLearner
-from .runner import ArrayEnvRunner, Rollout
+from .learner import MinibatchLearner, MinibatchPlan
+from .runner import ArrayEnvRunner, ModuleBatch, Rollout
 
 
 class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
@@ -30,10 +28,10 @@ class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
     def setup(self) -> None:
         self.net = ActorCritic(**self.model_config["network"])
 
-    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
+    def compute_values(self, batch: ModuleBatch, embeddings: torch.Tensor | None = None) -> torch.Tensor:
         return self.net.values_of(self.net.sight(batch[Columns.OBS]) if embeddings is None else embeddings)
 
-    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def _forward_exploration(self, batch: ModuleBatch, **kwargs: object) -> ModuleBatch:
         logits = self.net(batch[Columns.OBS])
         logp = logits.log_softmax(dim=-1)
         actions = sampled(logits, batch["noise"])
@@ -43,13 +41,13 @@ class ActorCriticModule(TorchRLModule, ValueFunctionAPI):
             Columns.ACTION_DIST_INPUTS: logits,
         }
 
-    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def _forward_train(self, batch: ModuleBatch, **kwargs: object) -> ModuleBatch:
         seen = self.net.sight(batch[Columns.OBS])
         return {Columns.EMBEDDINGS: seen, Columns.ACTION_DIST_INPUTS: self.net.logits_of(seen)}
 
 
 class ValuedRunner(ArrayEnvRunner):
-    """Adds to a rollout the values (T, B, N) of what was seen, and of what followed each step, before any reset."""
+    """Adds to a rollout the values (T, B, N) of each step's view and of the view after it, before any reset."""
 
     def _play(self, T: int) -> Rollout:
         rollout = super()._play(T)
@@ -107,10 +105,8 @@ class ArrayPPO(ArrayAlgorithm, PPO):
 
 
 def ppo_config(settings: PPOSettings) -> PPOConfig:
-    """What RLlib is told; `engine.configured` adds the task."""
-    plan = {
-        "minibatches": settings.minibatches, "epochs": settings.epochs,
-    }  # fmt: skip
+    """The RLlib configuration of the settings; `configured` adds the task."""
+    plan: MinibatchPlan = {"minibatches": settings.minibatches, "epochs": settings.epochs}
     return (
         PPOConfig(algo_class=ArrayPPO)
         .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)

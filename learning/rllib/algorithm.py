@@ -1,9 +1,9 @@
-"""What our RLlib Algorithms share: sample arrays, learn from them, send the weights out again."""
+"""The base of the RLlib Algorithms here: sample arrays, learn from them, send the weights to the runners."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import ray
@@ -14,6 +14,7 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
+from ray.rllib.utils.metrics.stats import StatsBase
 from ray.util.debug import log_once
 from safetensors.numpy import load_file, save_file
 
@@ -25,27 +26,31 @@ from .runner import ArrayEnvRunner, Rollout, Task
 ALONE = Resources()
 WEIGHTS = "weights.safetensors"
 
+Weights = dict[str, dict[str, np.ndarray]]  # module id: name: array
+Results = list[dict[str, dict[str, StatsBase]]]  # a Learner each, by module id and name of the metric
+
 
 class ArrayAlgorithm(Algorithm):
-    """One training step: a rollout of every runner, `learn` from them, weights to the runners.
+    """A training step takes a rollout from every runner, calls `learn`, and sends the weights to the runners.
 
-    `learn` is a subclass's. Finished episodes are kept until `drain()`; their mean welfare is also logged, for Tune.
+    Subclasses implement `learn`. Finished episodes are kept until `drain()`; their mean welfare is also logged, for
+    Tune.
     """
 
     task: Task
 
-    def setup(self, config: Any) -> None:
+    def setup(self, config: AlgorithmConfig) -> None:
         super().setup(config)
         self.task = self.config.env_config["task"]
         self.steps = 0
         self.training: dict[str, float] = {}
         self._episodes: Episodes | None = None
 
-    def _create_local_replay_buffer_if_necessary(self, config: Any) -> None:
-        """RLlib's buffers hold episode objects; an algorithm that replays has arrays of its own."""
+    def _create_local_replay_buffer_if_necessary(self, config: AlgorithmConfig) -> None:
+        """RLlib's buffers hold episode objects; `ReplayAlgorithm` has a buffer of arrays."""
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
-        """Update the modules from rollouts; returns what the curves show."""
+        """Update the modules from rollouts; returns the training metrics."""
         raise NotImplementedError
 
     def training_step(self) -> None:
@@ -60,7 +65,7 @@ class ArrayAlgorithm(Algorithm):
         if self.training:
             self._send_weights(remote)
 
-    def update(self, batch: MultiAgentBatch) -> list[Any]:
+    def update(self, batch: MultiAgentBatch) -> Results:
         """One call of the learners: many gradient steps."""
         return self.learner_group.update(batch=batch, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps})
 
@@ -69,8 +74,8 @@ class ArrayAlgorithm(Algorithm):
         episodes, self._episodes = self._episodes, None
         return episodes
 
-    def weights(self) -> dict[str, Any]:
-        """The modules' states: module id: name: array. Averaged targets included."""
+    def weights(self) -> Weights:
+        """The modules' states, averaged targets included."""
         state = self.learner_group.get_state(components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}")
         return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
 
@@ -81,13 +86,13 @@ class ArrayAlgorithm(Algorithm):
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         """Go on from the weights that `save_checkpoint` wrote, with fresh optimisers and replay."""
-        weights: dict[str, dict[str, np.ndarray]] = {}
+        weights: Weights = {}
         for name, value in load_file(Path(checkpoint_dir) / WEIGHTS).items():
             module_id, _, key = name.partition("/")
             weights.setdefault(module_id, {})[key] = value
         self.go_on_from(weights)
 
-    def go_on_from(self, weights: dict[str, dict[str, np.ndarray]]) -> None:
+    def go_on_from(self, weights: Weights) -> None:
         """Give the modules, here and at the runners, the states that `weights()` gave."""
         self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: weights}})
         self._send_weights(self.env_runner_group.num_remote_env_runners() > 0)
@@ -121,7 +126,7 @@ def configured(
     config: AlgorithmConfig,
     task: Task,
     module_class: type,
-    model_config: dict[str, Any],
+    model_config: Mapping[str, object],
     lr: tuple[float, float],
     *,
     seed: int,
@@ -136,7 +141,7 @@ def configured(
         log_once(f"{kind.__name__}_on_new_api_stack")  # RLlib would tell every user of it
     there = ray.cluster_resources()
     resources.check(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
-    spec = RLModuleSpec(module_class=module_class, model_config=model_config)
+    spec = RLModuleSpec(module_class=module_class, model_config=dict(model_config))
     sampled = config.num_envs_per_env_runner * config.rollout_fragment_length * max(1, resources.runners)
     config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
     return (

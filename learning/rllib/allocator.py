@@ -1,4 +1,4 @@
-"""How this process keeps the memory of its networks."""
+"""The memory allocator of this process."""
 
 from __future__ import annotations
 

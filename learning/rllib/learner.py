@@ -1,18 +1,26 @@
-"""What our RLlib Learners share: several gradient steps in one call, and averaged target networks."""
+"""The bases of the RLlib Learners here: several gradient steps in one call, and averaged target networks."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TypedDict
 
 import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.rl_module.apis import TargetNetworkAPI
 
 from ...core.random import Stream
-from .runner import ORDERS, STREAMS
+from .runner import ORDERS, STREAMS, ModuleBatch
 
-Batch = dict[str, dict[str, torch.Tensor]]  # module id: column: (n, ...)
+Batch = dict[str, ModuleBatch]  # by module id
+
+
+class MinibatchPlan(TypedDict):
+    """What `learner_config_dict` tells a `MinibatchLearner`."""
+
+    minibatches: int
+    epochs: int
 
 
 class MinibatchLearner(TorchLearner):
@@ -24,7 +32,7 @@ class MinibatchLearner(TorchLearner):
     epochs the rows are shuffled, alike for all modules of a batch of the same length.
     """
 
-    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
+    def configure_optimizers_for_module(self, module_id: str, config: AlgorithmConfig) -> None:
         """RLlib's Adam, its step fused into one kernel."""
         parameters = self.get_parameters(self._module[module_id])
         optimizer = torch.optim.Adam(parameters, fused=True)
@@ -32,8 +40,8 @@ class MinibatchLearner(TorchLearner):
             module_id=module_id, optimizer=optimizer, params=parameters, lr_or_lr_schedule=config.lr
         )
 
-    def _update(self, batch: Batch, **kwargs: Any) -> tuple[Any, Any, Any]:
-        plan = self.config.learner_config_dict
+    def _update(self, batch: Batch, **kwargs: object) -> tuple[Batch, ModuleBatch, dict[str, object]]:
+        plan: MinibatchPlan = self.config.learner_config_dict
         for _ in range(plan["epochs"]):
             order = self._orders(batch) if plan["epochs"] > 1 else {}
             for part in range(plan["minibatches"]):
@@ -42,12 +50,12 @@ class MinibatchLearner(TorchLearner):
 
     @cached_property
     def orders(self) -> Stream:
-        """Of this Learner's draws in this phase."""
+        """The stream of this Learner's draws in this phase."""
         phase = self.config.env_config["task"].stream
         return Stream(self.config.seed or 0, ORDERS, phase + len(STREAMS) * self._learner_index)
 
     def _orders(self, batch: Batch) -> dict[int, torch.Tensor]:
-        """An order of the rows for each length that a module's have."""
+        """A random order of the rows, for each length among the modules."""
         lengths = {len(next(iter(columns.values()))) for columns in batch.values()}
         return {length: torch.from_numpy(self.orders.permutation(length)) for length in sorted(lengths)}
 
@@ -55,7 +63,7 @@ class MinibatchLearner(TorchLearner):
 class AveragedTargets(TorchLearner):
     """Target networks follow the online ones by `tau` after every gradient step (Polyak averaging)."""
 
-    def apply_gradients(self, gradients_dict: Any) -> None:
+    def apply_gradients(self, gradients_dict: ModuleBatch) -> None:
         super().apply_gradients(gradients_dict)
         for wrapped in self.module.values():
             module = wrapped.unwrapped()
@@ -64,7 +72,7 @@ class AveragedTargets(TorchLearner):
                     with torch.no_grad():
                         torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), self.config.tau)
 
-    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+    def after_gradient_based_update(self, *, timesteps: dict[str, int]) -> None:
         """Step the learning rate only; RLlib's DQN learner would copy the targets here."""
         TorchLearner.after_gradient_based_update(self, timesteps=timesteps)
 

@@ -1,12 +1,11 @@
-"""Algorithm 2 as an RLlib DQN: one module with both networks, its runner, its learner. The loss stands in contracts."""
+"""Algorithm 2 as an RLlib DQN: one module with both networks, its runner, its learner. `losses` has the loss."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.core.columns import Columns
@@ -15,17 +14,24 @@ from ray.rllib.utils.metrics import TD_ERROR_KEY
 
 from ...contracts.loop import AgentView, Situation, Step
 from ...contracts.mechanism import Decisions
-from ..exploration import epsilon_greedy
+from ..exploration import Schedule, epsilon_greedy
 from ..losses.algorithm_2 import Transitions, Values, losses
 from ..principals.outcomes import decide, outcome_chance, outcome_networks
 from ..settings import OutcomeSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
 from .recommending import MODULE, PrincipalModule
-from .replay_algorithm import ReplayAlgorithm, td_errors
-from .runner import ArrayEnvRunner, Rollout
+from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_plan, td_errors
+from .runner import ArrayEnvRunner, ModuleBatch, Rollout
 
 OUTCOME, VALUE, NEXT_CHANCE = "outcome", "value", "next_chance"
+
+
+class OutcomePlan(ReplayPlan):
+    """What `learner_config_dict` tells Algorithm 2."""
+
+    nudge: float
+    explore: Schedule
 
 
 class OutcomeModule(PrincipalModule):
@@ -34,7 +40,7 @@ class OutcomeModule(PrincipalModule):
     def setup(self) -> None:
         self.networks = outcome_networks(**self.model_config["shape"])
 
-    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def _forward_train(self, batch: ModuleBatch, **kwargs: object) -> ModuleBatch:
         seen_t, seen_tp1 = batch[Columns.OBS], batch[Columns.NEXT_OBS]
         with torch.no_grad():
             agent_tp1_target, principal_tp1_target = (self.target[name](seen_tp1) for name in ("agent", "principal"))
@@ -44,11 +50,11 @@ class OutcomeModule(PrincipalModule):
 
 
 class OutcomeRunner(ArrayEnvRunner):
-    """Plays the principal and an agent that does as is meant."""
+    """Plays the principal and an agent that takes the induced action."""
 
     def make_module(self) -> None:
         super().make_module()
-        self.plan = self.config.learner_config_dict
+        self.plan: OutcomePlan = self.config.learner_config_dict
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         game = self.task.game
@@ -58,7 +64,7 @@ class OutcomeRunner(ArrayEnvRunner):
     def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return self.loop.terms.recommended, {}
 
-    def noted(self, step: Step) -> dict[str, np.ndarray]:
+    def extra_columns(self, step: Step) -> dict[str, np.ndarray]:
         game, moved = self.task.game, step.transition
         return {
             OUTCOME: game.facts(moved.events)[:, 0],
@@ -67,7 +73,7 @@ class OutcomeRunner(ArrayEnvRunner):
         }
 
     def decide(self, situation: Situation) -> Decisions:
-        """What is induced, exploring, by the online networks."""
+        """The induced actions, with exploration, and their payments, by the online networks."""
         game, noise = self.task.game, torch.from_numpy(situation.noise(1)[:, 0])
 
         def exploring(induced: torch.Tensor) -> torch.Tensor:
@@ -80,7 +86,7 @@ class OutcomeLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
     """The losses of Algorithm 2."""
 
     def compute_loss_for_module(
-        self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, torch.Tensor]
+        self, *, module_id: str, config: AlgorithmConfig, batch: ModuleBatch, fwd_out: ModuleBatch
     ) -> torch.Tensor:
         values = Values(**{name: fwd_out[name] for name in Values._fields})
         happened = Transitions(
@@ -112,16 +118,14 @@ class OutcomeDQN(ReplayAlgorithm):
             Columns.TERMINATEDS: rollout.terminated.astype(np.float32),
         }  # fmt: skip
         n = rollout.ended.size
-        noted = {name: value.reshape(n, *value.shape[2:]) for name, value in rollout.extras.items()}
-        return {**{name: column.reshape(n) for name, column in columns.items()}, **noted}
+        extra = {name: value.reshape(n, *value.shape[2:]) for name, value in rollout.extras.items()}
+        return {**{name: column.reshape(n) for name, column in columns.items()}, **extra}
 
 
 def outcome_config(settings: OutcomeSettings) -> DQNConfig:
-    """What RLlib is told; `engine.configured` adds the task."""
-    plan = {
-        "minibatches": settings.rollout_length, "epochs": 1, "batch": settings.batch,
-        "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
-        "nudge": settings.margin,
+    """The RLlib configuration of the settings; `configured` adds the task."""
+    plan: OutcomePlan = {
+        **replay_plan(settings), "nudge": settings.margin,
         "explore": (settings.epsilon, settings.epsilon_final, settings.exploration_fraction),
     }  # fmt: skip
     return (

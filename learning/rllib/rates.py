@@ -1,23 +1,21 @@
-"""A principal that learns rates by PPO beside the agents that learn by PPO: one Algorithm, a module for each role.
+"""A principal learns rates by PPO while its agents learn by PPO: one Algorithm, with a module for each role.
 
-The principal is a role of the game: it acts every k steps and is paid for the interval up to its next decision. Its
-objective is sum_t (welfare_t / alpha - payments_t) over an episode, counted in the scale of one agent's return:
+The principal is a role of the game: it acts every k steps and is rewarded for the interval up to its next decision. Its
+objective is sum_t (welfare_t / alpha - payments_t) over an episode, scaled to one agent's return:
 sum_t (welfare_t - alpha payments_t) / N.
 
 What is open in multi-agent PPO with a principal, and what is done here:
-- The horizon ends the principal's episode: its objective is that of an episode, so nothing is bootstrapped there, and
-  its critic is told the clock. Agents bootstrap where their game truncates, as everywhere.
-- It learns more slowly: from many decisions at a time, each with its whole interval, in a learner's call of its own;
-  and not at all while agents have yet to learn to answer: before they do, paying only costs.
-- Its agents begin anew several times, in generations. Agents that cleaned for a wage go on for less out of habit: a
-  principal that knows no others lowers its rates to what fresh agents would not answer.
-- It offers all agents the same rates unless told otherwise. Rates of its own for what an agent never does cost nothing
-  beside agents that have found their roles, are never corrected, and send fresh agents elsewhere.
+- The horizon terminates the principal's episode: its objective is that of an episode, so it does not bootstrap there,
+  and its critic sees the clock. Agents bootstrap where their game truncates, as everywhere.
+- The principal learns more slowly: from many decisions at a time, each with its whole interval, in its own call of the
+  learner; and not at all in the burn-in, while agents do not yet respond: until they do, paying only costs.
+- Its agents restart several times, in generations. Agents that cleaned for a wage continue for less: a principal that
+  knows no others lowers its rates to a level at which fresh agents would not start.
+- The principal offers all agents the same rates by default. An individual rate for something that an agent never does
+  costs nothing once agents have found their roles, is never corrected, and misleads fresh agents.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -37,31 +35,44 @@ from ...contracts.loop import AgentView, Situation, Step
 from ...contracts.mechanism import Decisions
 from ...contracts.rates import RatesContract
 from ..exploration import sampled
-from ..principals.rates import BESIDE, RatesNetwork, offered, world_rows
+from ..principals.rates import EXTRA, RatesNetwork, RatesShape, offered, world_rows
 from ..returns import interval_advantages
 from ..settings import RatesSettings
 from .agents_ppo import ArrayPPO, ValuedRunner, ppo_config
 from .algorithm import minibatch_batch
+from .learner import MinibatchPlan
 from .recommending import MODULE
-from .runner import Rollout
+from .runner import ModuleBatch, Rollout
 
 WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD, ENDED = "world", "clock", "due", "chosen", "chosen_logp", "reward", "ended"
-NOTED = (WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD)  # what a rollout's extras hold for the principal
+EXTRA_COLUMNS = (WORLD, CLOCK, DUE, CHOSEN, LOGP, REWARD)  # what the principal learns from, in a rollout's extras
+
+
+class RatesPlan(MinibatchPlan):
+    """What `learner_config_dict` tells a `RatesPPO`."""
+
+    network: RatesShape
+    alpha: float
+    generations: int
+    wait: float
+    batch: int
+    discount: float
+    gae_lambda: float
 
 
 class RatesModule(TorchRLModule, ValueFunctionAPI):
-    """The principal's actor and critic over rows of the world and what stands beside it."""
+    """The principal's actor and critic over rows of the world and the extra inputs."""
 
     def setup(self) -> None:
         self.net = RatesNetwork(**self.model_config["network"])
 
-    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
+    def compute_values(self, batch: ModuleBatch, embeddings: torch.Tensor | None = None) -> torch.Tensor:
         return self.net.values(batch[Columns.OBS])
 
-    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def _forward_train(self, batch: ModuleBatch, **kwargs: object) -> ModuleBatch:
         return {Columns.ACTION_DIST_INPUTS: self.net.logits(batch[Columns.OBS])}
 
-    def get_train_action_dist_cls(self) -> Any:
+    def get_train_action_dist_cls(self) -> type[TorchMultiCategorical]:
         shape = self.model_config["network"]
         return TorchMultiCategorical.get_partial_dist_cls(input_lens=[shape["rungs"]] * shape["heads"])
 
@@ -69,32 +80,32 @@ class RatesModule(TorchRLModule, ValueFunctionAPI):
 
 
 class RatesRunner(ValuedRunner):
-    """Plays the agents under a principal that draws its rates, and notes what the principal learns from."""
+    """Plays the agents under a principal that draws its rates, and records what the principal learns from."""
 
     def make_module(self) -> None:
         super().make_module()
-        self.plan = self.config.learner_config_dict
+        self.plan: RatesPlan = self.config.learner_config_dict
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         shape = self.config.learner_config_dict["network"]
-        seen = int(np.prod(shape["shape"][0])) + BESIDE
+        seen = int(np.prod(shape["shape"][0])) + EXTRA
         actions: gym.Space = gym.spaces.MultiDiscrete([shape["rungs"]] * shape["heads"])
         return {**super().get_spaces(), MODULE: (gym.spaces.Box(-np.inf, np.inf, (seen,), np.float32), actions)}
 
     def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The agents' actions, and the principal's view of the state that they act in."""
+        """The agents' actions, and the principal's view of the state in which they act."""
         actions, outputs = super().act(seen)
         loop, contract = self.loop, self._contract
         rung = contract.highest / (self.plan["network"]["rungs"] - 1)
-        noted = {
+        columns = {
             WORLD: loop.game.world(loop.state),
             CLOCK: np.stack([loop.t / loop.game.horizon, contract.left(loop.memory)], axis=-1).astype(np.float32),
             DUE: contract.due(loop.memory, loop.B),
             CHOSEN: np.rint(loop.memory.rates.reshape(loop.B, -1)[:, : self._network.heads] / rung).astype(np.int64),
         }
-        return actions, {**outputs, **noted}
+        return actions, {**outputs, **columns}
 
-    def noted(self, step: Step) -> dict[str, np.ndarray]:
+    def extra_columns(self, step: Step) -> dict[str, np.ndarray]:
         value = self.task.game.principal_reward(step.transition.events)
         reward = value - self.plan["alpha"] * step.ledger.payments.sum(axis=1)
         return {REWARD: (reward / len(self.task.game.agents)).astype(np.float32)}
@@ -111,7 +122,7 @@ class RatesRunner(ValuedRunner):
         return rollout
 
     def decide(self, situation: Situation) -> Decisions:
-        """Rates, drawn."""
+        """Rates sampled from the policy."""
         noise = torch.from_numpy(situation.noise(self._network.heads))
         with torch.no_grad():
             logits = self._network.chances(world_rows(self.task.game.world(situation.state)))
@@ -129,42 +140,44 @@ class RatesRunner(ValuedRunner):
 
 
 class RatesPPO(ArrayPPO):
-    """PPO of the agents, and of their principal once it has made decisions enough, with their whole intervals."""
+    """PPO of the agents, and of their principal once it has enough decisions, with their whole intervals."""
 
-    def setup(self, config: Any) -> None:
+    def setup(self, config: AlgorithmConfig) -> None:
         self._gathered: dict[str, np.ndarray] = {}  # (T, B, ...), steps that the principal has yet to learn from
         super().setup(config)
-        self.plan = self.config.learner_config_dict
+        self.plan: RatesPlan = self.config.learner_config_dict
         self._fresh = {name: self.weights()[name] for name in self.task.players}  # the agents before they learn
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
-        told = super().learn(rollouts)
-        each = self.task.steps / self.plan["generations"]
+        metrics = super().learn(rollouts)
+        generation = self.task.steps / self.plan["generations"]
         played = sum(rollout.ended.size for rollout in rollouts)
-        if self.steps // each > (self.steps - played) // each and self.steps < self.task.steps:
+        if self.steps // generation > (self.steps - played) // generation and self.steps < self.task.steps:
             self._begin_anew()
-        if self.steps % each <= self.plan["wait"] * each and self.steps < self.task.steps:
+        if self.steps % generation <= self.plan["wait"] * generation and self.steps < self.task.steps:
             self._gathered = {}
-            return told
+            return metrics
         self._gather(rollouts)
         if not self._gathered:
-            return told
+            return metrics
         due = self._gathered[DUE]
         before = due.sum(axis=1).cumsum() - due.sum(axis=1)  # decisions before each step
         enough = (before >= self.plan["batch"]) & due[:, 0]  # cut where one interval ends and the next one begins
         if enough.any():
             cut = int(enough.argmax())
-            told |= self._learn_rates(cut)
+            metrics |= self._learn_rates(cut)
             self._gathered = {name: column[cut:] for name, column in self._gathered.items()}
-        return told
+        return metrics
 
     def _begin_anew(self) -> None:
-        """A new generation: the agents forget what they learned. Their policy is sent out with the next weights."""
+        """A new generation: the agents return to their initial weights, which the next sync sends to the runners."""
         self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: self._fresh}})
 
     def _gather(self, rollouts: list[Rollout]) -> None:
         """Add rollouts, the runners' environments side by side; the first from where an episode begins."""
-        parts = [{**{name: rollout.extras[name] for name in NOTED}, ENDED: rollout.ended} for rollout in rollouts]
+        parts = [
+            {**{name: rollout.extras[name] for name in EXTRA_COLUMNS}, ENDED: rollout.ended} for rollout in rollouts
+        ]
         new = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
         if self._gathered:
             self._gathered = {name: np.concatenate([self._gathered[name], new[name]]) for name in new}
@@ -198,16 +211,17 @@ class RatesPPO(ArrayPPO):
         }
 
 
-def _rows(worlds: np.ndarray, beside: np.ndarray) -> torch.Tensor:
-    """What the critic sees, (n, D + BESIDE)."""
-    return torch.cat([world_rows(worlds), torch.from_numpy(beside)], dim=1)
+def _rows(worlds: np.ndarray, extra: np.ndarray) -> torch.Tensor:
+    """The critic's rows (n, D + EXTRA)."""
+    return torch.cat([world_rows(worlds), torch.from_numpy(extra)], dim=1)
 
 
-def rates_config(settings: RatesSettings, network: dict[str, Any]) -> PPOConfig:
-    """What RLlib is told; `engine.configured` adds the task, then `with_principal` the principal's module."""
+def rates_config(settings: RatesSettings, network: RatesShape) -> PPOConfig:
+    """The RLlib configuration of the settings; `configured` adds the task and `with_principal` the module."""
     config = ppo_config(settings.agents)
-    plan = {
-        **config.learner_config_dict, "network": network,
+    agents: MinibatchPlan = config.learner_config_dict
+    plan: RatesPlan = {
+        **agents, "network": network,
         "alpha": settings.alpha, "generations": settings.generations, "wait": settings.burn_in, "batch": settings.batch,
         "discount": settings.discount, "gae_lambda": settings.gae_lambda,
     }  # fmt: skip
@@ -216,7 +230,7 @@ def rates_config(settings: RatesSettings, network: dict[str, Any]) -> PPOConfig:
 
 
 def with_principal(config: AlgorithmConfig, settings: RatesSettings) -> AlgorithmConfig:
-    """`config` with the principal's module beside the agents', and its own rates of learning."""
+    """`config` with the principal's module next to the agents', and its own learning rates."""
     modules = dict(config._rl_module_spec.rl_module_specs)
     network = config.learner_config_dict["network"]
     modules[MODULE] = RLModuleSpec(module_class=RatesModule, model_config={"network": network})

@@ -1,13 +1,13 @@
-"""Algorithm 3 as an RLlib DQN: one module over joint rows, its runner, its learner. The loss stands in contracts."""
+"""Algorithm 3 as an RLlib DQN: one module over joint rows, its runner, its learner. `losses` has the loss."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.core.columns import Columns
@@ -21,17 +21,26 @@ from ...contracts.loop import AgentView, Situation
 from ...contracts.mechanism import Decisions
 from ...core.random import Stream
 from ...envs.game import Symmetry, symmetries
-from ..exploration import epsilon_greedy
+from ..exploration import Schedule, epsilon_greedy
 from ..joint_networks import all_follow, joint, joint_rows, others, principal_networks
 from ..losses.algorithm_3 import Transitions, Values, least_payments, losses
 from ..settings import PrincipalSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
-from .replay_algorithm import ReplayAlgorithm, td_errors
-from .runner import ArrayEnvRunner, Rollout
+from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_plan, td_errors
+from .runner import ArrayEnvRunner, ModuleBatch, Rollout
 
 MODULE = "principal"
 FOLLOWS = "follows"
+
+
+class PrincipalPlan(ReplayPlan):
+    """What `learner_config_dict` tells Algorithm 3."""
+
+    alpha: float
+    favour: float
+    mirrored: bool
+    explore: Schedule
 
 
 class PrincipalModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
@@ -43,19 +52,19 @@ class PrincipalModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
     def make_target_networks(self) -> None:
         self.target = make_target_network(self.networks)
 
-    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
+    def get_target_network_pairs(self) -> list[tuple[torch.nn.Module, torch.nn.Module]]:
         return [(self.networks, self.target)]
 
     def get_non_inference_attributes(self) -> list[str]:
         return ["target"]
 
-    def compute_q_values(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def compute_q_values(self, batch: ModuleBatch) -> ModuleBatch:
         raise NotImplementedError("the learner reads all of Algorithm 3's values from forward_train")
 
-    def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def forward_target(self, batch: ModuleBatch) -> ModuleBatch:
         raise NotImplementedError("the learner reads all of Algorithm 3's values from forward_train")
 
-    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def _forward_train(self, batch: ModuleBatch, **kwargs: object) -> ModuleBatch:
         rows_t, rows_tp1 = batch[Columns.OBS], batch[Columns.NEXT_OBS]
         others_t = others(batch[FOLLOWS])
         agents_t = torch.cat([rows_t, others_t], dim=-1)
@@ -73,11 +82,11 @@ class PrincipalModule(TorchRLModule, QNetAPI, TargetNetworkAPI):
 
 
 class PrincipalRunner(ArrayEnvRunner):
-    """Plays the principal and its model of the agents: who follows does as recommended, the others as they like."""
+    """Plays the principal and its model of the agents: followers take the recommended action, the others their own."""
 
     def make_module(self) -> None:
         super().make_module()
-        self.plan = self.config.learner_config_dict["explore"]
+        self.explore: Schedule = self.config.learner_config_dict["explore"]
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         game = self.task.game
@@ -90,27 +99,27 @@ class PrincipalRunner(ArrayEnvRunner):
         assert seen.noise is not None
         follows = self.loop.memory
         rows = joint_rows(seen.observations)
-        beside = torch.from_numpy(others(follows).astype(np.float32))
+        extra = torch.from_numpy(others(follows).astype(np.float32))
         with torch.no_grad():
-            own = joint(self._networks["agents"], torch.cat([rows, beside], dim=-1)).argmax(dim=-1)
+            own = joint(self._networks["agents"], torch.cat([rows, extra], dim=-1)).argmax(dim=-1)
         noise = torch.from_numpy(seen.noise)
-        own = epsilon_greedy(own, len(self.task.game.action_names), self.plan, self.progress, noise)
+        own = epsilon_greedy(own, len(self.task.game.action_names), self.explore, self.progress, noise)
         actions = np.where(follows, self.loop.terms.recommended, own.numpy())
         return actions, {FOLLOWS: follows}
 
     def decide(self, situation: Situation) -> Decisions:
-        """Recommendations, exploring, and the least payments by the online network."""
+        """Recommendations, with exploration, and the least payments by the online networks."""
         game, rows = self.task.game, joint_rows(self.task.game.observe(situation.state))
         noise = torch.from_numpy(situation.noise(len(game.agents)))
         with torch.no_grad():
             recommended = joint(self._networks["principal"], rows).argmax(dim=-1)
-            recommended = epsilon_greedy(recommended, len(game.action_names), self.plan, self.progress, noise)
+            recommended = epsilon_greedy(recommended, len(game.action_names), self.explore, self.progress, noise)
             followers = joint(self._networks["agents"], all_follow(rows))
             promised = least_payments(followers, followers, recommended)
         return Decisions(recommended.numpy(), promised.numpy())
 
     @property
-    def _networks(self) -> Any:
+    def _networks(self) -> torch.nn.ModuleDict:
         return self.module[MODULE].networks
 
 
@@ -118,13 +127,13 @@ class PrincipalLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
     """The two losses of Algorithm 3."""
 
     def compute_loss_for_module(
-        self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, torch.Tensor]
+        self, *, module_id: str, config: AlgorithmConfig, batch: ModuleBatch, fwd_out: ModuleBatch
     ) -> torch.Tensor:
         values = Values(**{name: fwd_out[name] for name in Values._fields})
         happened = Transitions(
             batch[Columns.ACTIONS], batch[FOLLOWS], batch[Columns.REWARDS], batch[Columns.TERMINATEDS]
         )
-        plan = self.config.learner_config_dict
+        plan: PrincipalPlan = self.config.learner_config_dict
         agents, principal, errors = losses(
             values, happened, discount=config.gamma, alpha=plan["alpha"], favour=plan["favour"]
         )
@@ -135,6 +144,8 @@ class PrincipalLearner(MinibatchLearner, AveragedTargets, DQNTorchLearner):
 
 class PrincipalDQN(ReplayAlgorithm):
     """Deep Q-learning of a principal and of its model of the agents."""
+
+    plan: PrincipalPlan
 
     def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
         columns = _columns(self.replay.rows(drawn))
@@ -181,11 +192,9 @@ def mirrored(columns: dict[str, np.ndarray], views: Sequence[Symmetry], rng: Str
 
 
 def principal_config(settings: PrincipalSettings) -> DQNConfig:
-    """What RLlib is told; `engine.configured` adds the task."""
-    plan = {
-        "minibatches": settings.rollout_length, "epochs": 1, "batch": settings.batch,
-        "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
-        "alpha": settings.alpha, "favour": settings.favour, "mirrored": settings.mirrored,
+    """The RLlib configuration of the settings; `configured` adds the task."""
+    plan: PrincipalPlan = {
+        **replay_plan(settings), "alpha": settings.alpha, "favour": settings.favour, "mirrored": settings.mirrored,
         "explore": (settings.epsilon, settings.epsilon_final, settings.exploration_fraction),
     }  # fmt: skip
     return (

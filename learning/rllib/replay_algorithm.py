@@ -1,23 +1,43 @@
-"""What learners from replayed transitions share: the memory, and errors as priorities."""
+"""The base of the algorithms that learn from replay."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.dqn import DQN
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
 from ...core.random import Stream
-from .algorithm import ArrayAlgorithm
+from ..settings import Replayed
+from .algorithm import ArrayAlgorithm, Results
+from .learner import MinibatchPlan
 from .replay_buffer import Replay
 from .runner import REPLAY, Rollout
 
 
-class ReplayAlgorithm(ArrayAlgorithm, DQN):
-    """Remembers every transition, and learns from drawn ones once it is warm."""
+class ReplayPlan(MinibatchPlan):
+    """What `learner_config_dict` tells a `ReplayAlgorithm`."""
 
-    def setup(self, config: Any) -> None:
+    batch: int
+    replay: int
+    priority: float
+    warm_up: int
+
+
+def replay_plan(settings: Replayed) -> ReplayPlan:
+    """The plan with one gradient step for each vector step."""
+    return {
+        "minibatches": settings.rollout_length, "epochs": 1, "batch": settings.batch,
+        "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
+    }  # fmt: skip
+
+
+class ReplayAlgorithm(ArrayAlgorithm, DQN):
+    """Stores every transition, and learns from sampled ones after the warm-up."""
+
+    plan: ReplayPlan
+
+    def setup(self, config: AlgorithmConfig) -> None:
         super().setup(config)
         self.plan = self.config.learner_config_dict
         self.replay = Replay(
@@ -32,14 +52,14 @@ class ReplayAlgorithm(ArrayAlgorithm, DQN):
         return self.learn_from(self.replay.draw(self.plan["minibatches"] * self.plan["batch"]))
 
     def transitions(self, rollout: Rollout) -> dict[str, np.ndarray]:
-        """Joint rows (T * B, N, ...) to remember of a rollout."""
+        """The joint rows (T * B, N, ...) of a rollout to store."""
         raise NotImplementedError
 
     def learn_from(self, drawn: np.ndarray) -> dict[str, float]:
-        """Update the modules from the drawn rows, and the rows' priorities; returns what the curves show."""
+        """Update the modules from the sampled rows, and the rows' priorities; returns the training metrics."""
         raise NotImplementedError
 
 
-def td_errors(results: list[Any], module_id: str) -> np.ndarray:
+def td_errors(results: Results, module_id: str) -> np.ndarray:
     """The TD errors of every row of an update, in the rows' order: Learners hold consecutive parts of it."""
     return np.concatenate([np.ravel(part) for result in results for part in result[module_id][TD_ERROR_KEY].peek()])

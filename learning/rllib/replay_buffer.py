@@ -1,4 +1,4 @@
-"""A replay memory over arrays, sampled uniformly or by priority (Schaul et al. 2016, proportional)."""
+"""A replay buffer over arrays, sampled uniformly or by priority (Schaul et al. 2016, proportional)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Replay:
     """The last `capacity` rows of named arrays.
 
     A row is drawn with probability proportional to its priority, `|TD error| ** exponent`; new rows get the largest
-    priority yet. With exponent 0 every row is as likely. Importance is not corrected (beta = 0, Ivanov et al. 2024).
+    priority yet. With exponent 0 sampling is uniform. There is no importance correction (beta = 0, Ivanov et al. 2024).
     One cumulative sum serves all the minibatches of a learner call, which is cheaper than a tree.
     """
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import ray
 import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import COMPONENT_RL_MODULE, Columns
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
@@ -24,10 +25,12 @@ from ..features import rows, width
 STREAMS = TRAIN, VALIDATE, EVALUATE = (0, 1, 2)  # streams of keys: no phase sees another's episodes
 REPLAY, ORDERS = 4, 5  # streams of what is drawn for learning; 3 is that of the starts at which contracts are signed
 
+ModuleBatch = dict[str, torch.Tensor]  # column: (n, ...)
+
 
 @dataclass(frozen=True)
 class Task:
-    """What is played: the part of an algorithm's configuration that RLlib carries as `env_config`.
+    """The task of an algorithm: the part of its configuration that RLlib carries as `env_config`.
 
     Not a NamedTuple: Tune takes those apart where they stand in a parameter space.
     """
@@ -41,8 +44,8 @@ class Task:
 
 
 class Rollout(NamedTuple):
-    """`T` steps of `B` environments. What the modules said about their actions lies in `extras`, (T, B, N, ...), with
-    what the runner noted of the steps, (T, B, ...)."""
+    """`T` steps of `B` environments. `extras` holds the modules' other outputs, (T, B, N, ...), and the runner's
+    extra columns, (T, B, ...)."""
 
     observations: np.ndarray  # (T, B, N, *observation)
     terms: np.ndarray  # (T, B, N, K)
@@ -60,7 +63,7 @@ class Rollout(NamedTuple):
 class ArrayEnvRunner(EnvRunner):
     """Plays `rollout_fragment_length` steps of `num_envs_per_env_runner` environments at each `sample()`."""
 
-    def __init__(self, *, config: Any, **kwargs: Any) -> None:
+    def __init__(self, *, config: AlgorithmConfig, **kwargs: object) -> None:
         super().__init__(config=config, **kwargs)
         self.task: Task = self.config.env_config["task"]
         self.T, self.B = self.config.get_rollout_fragment_length(), self.config.num_envs_per_env_runner
@@ -84,7 +87,7 @@ class ArrayEnvRunner(EnvRunner):
         actions: gym.Space = gym.spaces.Discrete(len(self.task.game.action_names))
         return dict.fromkeys((INPUT_ENV_SPACES, *self.task.players), (space, actions))
 
-    def sample(self, **kwargs: Any) -> Rollout:
+    def sample(self, **kwargs: object) -> Rollout:
         """(T, B) steps; a new episode begins wherever one ended."""
         return self._play(self.T)
 
@@ -110,7 +113,7 @@ class ArrayEnvRunner(EnvRunner):
                     "ended": step.ended,
                 }
             )
-            extras.append({**outputs, **self.noted(step)})
+            extras.append({**outputs, **self.extra_columns(step)})
             if step.episodes is not None:
                 finished = step.episodes if finished is None else finished + step.episodes
         return Rollout(**_stacked(steps), extras=_stacked(extras), episodes=finished)
@@ -129,7 +132,7 @@ class ArrayEnvRunner(EnvRunner):
             self.loop.offer(self._decisions(self.loop.situation))
 
     def _following(self, step: Step) -> AgentView:
-        """What the agents see after a step: where an episode was cut, with the terms of the step that it lacks."""
+        """The agents' view after a step; where an episode is truncated, with the terms of the next step."""
         cut = step.transition.truncated
         if not (cut.any() and self.task.mechanism.principal):
             return self.loop.following(step, cut)
@@ -141,20 +144,20 @@ class ArrayEnvRunner(EnvRunner):
         return self.decide(situation) if due else None
 
     def decide(self, situation: Situation) -> Decisions | None:
-        """What the principal decides: the task's frozen one, unless a subclass's learns."""
+        """The principal's decisions: the task's frozen principal, unless a subclass learns one."""
         principal = self.task.principal
         return principal(self.task.game, situation.state) if principal else None
 
     def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The modules' actions (B, N), exploring, and what else they put out, each (B, N, ...)."""
+        """The modules' actions (B, N), with exploration, and their other outputs, each (B, N, ...)."""
         flat = rows(seen)
         B, N, D = flat.shape
         assert seen.noise is not None
         found: dict[str, np.ndarray] = {}
         for name, players in self.task.players.items():
-            batch = {
+            batch: ModuleBatch = {
                 Columns.OBS: torch.from_numpy(flat.take(players, 1).reshape(-1, D)),
-                "progress": self.progress,
+                "progress": torch.tensor(self.progress, dtype=torch.float64),
                 "noise": torch.from_numpy(seen.noise.take(players, 1).ravel()),
             }
             with torch.no_grad():  # RLlib's forward_exploration would first switch every layer to evaluation
@@ -166,7 +169,7 @@ class ArrayEnvRunner(EnvRunner):
         return found.pop(Columns.ACTIONS), found
 
     def _values(self, seen: AgentView) -> np.ndarray:
-        """What each agent expects (B, N), by the module that plays it."""
+        """Each agent's value estimate (B, N), by the module that plays it."""
         flat = rows(seen)
         values = np.empty(flat.shape[:2], np.float32)
         for name, players in self.task.players.items():
@@ -175,29 +178,29 @@ class ArrayEnvRunner(EnvRunner):
                 values[:, players] = self.module[name].compute_values(batch).numpy().reshape(len(flat), -1)
         return values
 
-    def noted(self, step: Step) -> dict[str, np.ndarray]:
-        """What else is kept of a step, each (B, ...): a subclass's to say."""
+    def extra_columns(self, step: Step) -> dict[str, np.ndarray]:
+        """Extra columns of a step, each (B, ...); a subclass overrides this."""
         return {}
 
     @property
     def progress(self) -> float:
-        """The share of the budget that is played, in [0, 1]."""
+        """The share of the budget used so far, in [0, 1]."""
         return min(1.0, self.loop.steps * max(1, self.num_workers) / self.task.steps)
 
-    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def get_state(self, *args: object, **kwargs: object) -> dict[str, object]:
         return {COMPONENT_RL_MODULE: self.module.get_state()}
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: dict[str, object]) -> None:
         if COMPONENT_RL_MODULE in state:
             weights = state[COMPONENT_RL_MODULE]  # RLlib sends remote runners a reference at the start
             self.module.set_state(ray.get(weights) if isinstance(weights, ray.ObjectRef) else weights)
 
-    def get_metrics(self) -> dict[str, Any]:
+    def get_metrics(self) -> dict[str, object]:
         return self.metrics.reduce()
 
     def assert_healthy(self) -> None:
         assert self.module is not None
 
 
-def _stacked(steps: list[dict[str, np.ndarray]]) -> dict[str, Any]:
+def _stacked(steps: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}

@@ -66,9 +66,9 @@ def test_networks_read_pixels_as_three_planes_from_0_to_1() -> None:
     assert not shape_of(make("coin_game/ivanov-3x3")).pixels
     cells, beside = torch.randint(256, (6, 5, 5, 3)).float(), torch.randn(6, 2)
     rows, planes = torch.cat([cells.flatten(1), beside], dim=1), cells.permute(0, 3, 1, 2) / 255
-    flat = Encoder(shape, beside=2, encoder="mlp", hidden=(8,))
+    flat = Encoder(shape, extra=2, encoder="mlp", hidden=(8,))
     assert torch.equal(flat(rows), flat.dense(torch.cat([cells.flatten(1) / 255, beside], dim=1)))
-    conv = Encoder(shape, beside=2, encoder="conv", hidden=(8,))
+    conv = Encoder(shape, extra=2, encoder="conv", hidden=(8,))
     assert conv.sight.convolution is not None
     found = conv.sight.convolution(planes)
     assert found.shape == (6, 16, 2, 2)

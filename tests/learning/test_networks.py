@@ -11,7 +11,7 @@ ROWS, COLUMNS, CLASSES = 3, 4, 5
 
 def test_classes_become_planes_of_zeros_and_ones() -> None:
     torch.manual_seed(0)
-    encoder = Encoder(Shape((ROWS, COLUMNS), CLASSES), beside=2, encoder="mlp", hidden=(8,))
+    encoder = Encoder(Shape((ROWS, COLUMNS), CLASSES), extra=2, encoder="mlp", hidden=(8,))
     cells, beside = torch.randint(CLASSES, (6, ROWS, COLUMNS)), torch.randn(6, 2)
     rows = torch.cat([cells.flatten(1).float(), beside], dim=1)
     by_hand = torch.zeros(6, ROWS, COLUMNS, CLASSES)
@@ -24,7 +24,7 @@ def test_classes_become_planes_of_zeros_and_ones() -> None:
 
 def test_a_convolution_reads_classes_where_they_stand() -> None:
     torch.manual_seed(0)
-    encoder = Encoder(Shape((ROWS, COLUMNS), CLASSES), beside=0, encoder="conv", hidden=(8,))
+    encoder = Encoder(Shape((ROWS, COLUMNS), CLASSES), extra=0, encoder="conv", hidden=(8,))
     one, other = torch.zeros(1, ROWS, COLUMNS), torch.zeros(1, ROWS, COLUMNS)
     one[0, 0, 0] = other[0, 2, 3] = 4.0
     assert not torch.equal(encoder(one.flatten(1)), encoder(other.flatten(1)))
@@ -32,6 +32,6 @@ def test_a_convolution_reads_classes_where_they_stand() -> None:
 
 def test_numbers_are_read_as_they_are() -> None:
     torch.manual_seed(0)
-    encoder = Encoder(Shape((2, ROWS, COLUMNS), 0), beside=1, encoder="mlp", hidden=(8,))
+    encoder = Encoder(Shape((2, ROWS, COLUMNS), 0), extra=1, encoder="mlp", hidden=(8,))
     rows = torch.randn(6, 2 * ROWS * COLUMNS + 1)
     assert torch.equal(encoder(rows), encoder.dense(rows))

@@ -13,7 +13,7 @@ from paymaster.contracts.following import FollowedContract
 from paymaster.contracts.margins import PaymentMargins
 from paymaster.core.random import Stream, episode_keys
 from paymaster.learning.joint_networks import all_follow, joint, joint_rows, none_follows, others, principal_networks
-from paymaster.learning.losses.algorithm_3 import Transitions, Values, as_meant, least_payments, losses
+from paymaster.learning.losses.algorithm_3 import Transitions, Values, least_payments, losses, others_on_policy
 from paymaster.learning.principals.recommending import TrainedPrincipal
 from paymaster.learning.rllib.recommending import mirrored
 from paymaster.learning.rllib.runner import REPLAY
@@ -125,10 +125,10 @@ def test_who_strayed_keeps_the_others_from_learning() -> None:
     cases = {(1, 0, 1): [1.0, 1.0, 1.0], (1, 1, 1): [0.0, 1.0, 0.0], (0, 1, 1): [0.0, 0.0, 0.0]}
     for actions, learns in cases.items():
         batch = Transitions(torch.tensor([actions]), torch.tensor([[1.0, 0.0, 1.0]]), torch.zeros(1, 3), torch.zeros(1))
-        assert as_meant(values, batch).tolist() == [learns]
+        assert others_on_policy(values, batch).tolist() == [learns]
     alone = Values(*(value[:, :1] for value in values))
     one = Transitions(torch.tensor([[0]]), torch.tensor([[1.0]]), torch.zeros(1, 1), torch.zeros(1))
-    assert as_meant(alone, one).tolist() == [[1.0]]
+    assert others_on_policy(alone, one).tolist() == [[1.0]]
 
 
 def test_who_follows_is_drawn_for_each_agent_and_episode() -> None:
