@@ -134,7 +134,7 @@ class Loop:
         """
         if self.mechanism.needs_values and transition.values is None:
             raise UsageError(
-                f"{type(self.mechanism).__name__} settles by what the agents expect, and nobody here expects anything; "
+                f"{type(self.mechanism).__name__} needs value estimates, and these agents have no critic; "
                 "play it with agents learned by dqn or ppo"
             )
         ledger, self.memory = self.mechanism.settle(self.memory, transition)

@@ -56,7 +56,7 @@ class Mechanism:
     game: Annotated[Game, SkipValidation]
 
     principal: ClassVar[str] = ""  # the learned principal it needs ("dqn"), empty for none
-    needs_values: ClassVar[bool] = False  # whether it settles by what the agents expect
+    needs_values: ClassVar[bool] = False  # whether it settles by the agents' value estimates
     terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
 
     @property

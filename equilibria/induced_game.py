@@ -75,7 +75,7 @@ def induce(
     memory = mechanism.start(np.zeros(1, np.uint64))
     if mechanism.needs_values:
         raise UsageError(
-            f"{type(mechanism).__name__} cannot be judged exactly, since it settles by what the agents expect; ask for "
+            f"{type(mechanism).__name__} cannot be judged exactly, since it needs value estimates; ask for "
             "a mechanism that does not"
         )
     if not (isinstance(memory, tuple) and not memory):

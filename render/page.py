@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..envs.game import Scene, Sprite
-from .boards import cell_of, draw_board
+from .layouts import cell_of, draw_board
 from .sprites import INK, PAPER, RGB, Look, font, import_pygame, lay, letter_of
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What things look like: the agents' colours, and shapes that are drawn once for each size and kept.
 
-A shape is drawn `DETAIL` times as large as it is shown, which smooths its edges. pygame is imported when the first one
-is drawn.
+Over 300 lines, since every shape is a list of points that nobody reads in parts. A shape is drawn `DETAIL` times as
+large as it is shown, which smooths its edges. pygame is imported when the first one is drawn.
 """
 
 from __future__ import annotations

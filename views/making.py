@@ -38,7 +38,7 @@ def view(
     if not (principal is None or principal == "agent" or callable(principal)):
         raise UsageError(f"principal is {principal!r}; allowed: None, 'agent', a function (game, state) -> Decisions")
     if mechanism.needs_values:
-        raise UsageError(f"{what} settles by what the agents expect, which a view does not know; leave it out")
+        raise UsageError(f"{what} needs value estimates of the agents, which a view does not have; leave it out")
     if render_mode not in (None, *RENDER_MODES):
         raise UsageError(f"render_mode is {render_mode!r}; allowed: None, {', '.join(map(repr, RENDER_MODES))}")
     if not alpha > 0:

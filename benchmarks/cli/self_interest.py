@@ -25,7 +25,8 @@ from ..runs.progress import show
 from ..runs.run import perform, result
 from ..runs.schedule import connected, jobs, run_all
 from ..specs.overrides import override, parse_settings
-from ..specs.resolve import Resolved, digest, resolve, resources_of
+from ..specs.resolve import Resolved, resolve, resources_of
+from ..specs.run_names import digest
 from ..specs.spec import DEFAULT_STEPS, RunSpec
 
 MECHANISM, LEVEL = "symmetric-transfer", "self_interest"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.config import UsageError, to_json
 from ...envs.game import Game, hides_actions
 from ..files import atomic_file
-from ..specs.resolve import digest
+from ..specs.run_names import digest
 
 if TYPE_CHECKING:
     from ...equilibria.tables.table import Table

@@ -72,7 +72,7 @@ def show(events: Iterable[Event], jobs: list[Job], out: Path, console: Console) 
 
 def finished_line(job: Job, out: Path) -> str:
     """One line about a finished run: its welfare, its payment, and the time of each phase."""
-    from .record import read_about  # here, since it needs pyarrow, which other users of the bars do not
+    from .record import read_about
 
     about = read_about(out / job.id / files.RUN)
     evaluated, seconds = about["evaluated"], about["seconds"]

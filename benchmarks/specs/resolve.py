@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from types import MappingProxyType
@@ -17,6 +15,7 @@ from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError, configure, did_you_mean, stored, stored_names, to_json
 from ...envs import make
 from ...envs.game import Game
+from .run_names import digest, run_folder, run_name
 from .spec import THETAS, Reference, RunSpec
 
 if TYPE_CHECKING:
@@ -136,9 +135,8 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
         _check_encoder(game, settings)
     variant = digest(values)
     further = _principal_in_name(spec, principal) | ({"agents_from": sources.agents.variant} if sources.agents else {})
-    name = _name(mechanism, spec.mechanism, parameters, further)
-    run = f"s{spec.seed}-{digest([variant, spec.seed])}"
-    folder = f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/{run}"
+    name = run_name(mechanism, spec.mechanism, parameters, further)
+    folder = run_folder(spec, variant)
     return Resolved(
         spec=spec, mechanism=mechanism, agents=agents, principal=principal, resources=resources, sources=sources,
         values={**values, "seed": spec.seed}, name=name, variant=variant, folder=folder,
@@ -182,11 +180,6 @@ def _check_encoder(game: Game, settings: object) -> None:
             f"encoder: got 'conv', which reads a grid, and an observation of {type(game).__name__} has the shape "
             f"{tuple(shape)}; ask for encoder 'mlp'"
         )
-
-
-def digest(values: object) -> str:
-    """A hash of the values, as eight hexadecimal digits."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def parameters_of(mechanism: Mechanism) -> dict[str, object]:
@@ -249,17 +242,6 @@ def _promise(spec: RunSpec) -> dict[str, object]:
         )
     checked = to_json(configure(PaymentMargins, spec.principal, what="the principal"))
     return {name: checked[name] for name in sorted(given)}
-
-
-def _name(mechanism: Mechanism, id: str, parameters: Mapping[str, object], further: Mapping[str, object]) -> str:
-    fields = type(mechanism).__pydantic_fields__  # type: ignore[attr-defined]
-    changed = {
-        name: value["from"] if isinstance(value, dict) and "from" in value else value
-        for name, value in parameters.items()
-        if fields[name].is_required()
-        or value != to_jsonable_python(fields[name].get_default(call_default_factory=True))
-    }
-    return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **further}.items())])
 
 
 def _principal_in_name(spec: RunSpec, settings: AnyPrincipalSettings | None) -> dict[str, object]:

@@ -102,11 +102,14 @@ def test_no_other_mechanism_makes_agents_think() -> None:
 def test_where_nobody_expects_anything_that_is_told() -> None:
     game = make("coin_game/ivanov-3x3")
     mechanism = make_mechanism("mate", game)
-    with pytest.raises(UsageError, match="nobody here expects anything; play it with agents learned by dqn or ppo"):
+    with pytest.raises(
+        UsageError,
+        match="needs value estimates, and these agents have no critic; play it with agents learned by dqn or ppo",
+    ):
         Simulation(game, mechanism, 1, seed=0).step(np.zeros((1, 2), np.int64))
-    with pytest.raises(UsageError, match="which a view does not know"):
+    with pytest.raises(UsageError, match="which a view does not have"):
         parallel_env(game, mechanism)
-    with pytest.raises(UsageError, match="cannot be judged exactly, since it settles by what the agents expect"):
+    with pytest.raises(UsageError, match="cannot be judged exactly, since it needs value estimates"):
         induce(game, mechanism)
 
 

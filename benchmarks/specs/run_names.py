@@ -1,0 +1,35 @@
+"""What a run is called: its variant by a digest of its values, its name for people, and its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from pydantic_core import to_jsonable_python
+
+from ...contracts.mechanism import Mechanism
+from .spec import RunSpec
+
+
+def digest(values: object) -> str:
+    """A hash of the values, as eight hexadecimal digits."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def run_name(mechanism: Mechanism, id: str, parameters: Mapping[str, object], further: Mapping[str, object]) -> str:
+    """The mechanism `id` and those of its parameters that differ from their defaults, then what `further` says."""
+    fields = type(mechanism).__pydantic_fields__  # type: ignore[attr-defined]
+    changed = {
+        name: value["from"] if isinstance(value, dict) and "from" in value else value
+        for name, value in parameters.items()
+        if fields[name].is_required()
+        or value != to_jsonable_python(fields[name].get_default(call_default_factory=True))
+    }
+    return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **further}.items())])
+
+
+def run_folder(spec: RunSpec, variant: str) -> str:
+    """The run's folder, relative: game/mechanism/algorithm/s<seed>-<hash of the variant and the seed>."""
+    run = f"s{spec.seed}-{digest([variant, spec.seed])}"
+    return f"{spec.game.replace('/', '__')}/{spec.mechanism}/{spec.algorithm}/{run}"
