@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .audit import Audit, Judged, Money, regret
 from .exact_solutions import ALPHA, Exact
-from .metrics import utility
+from .formulas import utility
 
 if TYPE_CHECKING:
     import pandas as pd

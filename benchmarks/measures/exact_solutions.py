@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...core.config import UsageError
 from ...envs.game import Game
 from ...equilibria.tolerances import EPSILON_EQUILIBRIUM, WELFARE_TIE
-from .metrics import utility
+from .formulas import utility
 from .solution_cache import cached_summary
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ...contracts.episodes import MEASURES, Episodes
 from ...core.config import UsageError
 from ...envs.game import hides_actions
 from ..files import RUN
-from ..measures.metrics import equality, payment_share
+from ..measures.formulas import equality, payment_share
 from ..specs.plugins import check_plugins
 from ..specs.resolve import Resolved
 from ..specs.spec import RunSpec, read_spec

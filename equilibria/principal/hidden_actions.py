@@ -28,7 +28,7 @@ from ...envs.game import Game
 from ..tables.table import Table, tabular
 from ..tables.tabulate import tabulate
 from ..tolerances import UTILITY_TIE
-from .least_payments import least_payments
+from .payments_on_outcomes import least_payments
 
 
 class OutcomeContracts(NamedTuple):

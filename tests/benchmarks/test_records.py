@@ -18,7 +18,7 @@ import pytest
 from paymaster.benchmarks import files
 from paymaster.benchmarks.analysis.comparison import compare
 from paymaster.benchmarks.analysis.dataset import of_run
-from paymaster.benchmarks.measures import metrics
+from paymaster.benchmarks.measures import formulas as metrics
 from paymaster.benchmarks.measures.audit import read_audit
 from paymaster.benchmarks.measures.columns import COLUMNS, Column
 from paymaster.benchmarks.reports.comparison_table import group_rows, present

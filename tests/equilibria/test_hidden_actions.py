@@ -18,7 +18,7 @@ from paymaster.equilibria.principal.hidden_actions import (
     subgame_perfect_contracts,
     unpaid,
 )
-from paymaster.equilibria.principal.least_payments import least_payments, linear_programme, two_outcomes
+from paymaster.equilibria.principal.payments_on_outcomes import least_payments, linear_programme, two_outcomes
 from paymaster.equilibria.tables.tabulate import tabulate
 
 NINE = np.array([[0.9, 0.1], [0.1, 0.9]])
