@@ -19,7 +19,7 @@ class FormalContract(Mechanism):
 
     The act depends on the game, as for `drawn-contract`. The agents that learned under drawn prices choose theta: in a
     suite, `theta: {from: drawn-contract/dqn.voted_theta}` is the price that they sign by vote; `best_theta` is their
-    price without a vote, `negotiated_theta` their price by negotiation (`contracts/signing.py`). Agents see (theta, 1),
+    price without a vote, `negotiated_theta` their price by negotiation (`learning/signing.py`). Agents see (theta, 1),
     or (0, 0) without a contract. The mechanism has no memory, so an audit can judge the contract exactly.
 
     Christoffersen, Haupt and Hadfield-Menell 2023, "Get it in writing", stage 2. In the paper the same agents go on

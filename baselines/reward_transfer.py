@@ -1,6 +1,7 @@
 """Agents that give away shares of their rewards: all the same share, or as a matrix says (Willis and Luck 2023).
 
-`equilibria/transfer_levels.py` computes the least that agents must give away so that cooperating is dominant.
+`equilibria/normal_form/transfer_levels.py` computes the least that agents must give away so that cooperating is
+dominant.
 """
 
 from __future__ import annotations

@@ -139,3 +139,11 @@ def test_the_files_that_the_architecture_names_are_there() -> None:
     kept = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.py") if ".venv" not in path.parts}
     assert len(named) > 30
     assert not {name for name in named if not any(path == name or path.endswith(f"/{name}") for path in kept)}
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_docstrings_name_files_that_are_there() -> None:
+    kept = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.py") if ".venv" not in path.parts}
+    for path in sorted(kept):
+        for named in set(re.findall(r"`([\w/]+/\w+\.py)`", (ROOT / path).read_text())):
+            assert any(each == named or each.endswith(f"/{named}") for each in kept), f"{path} names {named}"

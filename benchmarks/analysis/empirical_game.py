@@ -15,7 +15,7 @@ def empirical_payoffs(game: Game, cooperating: Act, defecting: Act, *, seed: int
     """(2,) * N + (N,): each agent's mean return over `episodes`, by who cooperates (0) and who defects (1).
 
     All 2 ** N profiles are played on the same keys. This is the empirical game of Leibo et al. 2017
-    (arXiv:1702.03037), in the form that `equilibria/transfer_levels.py` reads.
+    (arXiv:1702.03037), in the form that `equilibria/normal_form/transfer_levels.py` reads.
     """
     from ...learning.phases import evaluate
 

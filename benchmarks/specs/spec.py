@@ -30,7 +30,7 @@ class Reference(Model):
     """A parameter whose value another run of the same seed gives.
 
     `payment_share` is the mean payment / mean welfare of its evaluation. The others are the price of the contract
-    that its agents sign after they learned under drawn contracts (`contracts/signing.py`); None where they sign none.
+    that its agents sign after they learned under drawn contracts (`learning/signing.py`); None where they sign none.
     """
 
     source: RunSpec = Field(alias="from")
