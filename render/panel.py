@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..envs.game import Game, hides_actions
-from .page import Panel
+from ..envs.game import Game, Scene, hides_actions
+from .page import Panel, recommended
 
 AMOUNT = ("-000.00",)  # a wide amount
 TERMS = 40  # letters of an agent's terms that are shown at most
@@ -164,3 +164,17 @@ def _promises(game: Game) -> list[str]:
 
 def _change(amount: float) -> str:
     return f"{amount:+.2f}" if abs(amount) > 0.004 else "\u00b7"
+
+
+class Frame(NamedTuple):
+    """A moment of an episode: what to draw, and what to write beside it."""
+
+    scene: Scene
+    panel: Panel
+
+
+def advised(game: Game, scene: Scene, offer: Offer) -> Scene:
+    """The scene with what is recommended, if anything is."""
+    if (offer.recommended < 0).any():
+        return scene
+    return recommended(scene, [game.action_names[action] for action in offer.recommended])

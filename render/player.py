@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .frame import Frame
 from .page import picture
+from .panel import Frame
 from .sprites import import_pygame
 from .window import Window
 

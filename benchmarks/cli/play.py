@@ -14,9 +14,8 @@ from ...contracts.recommendation import RecommendationContract
 from ...core.config import UsageError, did_you_mean
 from ...envs import games, make
 from ...envs.game import Game
-from ...render.frame import advised
 from ...render.page import Panel, picture, steered
-from ...render.panel import TERMS, Columns, Offer, Step, Tally, panel
+from ...render.panel import TERMS, Columns, Offer, Step, Tally, advised, panel
 from ...render.sprites import import_pygame
 from ...render.window import Window
 from ..files import RUN

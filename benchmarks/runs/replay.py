@@ -13,8 +13,7 @@ from ...contracts.loop import AgentView, Principal, Simulation
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game, Scene
-from ...render.frame import Frame, advised
-from ...render.panel import Columns, Offer, Step, Tally, panel
+from ...render.panel import Columns, Frame, Offer, Step, Tally, advised, panel
 
 REPLAY = "replay.npz"
 

@@ -25,9 +25,8 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import huber_loss
 
-from .algorithm_3 import taken
-
-OUTCOMES = 2
+from ..least_payments import taken
+from ..payments_on_outcomes import OUTCOMES, expected, least_payments_on_outcomes
 
 
 class Values(NamedTuple):
@@ -58,31 +57,9 @@ class Losses(NamedTuple):
     errors: torch.Tensor
 
 
-def least_payments(q: torch.Tensor, chance: torch.Tensor, actions: torch.Tensor, nudge: float) -> torch.Tensor:
-    """The cheapest payments (n, 2) on outcomes that make `actions` (n,) best by a margin `nudge`, given `q` (n, A).
-
-    Only x = b(1) - b(0) moves the agent. With p(a) the chance of outcome 1, every other action a bounds it:
-    (p(a*) - p(a)) x >= q(a) - q(a*) + nudge. The cheapest x is the one nearest to 0; the smaller payment is 0.
-    Where bounds contradict each other, which takes three actions or more, the upper bound is kept.
-    """
-    index = actions.unsqueeze(-1)
-    p = chance[..., 1]
-    apart = p.gather(-1, index) - p
-    bound = (q - q.gather(-1, index) + nudge) / torch.where(apart == 0.0, 1.0, apart)
-    least = bound.where(apart > 0.0, -torch.inf).amax(dim=-1)
-    most = bound.where(apart < 0.0, torch.inf).amin(dim=-1)
-    x = torch.minimum(least.clamp(min=0.0), most)
-    return torch.stack([(-x).clamp(min=0.0), x.clamp(min=0.0)], dim=-1)
-
-
 def acting(values: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
     """The agent's Q(s, .) (n, A) from u(s, .) and w(s, .), concatenated (n, A + 2)."""
     return values[..., :-OUTCOMES] + expected(values[..., -OUTCOMES:], chance)
-
-
-def expected(values: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
-    """The expectation (n, A), after every action, of the outcomes' `values`, (n, 2) or for each action (n, A, 2)."""
-    return (chance * (values if values.ndim == chance.ndim else values.unsqueeze(-2))).sum(dim=-1)
 
 
 def inducing(z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -91,7 +68,7 @@ def inducing(z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: floa
     From the principal's values of outcomes `z` (n, 2) and the agent's of actions `q` (n, A).
     """
     actions = torch.arange(q.shape[1], device=q.device).expand_as(q)
-    payments = [least_payments(q, chance, action, nudge) for action in actions.unbind(dim=-1)]
+    payments = [least_payments_on_outcomes(q, chance, action, nudge) for action in actions.unbind(dim=-1)]
     paid = expected(torch.stack(payments, dim=-2), chance)
     return expected(z, chance) - paid, paid
 

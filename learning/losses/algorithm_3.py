@@ -23,6 +23,7 @@ import torch
 from torch.nn.functional import huber_loss
 
 from ...contracts.mechanism import welfare_weights
+from ..least_payments import least_payments, taken
 
 
 class Values(NamedTuple):
@@ -53,21 +54,6 @@ class Losses(NamedTuple):
     agents: torch.Tensor
     principal: torch.Tensor
     errors: torch.Tensor
-
-
-def least_payments(q_online: torch.Tensor, q_price: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-    """b_i(s, a_i) = max_a Q((s, 1), a) - Q((s, 1), a_i), at least 0: (n, N).
-
-    The least payment on `actions` that makes them best responses while the others follow. The best action is taken
-    from `q_online`, both prices from `q_price`, each (n, N, A).
-    """
-    best = taken(q_price, q_online.argmax(dim=-1))
-    return (best - taken(q_price, actions)).clamp(min=0.0)
-
-
-def taken(q: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-    """The values (n, N) of `actions` (n, N) among `q` (n, N, A)."""
-    return q.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
 
 def losses(values: Values, batch: Transitions, *, discount: float, alpha: float, favour: float = 0.0) -> Losses:

@@ -15,8 +15,9 @@ from ...core.checkpoint import Checkpoint, Saved
 from ...envs.game import Game
 from ...equilibria.tables.table import tabular
 from ...equilibria.tables.tabulate import tabulate
-from ..losses.algorithm_2 import OUTCOMES, acting, inducing, least_payments
+from ..losses.algorithm_2 import acting, inducing
 from ..networks import arrays_of, give_arrays
+from ..payments_on_outcomes import OUTCOMES, least_payments_on_outcomes
 
 
 class ClassNetwork(torch.nn.Module):
@@ -89,7 +90,7 @@ def decide(
         induced = worth.argmax(dim=-1)
         if explore is not None:
             induced = explore(induced)
-        promised = least_payments(agent, chance, induced, nudge)
+        promised = least_payments_on_outcomes(agent, chance, induced, nudge)
     return Decisions(induced[:, None].numpy(), promised[:, None].numpy())
 
 

@@ -12,7 +12,7 @@ from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import configure, stored, to_json
 from ...envs.game import Game, symmetries
 from ..joint_networks import JointShape, all_follow, joint, joint_rows, none_follows, principal_networks
-from ..losses.algorithm_3 import least_payments
+from ..least_payments import least_payments
 from ..networks import arrays_of, give_arrays
 
 

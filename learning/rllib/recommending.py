@@ -23,7 +23,8 @@ from ...core.random import Stream
 from ...envs.game import Symmetry, symmetries
 from ..exploration import Schedule, epsilon_greedy
 from ..joint_networks import all_follow, joint, joint_rows, others, principal_networks
-from ..losses.algorithm_3 import Transitions, Values, least_payments, losses
+from ..least_payments import least_payments
+from ..losses.algorithm_3 import Transitions, Values, losses
 from ..settings import PrincipalSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner

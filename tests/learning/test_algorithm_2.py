@@ -19,7 +19,8 @@ from paymaster.equilibria.exact_outcomes import ExactOutcomePrincipal
 from paymaster.equilibria.principal import hidden_actions
 from paymaster.equilibria.principal.hidden_actions import best_response, contracts_of, played, subgame_perfect_contracts
 from paymaster.equilibria.tables.tabulate import tabulate
-from paymaster.learning.losses.algorithm_2 import Transitions, Values, acting, inducing, least_payments, losses
+from paymaster.learning.losses.algorithm_2 import Transitions, Values, acting, inducing, losses
+from paymaster.learning.payments_on_outcomes import least_payments_on_outcomes
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.principals.outcomes import ClassNetwork, OutcomePrincipal, outcome_chance
 from paymaster.learning.settings import BestResponseSettings, DQNSettings, FollowSettings, OutcomeSettings
@@ -45,7 +46,7 @@ def test_payments_are_those_of_the_exact_solution(nudge: float) -> None:
     expected = hidden_actions.least_payments(values, chance, nudge)
     for action in (0, 1):
         actions = torch.full((200,), action)
-        found = least_payments(torch.from_numpy(values), torch.from_numpy(chance), actions, nudge)
+        found = least_payments_on_outcomes(torch.from_numpy(values), torch.from_numpy(chance), actions, nudge)
         np.testing.assert_allclose(found, expected[:, action], atol=1e-12)
 
 

@@ -13,7 +13,8 @@ from paymaster.contracts.following import FollowedContract
 from paymaster.contracts.margins import PaymentMargins
 from paymaster.core.random import Stream, episode_keys
 from paymaster.learning.joint_networks import all_follow, joint, joint_rows, none_follows, others, principal_networks
-from paymaster.learning.losses.algorithm_3 import Transitions, Values, least_payments, losses, others_on_policy
+from paymaster.learning.least_payments import least_payments
+from paymaster.learning.losses.algorithm_3 import Transitions, Values, losses, others_on_policy
 from paymaster.learning.principals.recommending import TrainedPrincipal
 from paymaster.learning.rllib.recommending import mirrored
 from paymaster.learning.rllib.runner import REPLAY
