@@ -1,8 +1,8 @@
 """The columns of a comparison: one entry declares how a metric is computed, stored, called, explained and shown.
 
-To add a metric, add one entry to `COLUMNS`. Reading runs, writing and reading CSV tables, comparing, the text tables
-with their notes, JSON and the page of docs iterate over the entries and know none of them by name, but for the welfare
-and the payment, on which comparisons and pictures rest.
+To add a metric, add one entry to `_ENTRIES`, of which `COLUMNS` is made. Reading runs, writing and reading CSV tables,
+comparing, the text tables with their notes, JSON and the page of docs iterate over the entries and know none of them by
+name, but for the welfare and the payment, on which comparisons and pictures rest.
 """
 
 from __future__ import annotations
