@@ -25,7 +25,7 @@ from ..runs.progress import show
 from ..runs.run import perform, result
 from ..runs.schedule import connected, jobs, run_all
 from ..specs.overrides import override, parse_settings
-from ..specs.resolve import Resolved, resolve, resources_of
+from ..specs.resolve import Resolved, resolve
 from ..specs.run_names import digest
 from ..specs.spec import DEFAULT_STEPS, RunSpec
 
@@ -102,8 +102,8 @@ class Levels:
         ]
 
 
-def _base(question: Question, out: Path) -> RunSpec:
-    """The spec that all runs of the search share. Raises UsageError for a mistake in the question or the folder."""
+def _base(question: Question, out: Path) -> Resolved:
+    """The run that all runs of the search share. Raises UsageError for a mistake in the question or the folder."""
     if question.seeds < FEWEST or question.first_seed < 0:
         raise UsageError(
             f"the search needs --seeds of {FEWEST} or more and --seed of 0 or more "
@@ -116,25 +116,24 @@ def _base(question: Question, out: Path) -> RunSpec:
         game=question.game, mechanism=MECHANISM, algorithm=question.algorithm,
         settings={"policies": "separate"}, steps=DEFAULT_STEPS,
     )  # fmt: skip
-    base = override([spec], settings)[0]
-    resolve(base)
+    base = resolve(override([spec], settings)[0])
     files.check(out)
     return base
 
 
-def _folder(base: RunSpec, question: Question) -> Path:
-    values = [resolve(base).variant, question.first_seed, question.seeds, RATIOS, COOPERATES, TOLERANCE]
-    return Path(base.game.replace("/", "__")) / "self-interest" / f"{base.algorithm}-{digest(values)}"
+def _folder(base: Resolved, question: Question) -> Path:
+    values = [base.variant, question.first_seed, question.seeds, RATIOS, COOPERATES, TOLERANCE]
+    return Path(base.spec.game.replace("/", "__")) / "self-interest" / f"{base.spec.algorithm}-{digest(values)}"
 
 
-def _search(base: RunSpec, question: Question, out: Path, folder: Path, workers: int | None) -> None:
-    resolved, seeds = resolve(base), range(question.first_seed, question.first_seed + question.seeds)
+def _search(resolved: Resolved, question: Question, out: Path, folder: Path, workers: int | None) -> None:
+    seeds = range(question.first_seed, question.first_seed + question.seeds)
     console, started = Console(stderr=True, highlight=False), provenance()
     with (
-        connected(workers, None, count=len(seeds), each=resources_of(base).cores) as parallel,
+        connected(workers, None, count=len(seeds), each=resolved.resources.cores) as parallel,
         files.locked(out, command()),
     ):
-        levels = Levels(base, seeds, out, parallel, console)
+        levels = Levels(resolved.spec, seeds, out, parallel, console)
         found = search(levels.play, len(resolved.game.agents))
         empirical = _empirical(resolved, levels, found.joint.level)
     record = {

@@ -20,7 +20,7 @@ from ..returns import n_step
 from ..settings import DQNSettings
 from .algorithm import Results, minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
-from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_plan, td_errors
+from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_config, replay_plan, td_errors
 from .runner import ModuleBatch, Rollout
 
 
@@ -138,12 +138,6 @@ def _of(columns: dict[str, np.ndarray], players: tuple[int, ...]) -> dict[str, n
 def dqn_config(settings: DQNSettings) -> DQNConfig:
     """The RLlib configuration of the settings; `configured` adds the task."""
     plan: DQNPlan = {**replay_plan(settings), "n_step": settings.n_step}
-    return (
-        DQNConfig(algo_class=ArrayDQN)
-        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)
-        .learners(learner_class=ArrayDQNLearner, learner_config_dict=plan)
-        .training(
-            gamma=settings.discount, tau=settings.tau, double_q=True, num_atoms=1,
-            td_error_loss_fn="huber", grad_clip=10.0, grad_clip_by="global_norm",
-        )
-    )  # fmt: skip
+    return replay_config(ArrayDQN, ArrayDQNLearner, settings, plan).training(
+        gamma=settings.discount, double_q=True, num_atoms=1, td_error_loss_fn="huber"
+    )

@@ -21,7 +21,7 @@ from ..settings import OutcomeSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
 from .recommending import MODULE, PrincipalModule
-from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_plan, td_errors
+from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_config, replay_plan, td_errors
 from .runner import ArrayEnvRunner, ModuleBatch, Rollout
 
 OUTCOME, VALUE, NEXT_CHANCE = "outcome", "value", "next_chance"
@@ -128,11 +128,4 @@ def outcome_config(settings: OutcomeSettings) -> DQNConfig:
         **replay_plan(settings), "nudge": settings.margin,
         "explore": (settings.epsilon, settings.epsilon_final, settings.exploration_fraction),
     }  # fmt: skip
-    return (
-        DQNConfig(algo_class=OutcomeDQN)
-        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)
-        .learners(learner_class=OutcomeLearner, learner_config_dict=plan)
-        .training(
-            gamma=settings.discount, tau=settings.tau, grad_clip=10.0, grad_clip_by="global_norm",
-        )
-    )  # fmt: skip
+    return replay_config(OutcomeDQN, OutcomeLearner, settings, plan).training(gamma=settings.discount)

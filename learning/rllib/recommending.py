@@ -28,7 +28,7 @@ from ..losses.algorithm_3 import Transitions, Values, losses
 from ..settings import PrincipalSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
-from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_plan, td_errors
+from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_config, replay_plan, td_errors
 from .runner import ArrayEnvRunner, ModuleBatch, Rollout
 
 MODULE = "principal"
@@ -198,11 +198,4 @@ def principal_config(settings: PrincipalSettings) -> DQNConfig:
         **replay_plan(settings), "alpha": settings.alpha, "favour": settings.favour, "mirrored": settings.mirrored,
         "explore": (settings.epsilon, settings.epsilon_final, settings.exploration_fraction),
     }  # fmt: skip
-    return (
-        DQNConfig(algo_class=PrincipalDQN)
-        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)
-        .learners(learner_class=PrincipalLearner, learner_config_dict=plan)
-        .training(
-            gamma=settings.discount, tau=settings.tau, grad_clip=10.0, grad_clip_by="global_norm",
-        )
-    )  # fmt: skip
+    return replay_config(PrincipalDQN, PrincipalLearner, settings, plan).training(gamma=settings.discount)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.dqn import DQN
+from ray.rllib.algorithms.dqn import DQN, DQNConfig
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
 from ...core.random import Stream
 from ..settings import Replayed
 from .algorithm import ArrayAlgorithm, Results
-from .learner import MinibatchPlan
+from .learner import MinibatchLearner, MinibatchPlan
 from .replay_buffer import Replay
 from .runner import REPLAY, Rollout
 
@@ -30,6 +30,18 @@ def replay_plan(settings: Replayed) -> ReplayPlan:
         "minibatches": settings.rollout_length, "epochs": 1, "batch": settings.batch,
         "replay": settings.replay, "priority": settings.priority, "warm_up": settings.warm_up,
     }  # fmt: skip
+
+
+def replay_config(
+    algorithm: type[ReplayAlgorithm], learner: type[MinibatchLearner], settings: Replayed, plan: ReplayPlan
+) -> DQNConfig:
+    """The RLlib configuration of an algorithm that learns from replay; `configured` adds the task."""
+    return (
+        DQNConfig(algo_class=algorithm)
+        .env_runners(num_envs_per_env_runner=settings.environments, rollout_fragment_length=settings.rollout_length)
+        .learners(learner_class=learner, learner_config_dict=plan)
+        .training(tau=settings.tau, grad_clip=10.0, grad_clip_by="global_norm")
+    )
 
 
 class ReplayAlgorithm(ArrayAlgorithm, DQN):
