@@ -55,7 +55,7 @@ class Mechanism:
 
     game: Annotated[Game, SkipValidation]
 
-    principal: ClassVar[str] = ""  # the learned principal it needs ("dqn"), empty for none
+    principal: ClassVar[str | type] = ""  # the role that decides for it: its class, or its id; empty where nobody does
     needs_values: ClassVar[bool] = False  # whether it settles by the agents' value estimates
     terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
 

@@ -45,7 +45,7 @@ class RatesContract(Mechanism):
     its cost.
     """
 
-    principal: ClassVar[str] = "ppo"
+    principal: ClassVar[str] = "principal-ppo"
 
     every: int = Field(default=50, ge=1)
     """Steps for which rates hold; 1: each step has its own; the horizon, or more: each episode has."""

@@ -1,34 +1,111 @@
-"""Learning: settings, losses, RLlib algorithms over arrays, and the saved policies and principals.
+"""Learning: the roles and their registry, losses, RLlib's engine over arrays, and what is kept of what was learned.
 
-The names that the README and plugins use are here. Most are imported on first use, since they load torch and RLlib.
+To add what learns, write one file with a `Role` whose fields are its settings, and add one line to `OWN`; a role that
+one mechanism alone needs stands in the mechanism's file, which names its class. The names that the README and plugins
+use are here. Most are imported on first use, since they load torch and RLlib.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..core.config import require
-from .settings import ALGORITHMS, PRINCIPALS, DQNSettings, PPOSettings, Resources
+from ..contracts.mechanism import Mechanism
+from ..core.config import UsageError, did_you_mean, made_by_configuration, require
+from ..core.registry import OUTSIDE, Registry
+from .role import Role
+from .settings import Resources
 
 if TYPE_CHECKING:
-    from .phases import agents_config, evaluate, train_agents, train_principal
-    from .policies.networks import load_policy
-    from .principals.loading import load_principal
+    from .agents.dqn import DQN
+    from .agents.ppo import PPO
+    from .phases import agents_config, evaluate, load_policy, train_agents, train_principal
+
+    DQNSettings, PPOSettings = DQN, PPO
+
+T = TypeVar("T")
+
+OWN: dict[str, str] = {
+    # id: module:class, relative to this package
+    "dqn": ".agents.dqn:DQN",
+    "ppo": ".agents.ppo:PPO",
+    "follow": ".agents.follow:Follow",
+    "best-response": ".agents.best_response:BestResponse",
+    "principal-dqn": ".principals.algorithm_3:Algorithm3",
+    "outcome-dqn": ".principals.algorithm_2:Algorithm2",
+    "principal-ppo": ".principals.rates_ppo:RatesPPO",
+    "principal-exact": ".principals.exact:ExactSolution",
+}
 
 LATER = {
-    "agents_config": ".phases", "evaluate": ".phases", "train_agents": ".phases", "train_principal": ".phases",
-    "load_policy": ".policies.networks", "load_principal": ".principals.loading",
+    "agents_config": ".phases:agents_config", "evaluate": ".phases:evaluate", "train_agents": ".phases:train_agents",
+    "train_principal": ".phases:train_principal", "load_policy": ".phases:load_policy",
+    "DQN": ".agents.dqn:DQN", "DQNSettings": ".agents.dqn:DQN", "PPO": ".agents.ppo:PPO",
+    "PPOSettings": ".agents.ppo:PPO",
 }  # fmt: skip
 
 __all__ = [
-    "ALGORITHMS", "PRINCIPALS", "DQNSettings", "PPOSettings", "Resources", "agents_config", "evaluate", "load_policy",
-    "load_principal", "train_agents", "train_principal",
+    "DQN", "PPO", "ROLES", "DQNSettings", "PPOSettings", "Resources", "Role", "agents_config", "algorithm_class",
+    "algorithms", "evaluate", "load_policy", "principal_class", "register_role", "train_agents", "train_principal",
 ]  # fmt: skip
+
+
+def _fault(cls: Any) -> str:
+    """What is wrong with `cls` as a role; empty if nothing is."""
+    if not (isinstance(cls, type) and issubclass(cls, Role)):
+        return "is no subclass of Role"
+    if cls.plays not in ("agents", "principal"):
+        return f"plays {cls.plays!r}: a role plays the 'agents' or the 'principal'"
+    return "" if made_by_configuration(cls) else "has no settings that are checked: put @configuration above it"
+
+
+ROLES: Registry[Role] = Registry("role", "paymaster.roles", __package__, OWN, _fault)
+
+
+def algorithms() -> list[str]:
+    """The ids of the roles that play the agents."""
+    return [id for id in ROLES if ROLES[id].plays == "agents"]
+
+
+def algorithm_class(id: str) -> type[Role]:
+    """The role that plays the agents by the algorithm `id`. Raises UsageError for an unknown one."""
+    if id not in ROLES or ROLES[id].plays != "agents":
+        raise UsageError(f"{did_you_mean('algorithm', id, algorithms())} {OUTSIDE}")
+    return ROLES[id]
+
+
+def principal_class(mechanism: type[Mechanism]) -> type[Role] | None:
+    """The role that decides for a mechanism; None where nobody does. Raises UsageError where there is no such role."""
+    named = mechanism.principal
+    if isinstance(named, type) and _fault(named):
+        raise UsageError(f"the principal of {mechanism.__name__}: {named.__name__} {_fault(named)}")
+    if isinstance(named, type) or not named:
+        return named or None
+    if named not in ROLES or ROLES[named].plays != "principal":
+        known = [id for id in ROLES if ROLES[id].plays == "principal"]
+        raise UsageError(f"{mechanism.__name__} asks for an {did_you_mean('principal', named, known)} {OUTSIDE}")
+    return ROLES[named]
+
+
+def register_role(id: str) -> Callable[[type[T]], type[T]]:
+    """A decorator that registers your own role under `id`: write it above `@configuration`, above the class.
+
+    A role that plays the agents is then an algorithm (`--algorithm id`); any mechanism can name one that plays the
+    principal (`principal = id`). Raises UsageError for an id that is taken, or a class that is not a Role.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        ROLES.add(id, cls)
+        return cls
+
+    return register
 
 
 def __getattr__(name: str) -> object:
     if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    require("torch", "ray", what=f"paymaster.learning.{name}")
-    return getattr(import_module(LATER[name], __name__), name)
+    module, _, attribute = LATER[name].partition(":")
+    if module == ".phases":
+        require("torch", "ray", what=f"paymaster.learning.{name}")
+    return getattr(import_module(module, __name__), attribute)

@@ -13,10 +13,15 @@ from ..contracts.mechanism import Mechanism
 from ..contracts.outcomes import OutcomeContract
 from ..contracts.rates import RatesContract
 from ..envs.game import Game
+from .agents.dqn import DQN
+from .agents.ppo import PPO
 from .joint_networks import JointShape
 from .networks import NetworkShape, shape_of
+from .principals.algorithm_2 import Algorithm2
+from .principals.algorithm_3 import Algorithm3
 from .principals.outcomes import OutcomeShape
 from .principals.rates import RatesShape, world_shape
+from .principals.rates_ppo import RatesPPO
 from .rllib.agents_dqn import QModule, dqn_config
 from .rllib.agents_ppo import ActorCriticModule, ValuedRunner, ppo_config
 from .rllib.algorithm import ALONE, configured
@@ -24,14 +29,14 @@ from .rllib.outcomes import OutcomeModule, OutcomeRunner, outcome_config
 from .rllib.rates import RatesRunner, rates_config, with_principal
 from .rllib.recommending import MODULE, PrincipalModule, PrincipalRunner, principal_config
 from .rllib.runner import TRAIN, VALIDATE, Task
-from .settings import DQNSettings, OutcomeSettings, PPOSettings, PrincipalSettings, RatesSettings, Resources
+from .settings import Resources
 
 
 def agents_config(
     game: Game,
     mechanism: Mechanism,
     principal: Principal | None,
-    settings: DQNSettings | PPOSettings,
+    settings: DQN | PPO,
     *,
     seed: int,
     steps: int,
@@ -44,7 +49,7 @@ def agents_config(
     task = Task(game, mechanism, principal, players_of(game, settings.policies), VALIDATE, steps)
     network = agents_network(game, mechanism, settings)
     lr = (settings.lr, settings.lr_final)
-    if isinstance(settings, DQNSettings):
+    if isinstance(settings, DQN):
         explore = (settings.epsilon, settings.epsilon_final, settings.exploration_fraction)
         model = {"network": network, "explore": explore}
         return configured(dqn_config(settings), task, QModule, model, lr, seed=seed, resources=resources)
@@ -54,13 +59,13 @@ def agents_config(
     )  # fmt: skip
 
 
-def agents_network(game: Game, mechanism: Mechanism, settings: DQNSettings | PPOSettings) -> NetworkShape:
+def agents_network(game: Game, mechanism: Mechanism, settings: DQN | PPO) -> NetworkShape:
     """The shape of the network of each of the agents' policies."""
     network: NetworkShape = {
         "shape": shape_of(game), "beside": mechanism.terms_size,
         "actions": len(game.action_names), "encoder": settings.encoder, "hidden": settings.hidden,
     }  # fmt: skip
-    return {**network, "dueling": True} if isinstance(settings, DQNSettings) else network
+    return {**network, "dueling": True} if isinstance(settings, DQN) else network
 
 
 def players_of(game: Game, policies: str) -> dict[str, tuple[int, ...]]:
@@ -70,7 +75,7 @@ def players_of(game: Game, policies: str) -> dict[str, tuple[int, ...]]:
     return {name: (index,) for index, name in enumerate(game.agents)}
 
 
-def joint_shape(game: Game, settings: PrincipalSettings) -> JointShape:
+def joint_shape(game: Game, settings: Algorithm3) -> JointShape:
     """The shape of the networks that Algorithm 3 learns."""
     return {
         "players": len(game.agents), "shape": shape_of(game), "actions": len(game.action_names),
@@ -79,7 +84,7 @@ def joint_shape(game: Game, settings: PrincipalSettings) -> JointShape:
 
 
 def recommending_principal_config(
-    game: Game, shape: JointShape, settings: PrincipalSettings, *, seed: int, resources: Resources
+    game: Game, shape: JointShape, settings: Algorithm3, *, seed: int, resources: Resources
 ) -> AlgorithmConfig:
     """Algorithm 3, with agents that follow or not, as the settings draw them."""
     followed = FollowedContract(game=game, follow=settings.follow)
@@ -90,13 +95,13 @@ def recommending_principal_config(
     )  # fmt: skip
 
 
-def outcome_shape(game: Game, settings: OutcomeSettings) -> OutcomeShape:
+def outcome_shape(game: Game, settings: Algorithm2) -> OutcomeShape:
     """The shape of the networks that Algorithm 2 learns."""
     return {"classes": game.classes, "actions": len(game.action_names), "hidden": settings.hidden}
 
 
 def outcome_principal_config(
-    game: Game, shape: OutcomeShape, settings: OutcomeSettings, *, seed: int, resources: Resources
+    game: Game, shape: OutcomeShape, settings: Algorithm2, *, seed: int, resources: Resources
 ) -> AlgorithmConfig:
     """Algorithm 2, with one agent that does what the principal induces."""
     task = Task(game, OutcomeContract(game=game), None, {MODULE: (0,)}, TRAIN, settings.steps)
@@ -106,7 +111,7 @@ def outcome_principal_config(
     )  # fmt: skip
 
 
-def rates_shape(game: Game, contract: RatesContract, settings: RatesSettings) -> RatesShape:
+def rates_shape(game: Game, contract: RatesContract, settings: RatesPPO) -> RatesShape:
     """The shape of the network that learns rates."""
     agents, facts = contract.promised_shape
     return {
@@ -116,7 +121,7 @@ def rates_shape(game: Game, contract: RatesContract, settings: RatesSettings) ->
 
 
 def rates_principal_config(
-    game: Game, contract: RatesContract, shape: RatesShape, settings: RatesSettings, *, seed: int, resources: Resources
+    game: Game, contract: RatesContract, shape: RatesShape, settings: RatesPPO, *, seed: int, resources: Resources
 ) -> AlgorithmConfig:
     """PPO of the principal and of the agents that it pays."""
     task = Task(game, contract, None, players_of(game, settings.agents.policies), TRAIN, settings.steps)

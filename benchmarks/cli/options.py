@@ -102,7 +102,7 @@ AlgorithmId = Annotated[
     str | None,
     option(
         metavar="ID",
-        help="Algorithm of the agents in a single GAME: dqn, ppo, follow or best-response (default: dqn). "
+        help="Algorithm of the agents in a single GAME: dqn, ppo, follow, best-response or your own (default: dqn). "
         "Under follow and best-response agents do not learn.",
     ),
 ]

@@ -13,6 +13,7 @@ from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
 from ...equilibria.tolerances import EPSILON_EQUILIBRIUM
+from ...learning.role import EVALUATE
 from ..files import atomic_file
 from ..specs.resolve import Resolved
 from ..specs.spec import Model, faults
@@ -229,10 +230,9 @@ def _replayed(
     responses gain.
     """
     from ...equilibria.tables.table import tabular
-    from ...learning.phases import EVALUATE
 
     game, count = resolved.game, len(keys)
-    loop = Simulation(game, mechanism, count, seed=resolved.spec.seed, stream=EVALUATE, principal=principal)
+    loop = Simulation(game, mechanism, count, seed=resolved.spec.seed, stream=EVALUATE.stream, principal=principal)
     order = {int(key): place for place, key in enumerate(loop.keys)}
     if order.keys() != {int(key) for key in keys}:
         raise UsageError("its episodes cannot be played again: another version of Paymaster made the run")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...contracts.episodes import Episodes
 from ...core.config import UsageError, require
+from ...learning.role import EVALUATE
 from .. import files
 from ..measures.audit import Exam, examine, write_audit
 from ..measures.exact_solutions import is_cheap
@@ -22,9 +23,7 @@ from .record import Record, read_about, read_episodes, write_about
 from .replay import Replay, play, save_replay
 
 if TYPE_CHECKING:
-    from ...learning.phases import Phase
-    from ...learning.policies.networks import AnyPolicy
-    from ...learning.principals.loading import AnyPrincipal
+    from ...learning.phases import Learning
 
 T = TypeVar("T")
 RECENT = 500  # the number of last episodes over which progress reports welfare and payment
@@ -94,8 +93,8 @@ def result(folder: Path) -> Result:
 class RunInProgress:
     """A run that is being made: its inputs, and the results of the phases so far."""
 
-    principal: AnyPrincipal | None = None  # frozen once it is trained
-    policy: AnyPolicy
+    principal: Any = None  # frozen once it is trained
+    policy: Any
     evaluated: Episodes
 
     def __init__(self, run: Resolved, out: Path) -> None:
@@ -156,7 +155,7 @@ class RunInProgress:
             save_replay(partial, self._replay())
             write_about(partial, self._about())
 
-    def _phase(self, name: str, phase: Phase[T]) -> Generator[Progress, None, T]:
+    def _phase(self, name: str, phase: Learning[T]) -> Generator[Progress, None, T]:
         """Iterate over a phase to its end and return its result."""
         began, recent = time.perf_counter(), None
         with phase:
@@ -178,10 +177,8 @@ class RunInProgress:
             return None
 
     def _replay(self) -> Replay:
-        from ...learning.phases import EVALUATE
-
-        run = self.run
-        return play(run.game, self.mechanism, self.principal, self.policy, seed=run.spec.seed, stream=EVALUATE)
+        run, stream = self.run, EVALUATE.stream
+        return play(run.game, self.mechanism, self.principal, self.policy, seed=run.spec.seed, stream=stream)
 
     def _about(self) -> dict[str, object]:
         from ..measures.states_right import states_right

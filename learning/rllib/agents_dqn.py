@@ -13,11 +13,11 @@ from ray.rllib.core.rl_module.apis import QNetAPI, TargetNetworkAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 
 from ...contracts.loop import AgentView
+from ..agents.dqn import DQN as DQNSettings
 from ..exploration import epsilon_greedy
 from ..features import rows
 from ..networks import QNetwork
 from ..returns import n_step
-from ..settings import DQNSettings
 from .algorithm import Results, minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
 from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_config, replay_plan, td_errors

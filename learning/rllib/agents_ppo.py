@@ -12,11 +12,11 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
 from ...contracts.loop import AgentView
+from ..agents.ppo import PPO as PPOSettings
 from ..exploration import sampled
 from ..features import rows
 from ..networks import ActorCritic
 from ..returns import advantages
-from ..settings import PPOSettings
 from .algorithm import ArrayAlgorithm, minibatch_batch
 from .learner import MinibatchLearner, MinibatchPlan
 from .runner import ArrayEnvRunner, ModuleBatch, Rollout

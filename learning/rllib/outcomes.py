@@ -16,8 +16,8 @@ from ...contracts.loop import AgentView, Situation, Step
 from ...contracts.mechanism import Decisions
 from ..exploration import Schedule, epsilon_greedy
 from ..losses.algorithm_2 import Transitions, Values, losses
+from ..principals.algorithm_2 import Algorithm2 as OutcomeSettings
 from ..principals.outcomes import decide, outcome_chance, outcome_networks
-from ..settings import OutcomeSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
 from .recommending import MODULE, PrincipalModule

@@ -36,8 +36,8 @@ from ...contracts.mechanism import Decisions
 from ...contracts.rates import RatesContract
 from ..exploration import sampled
 from ..principals.rates import EXTRA, RatesNetwork, RatesShape, offered, world_rows
+from ..principals.rates_ppo import RatesPPO as RatesSettings
 from ..returns import interval_advantages
-from ..settings import RatesSettings
 from .agents_ppo import ArrayPPO, ValuedRunner, ppo_config
 from .algorithm import minibatch_batch
 from .learner import MinibatchPlan

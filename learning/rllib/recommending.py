@@ -25,7 +25,7 @@ from ..exploration import Schedule, epsilon_greedy
 from ..joint_networks import all_follow, joint, joint_rows, others, principal_networks
 from ..least_payments import least_payments
 from ..losses.algorithm_3 import Transitions, Values, losses
-from ..settings import PrincipalSettings
+from ..principals.algorithm_3 import Algorithm3 as PrincipalSettings
 from .algorithm import minibatch_batch
 from .learner import AveragedTargets, MinibatchLearner
 from .replay_algorithm import ReplayAlgorithm, ReplayPlan, replay_config, replay_plan, td_errors

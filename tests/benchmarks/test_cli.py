@@ -18,7 +18,7 @@ from paymaster.benchmarks import files
 from paymaster.benchmarks.cli.app import app, main
 from paymaster.benchmarks.provenance import cores
 from paymaster.core.version import VERSION
-from paymaster.learning.settings import ALGORITHMS
+from paymaster.learning import algorithms
 
 from .. import unlearned
 
@@ -102,7 +102,7 @@ def test_every_option_says_what_it_is_and_its_default(name: str) -> None:
 
 def test_the_algorithms_are_named(paymaster: Paymaster) -> None:
     (option,) = (each for each in COMMANDS["run"].params if each.name == "algorithm")
-    assert all(id in option.help for id in ALGORITHMS)
+    assert all(id in option.help for id in algorithms())
 
 
 def test_without_a_command_there_is_help(paymaster: Paymaster) -> None:

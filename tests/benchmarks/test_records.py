@@ -35,7 +35,7 @@ from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import Reference, RunSpec
 from paymaster.contracts.loop import Simulation
 from paymaster.core.config import UsageError
-from paymaster.learning import ALGORITHMS
+from paymaster.learning import ROLES
 
 from .. import unlearned
 
@@ -292,7 +292,7 @@ def test_what_changes_the_run_changes_its_folder() -> None:
     found = {resolve(PRINCIPAL.model_copy(update=change)).folder for change in changes}
     assert len(found) == len(changes)
     same = PRINCIPAL.model_copy(
-        update={"settings": {"lr": ALGORITHMS["dqn"]().lr}, "rules": {"grid_size": 3}}
+        update={"settings": {"lr": ROLES["dqn"]().lr}, "rules": {"grid_size": 3}}
     )  # the defaults
     assert resolve(same).folder == resolve(PRINCIPAL).folder
 

@@ -23,8 +23,8 @@ from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
 from paymaster.equilibria.normal_form.transfer_levels import least_transfers, symmetric_level
+from paymaster.learning.agents.policy import Policy
 from paymaster.learning.networks import shape_of
-from paymaster.learning.policies.networks import Policy
 
 from .. import unlearned
 

@@ -21,19 +21,21 @@ from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
 from paymaster.contracts.rates import THERMOMETER_BINS, Rates, RatesContract
 from paymaster.envs.coin_game import game as coin_game
+from paymaster.learning.agents.best_response import BestResponse
+from paymaster.learning.agents.ppo import PPO
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.principals.rates import RatesNetwork, RatesPrincipal, offered, world_rows, world_shape
+from paymaster.learning.principals.rates_ppo import RatesPPO
 from paymaster.learning.returns import advantages, interval_advantages
 from paymaster.learning.rllib.rates import CHOSEN, CLOCK, DUE, LOGP, REWARD, WORLD
 from paymaster.learning.rllib.recommending import MODULE
-from paymaster.learning.settings import BestResponseSettings, PPOSettings, RatesSettings
 
 from ..envs.plain_game import PlainGame
 
 GAME = make("matrix/prisoners-dilemma", horizon=7)
-SMALL = RatesSettings(
+SMALL = RatesPPO(
     steps=2240, hidden=(16,), batch=32, generations=1, burn_in=0.2,
-    agents=PPOSettings(hidden=(16,), environments=16, fragment=10, minibatches=2)
+    agents=PPO(hidden=(16,), environments=16, fragment=10, minibatches=2)
 )  # fmt: skip
 
 
@@ -185,7 +187,7 @@ def test_a_principal_outside_offers_rates_and_is_charged_what_they_pay() -> None
 
 def test_a_best_response_to_what_holds_for_longer_is_refused() -> None:
     with pytest.raises(UsageError, match="RatesContract remembers more than the state"):
-        train_agents(GAME, contract(), Counting(), BestResponseSettings(), seed=0, steps=1)
+        train_agents(GAME, contract(), Counting(), BestResponse(), seed=0, steps=1)
 
 
 # The network and what is kept of it
@@ -281,7 +283,7 @@ def test_decisions_of_one_step_have_the_advantages_of_ppo(seed: int) -> None:
 @pytest.mark.parametrize("offers", ["same", "each"])
 def test_the_principal_is_rewarded_by_welfare_less_what_it_pays(offers: str) -> None:
     mechanism = contract(every=3)
-    settings = RatesSettings(**{**SMALL.__dict__, "offers": offers})
+    settings = RatesPPO(**{**SMALL.__dict__, "offers": offers})
     with train_principal(GAME, settings, seed=3, mechanism=mechanism) as phase:
         runner = phase.algorithm.env_runner
         rollout = runner._play(14)
@@ -303,7 +305,7 @@ def test_the_principal_is_rewarded_by_welfare_less_what_it_pays(offers: str) -> 
     np.testing.assert_allclose(noted[LOGP][due], taken, rtol=1e-5)
 
 
-def trained(settings: RatesSettings = SMALL, **parameters: Any) -> tuple[Any, RatesPrincipal]:
+def trained(settings: RatesPPO = SMALL, **parameters: Any) -> tuple[Any, RatesPrincipal]:
     with train_principal(GAME, settings, seed=3, mechanism=contract(**parameters)) as phase:
         updates = list(phase)
         return updates, phase.result()
@@ -334,7 +336,7 @@ def test_it_learns_from_whole_episodes_once() -> None:
 
 
 def test_while_it_waits_the_principal_stands_still() -> None:
-    settings = RatesSettings(**{**SMALL.__dict__, "burn_in": 0.99})
+    settings = RatesPPO(**{**SMALL.__dict__, "burn_in": 0.99})
     with train_principal(GAME, settings, seed=3, mechanism=contract()) as phase:
         before = {name: value.copy() for name, value in phase.algorithm.weights()[MODULE].items()}
         agents = phase.algorithm.weights()["agents"]
@@ -347,7 +349,7 @@ def test_while_it_waits_the_principal_stands_still() -> None:
 
 def test_agents_begin_anew_and_the_principal_does_not() -> None:
     """Of 4 generations of 560 steps, the second begins at 640, the first rollout that ends in it."""
-    settings = RatesSettings(**{**SMALL.__dict__, "generations": 4})
+    settings = RatesPPO(**{**SMALL.__dict__, "generations": 4})
     with train_principal(GAME, settings, seed=3, mechanism=contract(every=7)) as phase:
         states, steps = [], []
         fresh = phase.algorithm.weights()
@@ -378,9 +380,9 @@ def test_the_runner_plays_with_what_the_principal_learned() -> None:
 
 
 DILEMMA = make("matrix/prisoners-dilemma")  # one shot: 3, 0, 4, 1, so whatever the other does, defecting earns 1 more
-LEARNS = RatesSettings(
+LEARNS = RatesPPO(
     steps=80_000, hidden=(32,), lr=3e-3, lr_final=1e-3, rungs=6, alpha=0.5,
-    agents=PPOSettings(hidden=(32,), environments=64, fragment=16, lr=3e-3, lr_final=1e-3),
+    agents=PPO(hidden=(32,), environments=64, fragment=16, lr=3e-3, lr_final=1e-3),
 )  # fmt: skip
 
 
@@ -392,7 +394,7 @@ def test_it_pays_what_cooperation_costs() -> None:
         principal = phase.result()
     rates = principal(DILEMMA, DILEMMA.reset(np.zeros(1, np.uint64))).promised[0, :, 0]
     assert ((rates > 1.0) & (rates < 1.5)).all(), rates
-    agents = PPOSettings(hidden=(32,), environments=64, fragment=16)
+    agents = PPO(hidden=(32,), environments=64, fragment=16)
     with train_agents(DILEMMA, mechanism, principal, agents, seed=100, steps=20_000) as phase:
         for _ in phase:
             pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -15,7 +14,6 @@ from ..exploration import sampled
 from ..features import rows
 from ..networks import ActorCritic, NetworkShape, QNetwork, arrays_of, give_arrays
 from ..settings import Play
-from .scripted import FollowPolicy, TablePolicy
 
 NETWORKS: dict[str, Callable[..., QNetwork | ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
 
@@ -68,12 +66,3 @@ class Policy(Saved):
         policy = cls(about["kind"], players, about["network"], about.get("play", "greedy"))
         give_arrays(policy.networks, checkpoint.arrays)
         return policy
-
-
-KINDS: dict[str, type[FollowPolicy] | type[TablePolicy]] = {"follow": FollowPolicy, "table": TablePolicy}
-AnyPolicy = Policy | FollowPolicy | TablePolicy
-
-
-def load_policy(prefix: Path) -> AnyPolicy:
-    """The policy that was saved at `prefix`, of any kind. Raises UsageError where there is none."""
-    return KINDS.get(Checkpoint.read(prefix).about.get("kind", ""), Policy).load(prefix)
