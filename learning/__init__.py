@@ -30,6 +30,7 @@ OWN: dict[str, str] = {
     # id: module:class, relative to this package
     "dqn": ".agents.dqn:DQN",
     "ppo": ".agents.ppo:PPO",
+    "a2c": ".agents.a2c:A2C",
     "follow": ".agents.follow:Follow",
     "best-response": ".agents.best_response:BestResponse",
     "principal-dqn": ".principals.algorithm_3:Algorithm3",

@@ -166,6 +166,11 @@ class ActorCritic(nn.Module):
     def values(self, rows: torch.Tensor) -> torch.Tensor:
         return self.values_of(self.sight(rows))
 
+    def evaluated(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, A) and values (n,), from one look at the observation."""
+        seen = self.sight(rows)
+        return self.logits_of(seen), self.values_of(seen)
+
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.logits_of(self.sight(rows))
 

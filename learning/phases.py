@@ -23,6 +23,7 @@ from .agents.follow import FollowPolicy
 from .agents.policy import Policy
 from .role import ALONE, EVALUATE, TRAIN, VALIDATE, Role, Task, Update
 from .settings import Resources
+from .trained import Trained
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -92,10 +93,12 @@ def train_principal(
 ) -> Learning[Any]:
     """A principal learns under `mechanism`, whose terms it will offer; the result decides for `(game, state)`.
 
-    Those of Ivanov et al. 2024 bring a mechanism of their own; of PPO the default is a `RatesContract` of defaults.
+    Those of Ivanov et al. 2024 need none: they bring one of their own. The budget is the role's own setting `steps`.
+    Raises UsageError where the role cannot decide for the mechanism.
     """
-    steps = getattr(settings, "steps", 0)
-    return Learning(settings, Task(game, mechanism or Mechanism(game=game), TRAIN, seed, steps, None, resources))
+    mechanism = mechanism or Mechanism(game=game)
+    settings.check(mechanism)
+    return Learning(settings, Task(game, mechanism, TRAIN, seed, getattr(settings, "steps", 0), None, resources))
 
 
 def evaluate(
@@ -118,7 +121,7 @@ def agents_config(
     game: Game,
     mechanism: Mechanism,
     principal: Principal | None,
-    settings: Role,
+    settings: Trained,
     *,
     seed: int,
     steps: int,
@@ -128,9 +131,10 @@ def agents_config(
 
     Schedules run over `steps`. Raises UsageError for more remote actors than Ray has cores.
     """
-    from .configurations import agents_config
+    from .rllib.training import configuration_of
 
-    return agents_config(game, mechanism, principal, settings, seed=seed, steps=steps, resources=resources)
+    task = Task(game, mechanism, VALIDATE, seed, steps, principal, resources)
+    return configuration_of(settings, settings.prepared(task))
 
 
 def load_policy(prefix: Path) -> Policy | FollowPolicy | TablePolicy:

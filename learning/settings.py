@@ -9,7 +9,7 @@ from pydantic import Field
 from ..core.config import UsageError, configuration
 
 Encoder = Literal["mlp", "conv"]
-Play = Literal["greedy", "sampled"]
+PlayBy = Literal["greedy", "sampled"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
@@ -67,15 +67,21 @@ class Replayed:
 
 
 @configuration
-class OnPolicy:
-    """The clipped policy gradient with generalised advantages."""
+class PolicyGradient:
+    """A policy gradient with generalised advantages."""
 
     gae_lambda: Share = 0.95
     """Lambda of generalised advantage estimation (Schulman et al. 2016)."""
-    clip: Rate = 0.2
-    """Clipping range of the probability ratio around 1."""
     entropy: Annotated[float, Field(ge=0.0)] = 0.01
     """Weight of the entropy bonus; its initial value where there is an `entropy_final`."""
+
+
+@configuration
+class OnPolicy(PolicyGradient):
+    """The clipped policy gradient."""
+
+    clip: Rate = 0.2
+    """Clipping range of the probability ratio around 1."""
 
 
 @configuration

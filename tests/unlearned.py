@@ -53,7 +53,10 @@ def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = No
     principal = TrainedPrincipal(shape, PaymentMargins(nudge=settings.margin, due=settings.threshold))
     selfish = Mechanism(game=game)
     return Learning(
-        Simulation(game, selfish, B, seed=seed, stream=TRAIN.stream), policy(game, selfish, seed), settings.steps, principal
+        Simulation(game, selfish, B, seed=seed, stream=TRAIN.stream),
+        policy(game, selfish, seed),
+        settings.steps,
+        principal,
     )
 
 

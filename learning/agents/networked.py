@@ -1,35 +1,57 @@
-"""What the agents' algorithms share whose policies are networks that RLlib trains."""
+"""What the agents' algorithms share whose policies are networks."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from ...core.config import configuration
-from ..role import Role, Task, Update
+from ...envs.game import Game
+from ..role import Task
+from ..settings import Network, Optimiser, Shared
+from ..trained import Tensors, Trained
 
 if TYPE_CHECKING:
+    import torch
+
+    from ..networks import NetworkShape
     from .policy import Policy
 
 
 @configuration
-class NetworkedAgents(Role):
+class NetworkedAgents(Shared, Network, Optimiser, Trained):
     """Agents that play by networks over what they see: their observation, and the terms that they are offered."""
 
     plays: ClassVar[str] = "agents"
+    kind: ClassVar[str] = "actor-critic"  # of network: "q" or "actor-critic"
 
-    def learn(self, task: Task) -> Generator[Update, None, Policy]:
-        from ..configurations import agents_config, agents_network, players_of
-        from ..rllib.training import begun, learned, updates
+    def modules(self, game: Game) -> dict[str, tuple[int, ...]]:
+        """One module for all agents where they share a policy, else one each."""
+        if self.policies == "shared":
+            return {"agents": tuple(range(len(game.agents)))}
+        return {name: (index,) for index, name in enumerate(game.agents)}
+
+    def shape(self, task: Task) -> NetworkShape:
+        """The arguments of a module's network, as they are stored with a policy."""
+        from ..networks import shape_of
+
+        return {
+            "shape": shape_of(task.game), "beside": task.mechanism.terms_size,
+            "actions": len(task.game.action_names), "encoder": self.encoder, "hidden": self.hidden,
+        }  # fmt: skip
+
+    def network(self, task: Task) -> torch.nn.Module:
+        from .policy import NETWORKS
+
+        return NETWORKS[self.kind](**self.shape(task))
+
+    def frozen(self, weights: Mapping[str, Tensors], task: Task) -> Policy:
         from .policy import Policy
 
-        config = agents_config(
-            task.game, task.mechanism, task.principal, self, seed=task.seed, steps=task.steps, resources=task.resources
-        )
-        kind = "q" if type(self).__name__ == "DQN" else "actor-critic"
-        players, network = players_of(task.game, self.policies), agents_network(task.game, task.mechanism, self)
-        policy = Policy(kind, players, network, getattr(self, "play", "greedy"))
-        return (yield from updates(config, task.steps, lambda a: learned(a, policy), begun(task.begin)))
+        policy = Policy(self.kind, self.modules(task.game), self.shape(task), getattr(self, "play", "greedy"))
+        for name, tensors in weights.items():
+            policy.networks[name].load_state_dict(tensors)
+        return policy
 
     def kept(self) -> type[Policy]:
         from .policy import Policy

@@ -13,7 +13,7 @@ from ...core.checkpoint import Checkpoint, Saved
 from ..exploration import sampled
 from ..features import rows
 from ..networks import ActorCritic, NetworkShape, QNetwork, arrays_of, give_arrays
-from ..settings import Play
+from ..settings import PlayBy
 
 NETWORKS: dict[str, Callable[..., QNetwork | ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
 
@@ -22,7 +22,7 @@ class Policy(Saved):
     """Every agent plays by the network of its module: greedily, or by sampling from an actor's probabilities."""
 
     def __init__(
-        self, kind: str, players: dict[str, tuple[int, ...]], network: NetworkShape, play: Play = "greedy"
+        self, kind: str, players: dict[str, tuple[int, ...]], network: NetworkShape, play: PlayBy = "greedy"
     ) -> None:
         self.kind, self.players, self.network, self.play = kind, players, network, play
         self.networks = torch.nn.ModuleDict({name: NETWORKS[kind](**network) for name in players})

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import numpy as np
 from pydantic import Field
 
+from ...contracts.loop import Situation, Step
+from ...contracts.mechanism import Decisions, Mechanism
+from ...contracts.outcomes import OutcomeContract
 from ...core.config import configuration
-from ..role import Role, Task, Update
-from ..settings import Count, Optimiser, Rate, Replayed, Share
+from ...core.random import Stream
+from ...envs.game import Game
+from ..exploration import epsilon_greedy
+from ..replay import ReplayedRole
+from ..role import Task
+from ..settings import Count, Rate, Share
+from ..trained import PRINCIPAL, Col, Columns, Losses, Net, Peer, Play, Rollout, Tensors, flat
 
 if TYPE_CHECKING:
-    from .outcomes import OutcomePrincipal
+    import torch
+
+    from .outcomes import OutcomePrincipal, OutcomeShape
+
+OUTCOME, VALUE, NEXT_CHANCE = "outcome", "value", "next_chance"
 
 
 @configuration
-class Algorithm2(Optimiser, Replayed, Role):
+class Algorithm2(ReplayedRole):
     """Algorithm 2 of Ivanov et al. 2024: training of a principal that sees only outcomes, and its model of the agent.
 
     The paper's are two layers of 256, 20,000 gradient steps of 128 rows for 8 environment steps each, targets copied
@@ -42,15 +56,89 @@ class Algorithm2(Optimiser, Replayed, Role):
     """Capacity of the replay buffer, in environment steps: by default all, since no transition becomes outdated."""
     rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 20
 
-    def learn(self, task: Task) -> Generator[Update, None, OutcomePrincipal]:
-        from ..configurations import outcome_principal_config, outcome_shape
-        from ..rllib.training import averaged, updates
+    reported: ClassVar[tuple[str, ...]] = ("agent_loss", "principal_loss")
+
+    def check(self, mechanism: Mechanism) -> None:
+        """Raise UsageError for a game to which Algorithm 2 does not apply."""
+        OutcomeContract(game=mechanism.game).check_principal()
+
+    def prepared(self, task: Task) -> Task:
+        """One agent does what the principal induces."""
+        return replace(task, mechanism=OutcomeContract(game=task.game))
+
+    def modules(self, game: Game) -> dict[str, tuple[int, ...]]:
+        """One module, which plays the agent as well: the principal's model of it."""
+        return {PRINCIPAL: (0,)}
+
+    def shape(self, game: Game) -> OutcomeShape:
+        """The arguments of its networks, as they are stored with a principal."""
+        return {"classes": game.classes, "actions": len(game.action_names), "hidden": self.hidden}
+
+    def network(self, task: Task) -> torch.nn.Module:
+        from .outcomes import outcome_networks
+
+        return outcome_networks(**self.shape(task.game))
+
+    def act(self, net: Net, play: Play, players: tuple[int, ...]) -> Columns:
+        """The agent takes the induced action."""
+        return {Col.ACTIONS: play.loop.terms.recommended.ravel()}
+
+    def decide(self, net: Net, play: Play, situation: Situation) -> Decisions:
+        """The induced actions, with exploration, and their payments, by the online networks."""
+        from .outcomes import decide
+
+        actions, noise = len(play.game.action_names), play.drawn(situation, 1)[:, 0]
+        return decide(
+            net, play.game, situation.state, nudge=self.margin,
+            explore=lambda induced: epsilon_greedy(induced, actions, self.explored, play.progress, noise),
+        )  # fmt: skip
+
+    def after(self, net: Net, play: Play, step: Step) -> Columns:
+        """The outcome that came, what it is worth to the principal, and the chances of the next ones."""
+        from .outcomes import outcome_chance
+
+        game, moved = play.game, step.transition
+        return {
+            OUTCOME: game.facts(moved.events)[:, 0],
+            VALUE: game.principal_reward(moved.events),
+            NEXT_CHANCE: outcome_chance(game, moved.next_state),
+        }
+
+    def transitions(self, task: Task, rollout: Rollout) -> Columns:
+        """Rows (T * B, ...) of the one agent, rewards from the environment alone."""
+        n = rollout.ended.size
+        columns = {
+            Col.OBS: rollout.observations.astype(np.int64), Col.NEXT_OBS: rollout.next_observations.astype(np.int64),
+            Col.ACTIONS: rollout.actions, Col.REWARDS: rollout.rewards.astype(np.float32),
+            Col.TERMINATEDS: rollout.terminated.astype(np.float32),
+        }  # fmt: skip
+        return {**{name: column.reshape(n) for name, column in columns.items()}, **flat(rollout, rollout.extras)}
+
+    def read(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+        return {PRINCIPAL: rows}
+
+    def loss(self, net: Net, target: Net | None, batch: Tensors, peers: Mapping[str, Peer]) -> Losses:
+        """The three regressions of Algorithm 2."""
+        from ..losses.algorithm_2 import Transitions, losses, values_at
+
+        happened = Transitions(
+            batch[Col.ACTIONS],
+            batch[OUTCOME],
+            batch[Col.REWARDS],
+            batch[VALUE],
+            batch[NEXT_CHANCE],
+            batch[Col.TERMINATEDS],
+        )
+        found = values_at(net, target, batch[Col.OBS], batch[Col.NEXT_OBS])
+        agent, principal, errors = losses(found, happened, discount=self.discount, nudge=self.margin)
+        return Losses(agent + principal, {"agent_loss": agent, "principal_loss": principal}, errors)
+
+    def frozen(self, weights: Mapping[str, Tensors], task: Task) -> OutcomePrincipal:
         from .outcomes import OutcomePrincipal
 
-        shape = outcome_shape(task.game, self)
-        config = outcome_principal_config(task.game, shape, self, seed=task.seed, resources=task.resources)
-        principal = OutcomePrincipal(shape, nudge=self.margin)
-        return (yield from updates(config, task.steps, lambda algorithm: averaged(algorithm, principal)))
+        principal = OutcomePrincipal(self.shape(task.game), nudge=self.margin)
+        principal.networks.load_state_dict(weights[PRINCIPAL])
+        return principal
 
     def kept(self) -> type[OutcomePrincipal]:
         from .outcomes import OutcomePrincipal

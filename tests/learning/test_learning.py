@@ -18,9 +18,10 @@ from paymaster.learning.agents.policy import Policy
 from paymaster.learning.agents.ppo import PPO
 from paymaster.learning.phases import agents_config, evaluate, train_agents, train_principal
 from paymaster.learning.principals.algorithm_3 import Algorithm3
+from paymaster.learning.replay import Replay
 from paymaster.learning.returns import advantages, n_step
-from paymaster.learning.rllib.replay_buffer import Replay
-from paymaster.learning.rllib.runner import REPLAY
+from paymaster.learning.rllib.training import begun
+from paymaster.learning.role import REPLAY
 from paymaster.learning.settings import Resources
 
 SMALL: dict[str, Any] = {"hidden": (16,), "environments": 8, "fragment": 8}
@@ -162,16 +163,16 @@ def test_agents_begin_with_the_networks_of_others(settings: Any) -> None:
         for _ in phase:
             pass
         policy = phase.result()
+    algorithm = built(settings, "joint", seed=1, steps=128)
+    algorithm.go_on_from(begun(algorithm.weights(), policy))
+    wanted, given = policy.networks["agents"].state_dict(), algorithm.weights()["agents"]
+    assert len(given) == len(wanted) * (2 if settings is SMALL_DQN else 1)  # averages too
+    for name, value in given.items():
+        np.testing.assert_array_equal(value, wanted[name.partition(".")[2]].numpy())
+    for name, value in weights_of(algorithm.env_runner).items():
+        np.testing.assert_array_equal(value, given[name])
+    algorithm.stop()
     with train_agents(game, joint, None, settings, seed=1, steps=128, begin=policy) as phase:
-        wanted = policy.networks["agents"].state_dict()
-        begun = phase.algorithm.weights()["agents"]
-        assert len(begun) == len(wanted) * (2 if settings is SMALL_DQN else 1)  # averages too
-        for name, value in begun.items():
-            np.testing.assert_array_equal(value, wanted[name.partition(".")[2]].numpy())
-        for name, value in weights_of(phase.algorithm.env_runner).items():
-            np.testing.assert_array_equal(value, begun[name])
-        for _ in phase:
-            pass
         learned_on = phase.result()
     assert any(
         not torch.equal(one, other)
@@ -214,15 +215,15 @@ def weights_of(runner: Any) -> dict[str, np.ndarray]:
     ("settings", "resources"), [(SMALL_DQN, {"runners": 2}), (SMALL_PPO, {"runners": 1, "learners": 1})]
 )
 def test_remote_runners_play_with_what_remote_learners_learned(settings: Any, resources: dict[str, int]) -> None:
-    game = make("coin_game/ivanov-3x3")
     runners, episodes = resources["runners"], []
-    with train_agents(
-        game, make_mechanism("selfish", game), None, settings, seed=3, steps=640, resources=Resources(**resources)
-    ) as phase:
-        for update in phase:
-            episodes += [update.episodes] if update.episodes else []
-        held = phase.algorithm.env_runner_group.foreach_env_runner(weights_of, local_env_runner=False)
-        final = phase.algorithm.weights()["agents"]
+    algorithm = built(settings, seed=3, steps=640, resources=Resources(**resources))
+    while algorithm.steps < 640:
+        algorithm.train()
+        finished = algorithm.drain()
+        episodes += [finished] if finished else []
+    held = algorithm.env_runner_group.foreach_env_runner(weights_of, local_env_runner=False)
+    final = algorithm.weights()["agents"]
+    algorithm.stop()
     keys = np.concatenate([part.key for part in episodes])
     assert len(set(keys.tolist())) == len(keys) == 8 * runners * (640 // (8 * runners) // 20)
     assert len(held) == runners
