@@ -25,6 +25,7 @@ class Transition(NamedTuple):
     truncated: np.ndarray  # (B,)
     values: np.ndarray | None = None  # (B, N) what each agent expected before, and ...
     next_values: np.ndarray | None = None  # ... expects after, before any reset; only where a mechanism needs it
+    probabilities: np.ndarray | None = None  # (B, N, A) with which each agent chose; only where a mechanism needs it
 
 
 class Decisions(NamedTuple):
@@ -57,6 +58,7 @@ class Mechanism:
 
     principal: ClassVar[str | type] = ""  # the role that decides for it: its class, or its id; empty where nobody does
     needs_values: ClassVar[bool] = False  # whether it settles by the agents' value estimates
+    needs_probabilities: ClassVar[bool] = False  # whether it settles by the probabilities of the agents' actions
     terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
 
     @property
@@ -102,6 +104,10 @@ class Mechanism:
         N = len(self.game.agents)
         words = [in_words(terms, b, N) for b in range(B)]
         return Summary(np.full((B, N), -1), np.zeros((B, N), np.float32), np.array(words).reshape(B, N))
+
+    def act(self, terms: Any, actions: np.ndarray) -> np.ndarray:
+        """What is done, (B, N): the agents' chosen `actions`, but for agents that let the mechanism act for them."""
+        return actions
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         """The money of a step, and the memory after it."""

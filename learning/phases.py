@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..contracts.episodes import Episodes
-from ..contracts.loop import Act, Principal, Simulation
+from ..contracts.loop import Act, Minds, Principal, Simulation
 from ..contracts.mechanism import Mechanism
 from ..core.checkpoint import Checkpoint, Saved
 from ..core.config import UsageError
@@ -105,8 +105,9 @@ def evaluate(
     game: Game, mechanism: Mechanism, principal: Principal | None, policy: Act, *, seed: int, episodes: int = 1024
 ) -> Episodes:
     """The policy plays `episodes` episodes on keys that training never uses."""
-    value = getattr(policy, "values", None)
-    loop = Simulation(game, mechanism, episodes, seed=seed, stream=EVALUATE.stream, principal=principal, value=value)
+    loop = Simulation(
+        game, mechanism, episodes, seed=seed, stream=EVALUATE.stream, principal=principal, minds=Minds.of(policy)
+    )
     finished: Episodes | None = None
     while not (loop.episode > 0).all():
         step = loop.step(policy(loop.seen))

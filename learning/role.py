@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 from ..contracts.episodes import Episodes
-from ..contracts.loop import Loop, Principal, Simulation, Value
+from ..contracts.loop import NOBODY, Loop, Minds, Principal, Simulation
 from ..contracts.mechanism import Mechanism
 from ..core.checkpoint import Saved
 from ..core.config import configuration
@@ -67,11 +67,11 @@ class Task:
         """`B` environments of this phase, whose decisions and actions whoever runs it passes in."""
         return Loop(self.game, self.mechanism, B, seed=self.seed, stream=self.phase.stream)
 
-    def simulation(self, B: int, value: Value | None = None) -> Simulation:
-        """`B` environments of this phase, in which `principal` decides; `value` is what the agents expect."""
+    def simulation(self, B: int, minds: Minds = NOBODY) -> Simulation:
+        """`B` environments of this phase, in which `principal` decides; `minds` is what agents can be asked."""
         return Simulation(
             self.game, self.mechanism, B,
-            seed=self.seed, stream=self.phase.stream, principal=self.principal, value=value,
+            seed=self.seed, stream=self.phase.stream, principal=self.principal, minds=minds,
         )  # fmt: skip
 
     def draws(self, number: int = 0) -> Stream:

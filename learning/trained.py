@@ -78,7 +78,7 @@ class Peer(NamedTuple):
     """Another role's module, as a loss may read it."""
 
     net: Net
-    batch: Tensors  # its rows in the same minibatch, where it learns in the same call
+    batch: Tensors  # the rows from which it learns, or last learned
 
 
 class Play:

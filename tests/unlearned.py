@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from paymaster.contracts.episodes import Episodes
-from paymaster.contracts.loop import Simulation
+from paymaster.contracts.loop import Minds, Simulation
 from paymaster.contracts.margins import PaymentMargins
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
@@ -66,14 +66,15 @@ def train_agents(
 ) -> Learning:  # fmt: skip
     calls.append("validate" if begin is None else "go on")
     own = begin or policy(game, mechanism, seed)
-    loop = Simulation(game, mechanism, B, seed=seed, stream=VALIDATE.stream, principal=principal, value=own.values)
+    loop = Simulation(game, mechanism, B, seed=seed, stream=VALIDATE.stream, principal=principal, minds=Minds.of(own))
     return Learning(loop, own, steps, own)
 
 
 def evaluate(game: Game, mechanism: Mechanism, principal: Any, policy: Policy, *, seed: int, episodes: int) -> Episodes:
     calls.append("evaluate")
-    value = getattr(policy, "values", None)
-    loop = Simulation(game, mechanism, episodes, seed=seed, stream=EVALUATE.stream, principal=principal, value=value)
+    loop = Simulation(
+        game, mechanism, episodes, seed=seed, stream=EVALUATE.stream, principal=principal, minds=Minds.of(policy)
+    )
     while True:
         step = loop.step(policy(loop.seen))
         if step.episodes is not None:

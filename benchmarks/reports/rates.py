@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...contracts.loop import Simulation
+from ...contracts.loop import Minds, Simulation
 from ...contracts.mechanism import Summary
 from ...core.config import UsageError
 from ...envs.game import Game
@@ -48,9 +48,14 @@ class Situation(NamedTuple):
 def played(loaded: Loaded, episodes: int = EPISODES) -> Played:
     """Play the first episodes of the phase evaluate again. Raises UsageError where the mechanism promises no rates."""
     game, mechanism, seed = loaded.game, loaded.mechanism, loaded.spec.seed
-    value = getattr(loaded.policy, "values", None)
     loop = Simulation(
-        game, mechanism, episodes, seed=seed, stream=EVALUATE.stream, principal=loaded.principal, value=value
+        game,
+        mechanism,
+        episodes,
+        seed=seed,
+        stream=EVALUATE.stream,
+        principal=loaded.principal,
+        minds=Minds.of(loaded.policy),
     )
     facts = names(game, mechanism.summary(loop.terms, episodes))
     kept: tuple[list[np.ndarray], ...] = ([], [], [], [])

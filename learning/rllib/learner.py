@@ -34,7 +34,7 @@ class RoleLearner(PPOTorchLearner):
         super().build()
         for name in self.module.keys():  # noqa: SIM118 (it is no dict)
             self._own(name).make_target_networks()
-        self._whole: Batch = {}
+        self._seen: Batch = {}  # the last minibatch of every module
 
     def configure_optimizers_for_module(self, module_id: str, config: AlgorithmConfig) -> None:
         """RLlib's Adam, its step fused into one kernel."""
@@ -45,7 +45,7 @@ class RoleLearner(PPOTorchLearner):
         )
 
     def compute_losses(self, *, fwd_out: dict[str, Tensors], batch: Batch) -> dict[str, torch.Tensor]:
-        self._whole = batch
+        self._seen |= batch
         return super().compute_losses(fwd_out=fwd_out, batch=batch)
 
     def compute_loss_for_module(
@@ -58,7 +58,7 @@ class RoleLearner(PPOTorchLearner):
                 self, module_id=module_id, config=config, batch=batch, fwd_out=forward(module, batch)
             )
         others = [name for name in self._cast.modules if name != module_id]
-        peers = {name: Peer(self._own(name).net, self._whole.get(name, {})) for name in others}
+        peers = {name: Peer(self._own(name).net, self._seen.get(name, {})) for name in others}
         total, parts, errors = module.role.loss(module.net, module.target, batch, peers)
         if errors is not None:
             self.metrics.log_value((module_id, TD_ERROR_KEY), errors, reduce="item_series")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gymnasium as gym
 import numpy as np
 import ray
@@ -13,10 +15,11 @@ from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
 
 from ...contracts.episodes import Episodes
-from ...contracts.loop import AgentView, Loop, Situation, Step
+from ...contracts.loop import AgentView, Loop, Minds, Situation, Step
 from ...contracts.mechanism import Decisions
 from ...core.arrays import take
-from ..features import rows, width
+from ..features import width
+from ..networks import read_each
 from ..trained import PRINCIPAL, Col, Columns, Net, Networks, Play, Rollout
 from .module import cast_of
 
@@ -100,12 +103,15 @@ class ArrayEnvRunner(EnvRunner):
 
     def values(self, seen: AgentView) -> np.ndarray:
         """Each agent's value estimate (B, N), by the module that plays it."""
-        flat = rows(seen)
-        values = np.empty(flat.shape[:2], np.float32)
-        for name, players in self.cast.acting:
-            part = torch.from_numpy(flat.take(players, 1).reshape(-1, flat.shape[-1]))
-            values[:, players] = self.net(name).values(part).numpy().reshape(len(flat), -1)
-        return values
+        return self._read(seen, lambda net, part: net.values(part))
+
+    def probabilities(self, seen: AgentView) -> np.ndarray:
+        """The probabilities (B, N, A) of each agent's actions, by the module that plays it, without exploration."""
+        return self._read(seen, lambda net, part: net.probabilities(part))
+
+    def _read(self, seen: AgentView, read: Callable[[Net, torch.Tensor], torch.Tensor]) -> np.ndarray:
+        """(B, N, ...): what `read` takes from each agent's network on its rows."""
+        return read_each(seen, {name: (self.net(name), players) for name, players in self.cast.acting}, read)
 
     @property
     def play(self) -> Play:
@@ -127,10 +133,8 @@ class ArrayEnvRunner(EnvRunner):
 
     def _step(self, actions: np.ndarray) -> Step:
         """Play a step, and offer the terms of the next one."""
-        transition = self.loop.play(actions)
-        if self.task.mechanism.needs_values:
-            transition = self.loop.valued(transition, self.values)
-        step = self.loop.settle(transition)
+        minds = Minds(self.values, self.probabilities)
+        step = self.loop.settle(self.loop.asked(self.loop.play(actions), minds))
         self._offer()
         return step
 
