@@ -129,6 +129,7 @@ class Trained(Role):
     """A role whose networks RLlib trains. A subclass overrides what its algorithm is made of."""
 
     averaged: ClassVar[bool] = False  # whether targets follow its networks, by `tau` at every gradient step
+    sees_peers: ClassVar[bool] = False  # whether its loss reads other modules, and must not move them
     rllib_loss: ClassVar[str] = ""  # "dqn" or "ppo": RLlib's own loss; else the role's `loss` is minimised
     reported: ClassVar[tuple[str, ...]] = ()  # the parts of its loss that a run records
 
@@ -193,7 +194,7 @@ class Trained(Role):
         return 1, 1
 
     def loss(self, net: Net, target: Net | None, batch: Tensors, peers: Mapping[str, Peer]) -> Losses:
-        """The loss of a module's minibatch, in pure torch; `peers` are the other modules, with their rows."""
+        """The loss of a module's minibatch, in pure torch; `peers` are the other modules, if it `sees_peers`."""
         raise NotImplementedError
 
     def training(self, task: Task) -> dict[str, object]:

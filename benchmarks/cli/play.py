@@ -98,14 +98,9 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
     pygame = import_pygame()
     game, N = table.game, len(table.game.agents)
     loop = Simulation(
-        game,
-        table.mechanism,
-        1,
-        seed=seed,
-        stream=RANDOM + episode,
-        principal=table.principal,
-        minds=Minds.of(table.others),
-    )
+        game, table.mechanism, 1,
+        seed=seed, stream=RANDOM + episode, principal=table.principal, minds=Minds.of(table.others),
+    )  # fmt: skip
     named = keys_of(game.action_names)
     numbers = {getattr(pygame, key): action for action, (key, _) in enumerate(named.values())}
     named_keys = "    ".join(f"{key}: {action.replace('_', ' ')}" for action, (_, key) in named.items())

@@ -49,14 +49,9 @@ def played(loaded: Loaded, episodes: int = EPISODES) -> Played:
     """Play the first episodes of the phase evaluate again. Raises UsageError where the mechanism promises no rates."""
     game, mechanism, seed = loaded.game, loaded.mechanism, loaded.spec.seed
     loop = Simulation(
-        game,
-        mechanism,
-        episodes,
-        seed=seed,
-        stream=EVALUATE.stream,
-        principal=loaded.principal,
-        minds=Minds.of(loaded.policy),
-    )
+        game, mechanism, episodes,
+        seed=seed, stream=EVALUATE.stream, principal=loaded.principal, minds=Minds.of(loaded.policy),
+    )  # fmt: skip
     facts = names(game, mechanism.summary(loop.terms, episodes))
     kept: tuple[list[np.ndarray], ...] = ([], [], [], [])
     while (first := loop.episode == 0).any():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from ...contracts.episodes import Episodes
 from ...core.config import UsageError, require
@@ -94,6 +96,7 @@ class RunInProgress:
     """A run that is being made: its inputs, and the results of the phases so far."""
 
     principal: Any = None  # frozen once it is trained
+    frozen: Mapping[str, np.ndarray] = {}  # what it was when it had been trained
     policy: Any
     evaluated: Episodes
 
@@ -114,6 +117,7 @@ class RunInProgress:
                 run.game, run.principal, seed=run.spec.seed, resources=run.resources, mechanism=self.mechanism
             )
             self.principal = yield from self._phase("train", phase)
+            self.frozen = _weights(self.principal)
 
     def validate(self) -> Iterator[Progress]:
         """Train fresh agents, or those of another run (warm start), under the frozen mechanism."""
@@ -141,7 +145,16 @@ class RunInProgress:
         yield Progress("evaluate", total, total, *_means(self.evaluated))
 
     def save(self) -> None:
-        """Write the run's folder, which appears complete or not at all."""
+        """Write the run's folder, which appears complete or not at all.
+
+        Raises UsageError where the principal went on learning after its own phase: the agents knew another one.
+        """
+        now = _weights(self.principal)
+        if any(not np.array_equal(now[name], before, equal_nan=True) for name, before in self.frozen.items()):
+            raise UsageError(
+                f"the principal of {self.run.name} changed while agents learned under it: what decides for a mechanism "
+                "learns in its own phase, and is frozen after it"
+            )
         exam = self._exam()
         if exam is not None:
             self.record.deviation_regret["evaluate"] = exam.regrets
@@ -199,6 +212,12 @@ class RunInProgress:
             "evaluated": {"welfare": welfare, "payment": payment, "states_right": right},
             **self.started,
         }
+
+
+def _weights(principal: Any) -> dict[str, np.ndarray]:
+    """A copy of the arrays that a principal would save."""
+    arrays = principal.checkpoint().arrays if hasattr(principal, "checkpoint") else {}
+    return {name: np.array(array) for name, array in arrays.items()}
 
 
 def _recent(recent: Episodes | None, new: Episodes | None) -> Episodes | None:

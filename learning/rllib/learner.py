@@ -57,13 +57,24 @@ class RoleLearner(PPOTorchLearner):
             return of.compute_loss_for_module(
                 self, module_id=module_id, config=config, batch=batch, fwd_out=forward(module, batch)
             )
-        others = [name for name in self._cast.modules if name != module_id]
+        others = [name for name in self._cast.modules if name != module_id] if module.role.sees_peers else []
         peers = {name: Peer(self._own(name).net, self._seen.get(name, {})) for name in others}
         total, parts, errors = module.role.loss(module.net, module.target, batch, peers)
         if errors is not None:
             self.metrics.log_value((module_id, TD_ERROR_KEY), errors, reduce="item_series")
         self.metrics.log_dict(dict(parts), key=module_id, window=1)
         return total
+
+    def compute_gradients(self, loss_per_module: Tensors, **kwargs: object) -> dict[str, torch.Tensor | None]:
+        """Where a loss sees its peers, of each loss by its own module's parameters alone."""
+        if not any(self._cast.role_of[name].sees_peers for name in loss_per_module):
+            return super().compute_gradients(loss_per_module, **kwargs)
+        found: dict[str, torch.Tensor | None] = dict.fromkeys(self._params)
+        for name, loss in loss_per_module.items():
+            own = self.get_parameters(self._module[name])
+            gradients = torch.autograd.grad(loss, own, retain_graph=True, allow_unused=True)
+            found |= {self.get_param_ref(each): gradient for each, gradient in zip(own, gradients, strict=True)}
+        return found
 
     def apply_gradients(self, gradients_dict: Tensors) -> None:
         super().apply_gradients(gradients_dict)

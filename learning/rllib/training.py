@@ -63,6 +63,8 @@ def configuration_of(role: Trained, task: Task) -> AlgorithmConfig:
     resources, cast = task.resources, Cast(task, role.together())
     there = ray.cluster_resources()
     resources.check(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
+    if resources.learners > 1 and any(role.sees_peers for role in cast.roles):
+        raise UsageError(f"a loss that sees its peers needs one Learner (got {resources.learners}): leave learners out")
     first, *further = cast.roles
     specs = {
         name: RLModuleSpec(module_class=RoleModule, model_config={"role": each, "task": task})

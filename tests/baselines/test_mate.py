@@ -123,7 +123,7 @@ def test_a_run_records_what_its_own_policies_approve(tmp_path: Path, monkeypatch
     folder = tmp_path / resolve(spec).folder
     learned = load(folder)
     loop = Simulation(
-        learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE, value=learned.policy.values
+        learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE.stream, minds=Minds.of(learned.policy)
     )
     total = sum(loop.step(learned.policy(loop.seen)).ledger.shaping for _ in range(20))
     shaped = read_episodes(folder, "evaluate", ["shaping_0", "shaping_1"])
