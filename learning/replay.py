@@ -10,8 +10,8 @@ import numpy as np
 from ..core.config import configuration
 from ..core.random import Stream
 from .role import REPLAY, Task
-from .settings import Optimiser, Replayed
-from .trained import Batch, Columns, Networks, Rollout, Trained, falling
+from .settings import Replayed
+from .trained import Batch, Columns, Memory, Networks, Rollout, Trained
 
 
 class Replay:
@@ -62,7 +62,7 @@ class Replay:
 
 
 @configuration
-class ReplayedRole(Optimiser, Replayed, Trained):
+class ReplayedRole(Replayed, Trained):
     """A role that learns from replay, with averaged targets."""
 
     averaged: ClassVar[bool] = True
@@ -71,7 +71,7 @@ class ReplayedRole(Optimiser, Replayed, Trained):
         """The joint rows (T * B, ...) of a rollout to store."""
         raise NotImplementedError
 
-    def read(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
         """The columns of each module, from stored rows that were drawn."""
         raise NotImplementedError
 
@@ -93,17 +93,18 @@ class ReplayedRole(Optimiser, Replayed, Trained):
         return self.rollout_length, 1
 
     def training(self, task: Task) -> dict[str, object]:
-        lr = falling(self.lr, self.lr_final, task.steps, task.phase.generations)
-        return {"gamma": self.discount, "lr": lr, "tau": self.tau, "grad_clip": 10.0}
+        return {**super().training(task), "tau": self.tau, "grad_clip": 10.0}
 
 
-class ReplayMemory:
+class ReplayMemory(Memory):
     """Stores every transition, and gives batches of sampled ones after the warm-up."""
 
+    role: ReplayedRole
+
     def __init__(self, role: ReplayedRole, task: Task) -> None:
-        self.role, self.task = role, task
+        super().__init__(role, task)
         self.kept = Replay(role.replay, role.priority, Stream(task.seed, REPLAY, task.phase.stream))
-        self.drawn = np.zeros(0, np.int64)
+        self.chosen = np.zeros(0, np.int64)
 
     def add(self, rollouts: Sequence[Rollout], steps: int, nets: Networks) -> Batch | None:
         role, task = self.role, self.task
@@ -111,15 +112,15 @@ class ReplayMemory:
             self.kept.add(role.transitions(task, rollout))
         if steps < min(role.warm_up, task.steps // 10):
             return None
-        self.drawn = self.kept.draw(role.rollout_length * role.batch)
-        return Batch(role.read(task, self.kept.rows(self.drawn), self.kept.rng), len(self.drawn))
+        self.chosen = self.kept.draw(role.rollout_length * role.batch)
+        return Batch(role.drawn(task, self.kept.rows(self.chosen), self.kept.rng), len(self.chosen))
 
     def learned(self, errors: Mapping[str, np.ndarray]) -> None:
         """New priorities, from the mean error over modules and agents."""
         if self.role.priority:
-            count = len(self.drawn)
+            count = len(self.chosen)
             each = [found.reshape(count, -1).mean(axis=1) for found in errors.values()]
-            self.kept.reprioritise(self.drawn, np.mean(each, axis=0))
+            self.kept.reprioritise(self.chosen, np.mean(each, axis=0))
 
     def forget(self) -> None:
         self.kept.size = self.kept.next = 0

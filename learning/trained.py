@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -23,6 +23,7 @@ from ..core.config import configuration
 from ..envs.game import Game
 from .features import rows
 from .role import Role, Task, Update
+from .settings import Optimiser
 
 if TYPE_CHECKING:
     import torch
@@ -111,11 +112,15 @@ class Play:
         return rows(self.loop.seen)
 
 
-class Memory(Protocol):
-    """What a role makes of the rollouts, between the calls of the Learners."""
+class Memory:
+    """What a role makes of the rollouts, between the calls of the Learners: by default it `reads` each once."""
+
+    def __init__(self, role: Trained, task: Task) -> None:
+        self.role, self.task = role, task
 
     def add(self, rollouts: Sequence[Rollout], steps: int, nets: Networks) -> Batch | None:
         """A batch to learn from, after `steps` environment steps in all; None where there is nothing to learn yet."""
+        return self.role.reads(self.task, rollouts)
 
     def learned(self, errors: Mapping[str, np.ndarray]) -> None:
         """Take the errors of the batch's rows, by module: where losses give any."""
@@ -125,7 +130,7 @@ class Memory(Protocol):
 
 
 @configuration
-class Trained(Role):
+class Trained(Optimiser, Role):
     """A role whose networks RLlib trains. A subclass overrides what its algorithm is made of."""
 
     averaged: ClassVar[bool] = False  # whether targets follow its networks, by `tau` at every gradient step
@@ -186,6 +191,10 @@ class Trained(Role):
 
     def memory(self, task: Task) -> Memory:
         """What makes batches of the rollouts."""
+        return Memory(self, task)
+
+    def reads(self, task: Task, rollouts: Sequence[Rollout]) -> Batch:
+        """What is learned from rollouts, where they are learned from as they come."""
         raise NotImplementedError
 
     @property
@@ -199,7 +208,7 @@ class Trained(Role):
 
     def training(self, task: Task) -> dict[str, object]:
         """RLlib's training settings, as its `AlgorithmConfig.training` takes them."""
-        return {}
+        return {"gamma": self.discount, "lr": falling(self.lr, self.lr_final, task.steps, task.phase.generations)}
 
     def frozen(self, weights: Mapping[str, Tensors], task: Task) -> Saved:
         """What was learned, from the weights of the modules: of their averages, where there are any."""
@@ -224,11 +233,6 @@ def flat(rollout: Rollout, columns: Mapping[str, np.ndarray]) -> Columns:
     """Columns (T, B, ...) as rows (T * B, ...)."""
     count = rollout.ended.size
     return {name: column.reshape(count, *column.shape[2:]) for name, column in columns.items()}
-
-
-def of_players(columns: Columns, players: tuple[int, ...]) -> Columns:
-    """The rows of some agents, (n * P, ...), of columns (n, N, ...): an environment step's rows side by side."""
-    return {name: column.take(players, 1).reshape(-1, *column.shape[2:]) for name, column in columns.items()}
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

@@ -10,7 +10,7 @@ from pydantic import Field
 from ...core.config import configuration
 from ..settings import Count
 from ..trained import Col, Losses, Net, Peer, Tensors
-from .actor_critic import ActorCriticAgents
+from .ppo import ActorCriticAgents
 
 
 @configuration

@@ -16,7 +16,7 @@ from ..replay import ReplayedRole
 from ..returns import n_step
 from ..role import Task
 from ..settings import Count
-from ..trained import Col, Columns, Net, Play, Rollout, flat, of_players
+from ..trained import Col, Columns, Net, Play, Rollout, flat
 from .networked import NetworkedAgents
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class DQN(ReplayedRole, NetworkedAgents):
         }  # fmt: skip
         return flat(rollout, columns)
 
-    def read(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
         n, N = rows["actions"].shape
         columns = {
             Col.OBS: rows_of(AgentView(rows["observations"], rows["terms"])),
@@ -66,4 +66,4 @@ class DQN(ReplayedRole, NetworkedAgents):
             "weights": np.ones((n, N), np.float32),
             "n_step": np.repeat(rows["steps"][:, None], N, axis=1),
         }
-        return {name: of_players(columns, players) for name, players in self.modules(task.game).items()}
+        return self.each_module(task, columns)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from ...core.config import configuration
 from ...envs.game import Game
 from ..role import Task
-from ..settings import Network, Optimiser, Shared
-from ..trained import Tensors, Trained
+from ..settings import Network, Shared
+from ..trained import Columns, Tensors, Trained
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @configuration
-class NetworkedAgents(Shared, Network, Optimiser, Trained):
+class NetworkedAgents(Shared, Network, Trained):
     """Agents that play by networks over what they see: their observation, and the terms that they are offered."""
 
     plays: ClassVar[str] = "agents"
@@ -44,6 +44,13 @@ class NetworkedAgents(Shared, Network, Optimiser, Trained):
         from .policy import NETWORKS
 
         return NETWORKS[self.kind](**self.shape(task))
+
+    def each_module(self, task: Task, columns: Columns) -> dict[str, Columns]:
+        """Each module's rows (n * P, ...) of columns (n, N, ...): an environment step's rows side by side."""
+        return {
+            name: {key: column.take(players, 1).reshape(-1, *column.shape[2:]) for key, column in columns.items()}
+            for name, players in self.modules(task.game).items()
+        }
 
     def frozen(self, weights: Mapping[str, Tensors], task: Task) -> Policy:
         from .policy import Policy

@@ -114,7 +114,7 @@ class Algorithm2(ReplayedRole):
         }  # fmt: skip
         return {**{name: column.reshape(n) for name, column in columns.items()}, **flat(rollout, rollout.extras)}
 
-    def read(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
         return {PRINCIPAL: rows}
 
     def loss(self, net: Net, target: Net | None, batch: Tensors, peers: Mapping[str, Peer]) -> Losses:

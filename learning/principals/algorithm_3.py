@@ -107,7 +107,7 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
         }  # fmt: skip
         return flat(rollout, columns)
 
-    def read(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
         n, N = rows["actions"].shape
         columns: Columns = {
             Col.OBS: rows["observations"].reshape(n, N, -1).astype(np.float32),

@@ -33,8 +33,8 @@ from ..agents.ppo import PPO
 from ..exploration import sampled
 from ..returns import interval_advantages
 from ..role import Task
-from ..settings import Count, Network, OnPolicy, Optimiser, Rate, Share
-from ..trained import PRINCIPAL, Batch, Col, Columns, Net, Networks, Play, Rollout, Tensors, Trained, falling
+from ..settings import Count, Network, OnPolicy, Rate, Share
+from ..trained import PRINCIPAL, Batch, Col, Columns, Memory, Net, Networks, Play, Rollout, Tensors, Trained, falling
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,7 @@ NOTED = (WORLD, CLOCK, DUE, CHOSEN, CHOSEN_LOGP, REWARD)  # what the principal l
 
 
 @configuration
-class RatesPPO(Network, Optimiser, OnPolicy, Trained):
+class RatesPPO(Network, OnPolicy, Trained):
     """A principal that learns rates by PPO while the agents that it pays learn by PPO too."""
 
     alpha: Rate = 0.1
@@ -141,7 +141,7 @@ class RatesPPO(Network, Optimiser, OnPolicy, Trained):
         return {CHOSEN_LOGP: logp}
 
     def memory(self, task: Task) -> Intervals:
-        return Intervals(self)
+        return Intervals(self, task)
 
     @property
     def cuts(self) -> tuple[int, int]:
@@ -170,11 +170,13 @@ class RatesPPO(Network, Optimiser, OnPolicy, Trained):
         return RatesPrincipal
 
 
-class Intervals:
+class Intervals(Memory):
     """Gathers decisions with their whole intervals, until there are enough to learn from."""
 
-    def __init__(self, role: RatesPPO) -> None:
-        self.role = role
+    role: RatesPPO
+
+    def __init__(self, role: RatesPPO, task: Task) -> None:
+        super().__init__(role, task)
         self.gathered: Columns = {}  # (T, B, ...), steps that the principal has yet to learn from
 
     def add(self, rollouts: Sequence[Rollout], steps: int, nets: Networks) -> Batch | None:
@@ -191,8 +193,6 @@ class Intervals:
         batch = self._cut(cut, nets[PRINCIPAL])
         self.gathered = {name: column[cut:] for name, column in self.gathered.items()}
         return batch
-
-    def learned(self, errors: Mapping[str, np.ndarray]) -> None: ...
 
     def forget(self) -> None:
         self.gathered = {}

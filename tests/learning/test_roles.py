@@ -27,7 +27,7 @@ from paymaster.learning.networks import ActorCritic
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.replay import ReplayedRole
 from paymaster.learning.role import Role, Task, Update
-from paymaster.learning.trained import PRINCIPAL, Batch, Col, Losses, Net, Networks, Peer, Play, Trained
+from paymaster.learning.trained import PRINCIPAL, Batch, Col, Losses, Net, Peer, Play, Trained
 
 DILEMMA = make("matrix/prisoners-dilemma")  # one shot: 3, 0, 4, 1
 COINS = make("coin_game/ivanov-3x3", observation="egocentric")
@@ -183,17 +183,6 @@ class Rate(torch.nn.Module):
         self.rate = torch.nn.Parameter(torch.tensor(0.5))
 
 
-class Once:
-    """A batch of one row for every rollout."""
-
-    def add(self, rollouts: Any, steps: int, nets: Networks) -> Batch:
-        return Batch({PRINCIPAL: {Col.OBS: np.zeros((1, 1), np.float32)}}, 1)
-
-    def learned(self, errors: Mapping[str, np.ndarray]) -> None: ...
-
-    def forget(self) -> None: ...
-
-
 class Kept(Saved):
     """The rate that was learned, for every fact in every state."""
 
@@ -233,8 +222,9 @@ class Toll(Trained):
     def decide(self, net: Net, play: Play, situation: Any) -> Decisions:
         return Kept(net)(play.game, situation.state)
 
-    def memory(self, task: Task) -> Once:
-        return Once()
+    def reads(self, task: Task, rollouts: Any) -> Batch:
+        """A batch of one row for every rollout."""
+        return Batch({PRINCIPAL: {Col.OBS: np.zeros((1, 1), np.float32)}}, 1)
 
     def training(self, task: Task) -> dict[str, object]:
         return {"lr": self.lr}
