@@ -16,7 +16,7 @@ import gymnasium as gym
 import numpy as np
 
 from ..contracts.episodes import Episodes
-from ..contracts.loop import Loop, Situation, Step, Value
+from ..contracts.loop import Loop, Minds, Situation, Step
 from ..contracts.mechanism import Decisions
 from ..core.checkpoint import Saved
 from ..core.config import configuration
@@ -85,10 +85,10 @@ class Peer(NamedTuple):
 class Play:
     """What roles may read where they act and decide, at one step."""
 
-    def __init__(self, loop: Loop, progress: float, values: Value) -> None:
+    def __init__(self, loop: Loop, progress: float, minds: Minds) -> None:
         self.loop = loop
         self.progress = progress  # the share of the budget used so far, in [0, 1]
-        self.values = values  # each agent's value estimate (B, N) of an `AgentView`
+        self.minds = minds  # what agents can be asked: values (B, N) and probabilities (B, N, A) of an `AgentView`
 
     @property
     def game(self) -> Game:

@@ -62,7 +62,7 @@ def pictures() -> Iterator[tuple[str, np.ndarray]]:
 def drawable(id: str) -> bool:
     """Whether a mechanism can be played without learning: it needs neither a principal nor value estimates."""
     cls = mechanism_class(id)
-    return not cls.principal and not cls.needs_values
+    return not (cls.principal or cls.needs_values or cls.needs_probabilities)
 
 
 def money_of(id: str) -> str:

@@ -48,11 +48,13 @@ class ActorCriticAgents(PolicyGradient, NetworkedAgents):
         """The values (T, B, N) of each step's view, and of the view after it, before any reset."""
         T, B, N = rollout.actions.shape
         seen = AgentView(*(part.reshape(T * B, *part.shape[2:]) for part in (rollout.observations, rollout.terms)))
-        values = play.values(seen).reshape(T, B, N)
-        following = np.concatenate([values[1:], play.values(play.loop.seen)[None]])
+        expected = play.minds.values
+        assert expected is not None
+        values = expected(seen).reshape(T, B, N)
+        following = np.concatenate([values[1:], expected(play.loop.seen)[None]])
         if rollout.ended.any():
             last = AgentView(rollout.next_observations[rollout.ended], rollout.next_terms[rollout.ended])
-            following[rollout.ended] = play.values(last)
+            following[rollout.ended] = expected(last)
         return {Col.VALUES: values, NEXT_VALUES: following}
 
     def reads(self, task: Task, rollouts: Sequence[Rollout]) -> Batch:

@@ -61,7 +61,7 @@ class RolesAlgorithm(Algorithm):
         """Let each role learn from rollouts; returns what is recorded of their losses."""
         recorded: dict[str, float] = {}
         for role, memory in self.memories:
-            if role.plays == "principal" and self._only_agents_learn():
+            if role.plays not in self.task.phase.learns or (role.plays == "principal" and self._only_agents_learn()):
                 memory.forget()
                 continue
             batch = memory.add(rollouts, self.steps, self.env_runner.nets)

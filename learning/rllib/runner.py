@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import gymnasium as gym
 import numpy as np
 import ray
@@ -101,22 +99,19 @@ class ArrayEnvRunner(EnvRunner):
             found |= role.before(self.net(name), play)
         return found.pop(Col.ACTIONS), found
 
-    def values(self, seen: AgentView) -> np.ndarray:
-        """Each agent's value estimate (B, N), by the module that plays it."""
-        return self._read(seen, lambda net, part: net.values(part))
-
-    def probabilities(self, seen: AgentView) -> np.ndarray:
-        """The probabilities (B, N, A) of each agent's actions, by the module that plays it, without exploration."""
-        return self._read(seen, lambda net, part: net.probabilities(part))
-
-    def _read(self, seen: AgentView, read: Callable[[Net, torch.Tensor], torch.Tensor]) -> np.ndarray:
-        """(B, N, ...): what `read` takes from each agent's network on its rows."""
-        return read_each(seen, {name: (self.net(name), players) for name, players in self.cast.acting}, read)
+    @property
+    def minds(self) -> Minds:
+        """What the agents expect, and with which probabilities they act but for exploration, by their own modules."""
+        own = {name: (self.net(name), players) for name, players in self.cast.acting}
+        return Minds(
+            lambda seen: read_each(seen, own, lambda net, part: net.values(part)),
+            lambda seen: read_each(seen, own, lambda net, part: net.probabilities(part)),
+        )
 
     @property
     def play(self) -> Play:
         """What roles may read now."""
-        return Play(self.loop, self.progress, self.values)
+        return Play(self.loop, self.progress, self.minds)
 
     @property
     def progress(self) -> float:
@@ -133,8 +128,7 @@ class ArrayEnvRunner(EnvRunner):
 
     def _step(self, actions: np.ndarray) -> Step:
         """Play a step, and offer the terms of the next one."""
-        minds = Minds(self.values, self.probabilities)
-        step = self.loop.settle(self.loop.asked(self.loop.play(actions), minds))
+        step = self.loop.settle(self.loop.asked(self.loop.play(actions), self.minds))
         self._offer()
         return step
 

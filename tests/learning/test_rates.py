@@ -360,6 +360,20 @@ def test_while_it_waits_the_principal_stands_still() -> None:
     algorithm.stop()
 
 
+def test_a_phase_says_who_learns() -> None:
+    task = SMALL.prepared(Task(GAME, contract(), TRAIN._replace(learns=("principal",)), 3, 640))
+    algorithm = configuration_of(SMALL, task).build_algo()
+    before = algorithm.weights()
+    while algorithm.steps < 640:
+        algorithm.train()
+    after = algorithm.weights()
+    moved = {
+        id: any((now[name] != was[name]).any() for name in now) for id, now in after.items() for was in [before[id]]
+    }
+    assert moved == {"agents": False, PRINCIPAL: True}
+    algorithm.stop()
+
+
 def test_agents_begin_anew_and_the_principal_does_not() -> None:
     """Of 4 generations of 560 steps, the second begins at 640, the first rollout that ends in it."""
     settings = RatesPPO(**{**SMALL.__dict__, "generations": 4})

@@ -18,6 +18,7 @@ from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
 from paymaster.contracts.rates import RatesContract
 from paymaster.core.checkpoint import Checkpoint, Saved
 from paymaster.core.config import configuration
+from paymaster.equilibria.induced_game import induce
 from paymaster.learning import ROLES, algorithms, principal_class, register_role
 from paymaster.learning.agents.a2c import A2C
 from paymaster.learning.agents.dqn import DQN
@@ -28,6 +29,7 @@ from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.replay import ReplayedRole
 from paymaster.learning.role import Role, Task, Update
 from paymaster.learning.trained import PRINCIPAL, Batch, Col, Losses, Net, Peer, Play, Trained
+from paymaster.views.making import view
 
 DILEMMA = make("matrix/prisoners-dilemma")  # one shot: 3, 0, 4, 1
 COINS = make("coin_game/ivanov-3x3", observation="egocentric")
@@ -170,6 +172,17 @@ def test_a_mechanism_may_act_for_agents() -> None:
     np.testing.assert_array_equal(step.transition.actions, [[1, 0], [0, 0]])  # what is done
     expected = Simulation(DILEMMA, Mechanism(game=DILEMMA), 2, seed=0).step(np.array([[1, 0], [0, 0]]))
     np.testing.assert_array_equal(step.transition.rewards, expected.transition.rewards)
+
+
+@pytest.mark.parametrize(("mechanism", "why"), [(Agreed, "acts for agents"), (Told, "the agents' probabilities")])
+def test_what_is_no_table_of_joint_actions_is_not_judged_exactly(mechanism: type[Mechanism], why: str) -> None:
+    with pytest.raises(UsageError, match=f"{mechanism.__name__} cannot be judged exactly.*{why}"):
+        induce(DILEMMA, mechanism(game=DILEMMA))
+
+
+def test_a_view_has_no_agents_to_ask() -> None:
+    with pytest.raises(UsageError, match="Told needs the probabilities of actions of the agents"):
+        view(COINS, Told(game=COINS))
 
 
 # A role outside the package that RLlib trains: its loss sees its peers
