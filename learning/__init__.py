@@ -1,8 +1,8 @@
 """Learning: the roles and their registry, losses, RLlib's engine over arrays, and what is kept of what was learned.
 
 To add what learns, write one file with a `Role` whose fields are its settings, and add one line to `OWN`; a role that
-one mechanism alone needs stands in the mechanism's file, which names its class. The names that the README and plugins
-use are here. Most are imported on first use, since they load torch and RLlib.
+one mechanism alone needs stands in the mechanism's file, which names its class. A role of your own is written with the
+names that are here, at paths that stay; `docs/guides` shows some. What loads torch or RLlib is imported on first use.
 """
 
 from __future__ import annotations
@@ -11,16 +11,24 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..contracts.loop import AgentView, Loop, Simulation, Step
 from ..contracts.mechanism import Mechanism
-from ..core.config import UsageError, did_you_mean, made_by_configuration, require
+from ..core.checkpoint import Checkpoint, Saved
+from ..core.config import UsageError, configuration, did_you_mean, made_by_configuration, require
 from ..core.registry import OUTSIDE, Registry
-from .role import Role
+from .external import EXTERNAL
+from .features import rows, width
+from .returns import advantages, n_step
+from .role import Phase, Role, Task, Update
 from .settings import Resources
 
 if TYPE_CHECKING:
     from .agents.dqn import DQN
     from .agents.ppo import PPO
+    from .exploration import epsilon_greedy, sampled
+    from .networks import arrays_of, give_arrays
     from .phases import agents_config, evaluate, load_policy, train_agents, train_principal
+    from .saved_network import SavedNetwork
 
     DQNSettings, PPOSettings = DQN, PPO
 
@@ -32,6 +40,7 @@ OWN: dict[str, str] = {
     "ppo": ".agents.ppo:PPO",
     "a2c": ".agents.a2c:A2C",
     "follow": ".agents.follow:Follow",
+    "external": ".external:External",
     "best-response": ".agents.best_response:BestResponse",
     "principal-dqn": ".principals.algorithm_3:Algorithm3",
     "outcome-dqn": ".principals.algorithm_2:Algorithm2",
@@ -43,12 +52,17 @@ LATER = {
     "agents_config": ".phases:agents_config", "evaluate": ".phases:evaluate", "train_agents": ".phases:train_agents",
     "train_principal": ".phases:train_principal", "load_policy": ".phases:load_policy",
     "DQN": ".agents.dqn:DQN", "DQNSettings": ".agents.dqn:DQN", "PPO": ".agents.ppo:PPO",
-    "PPOSettings": ".agents.ppo:PPO",
+    "PPOSettings": ".agents.ppo:PPO", "arrays_of": ".networks:arrays_of", "give_arrays": ".networks:give_arrays",
+    "epsilon_greedy": ".exploration:epsilon_greedy", "sampled": ".exploration:sampled",
+    "SavedNetwork": ".saved_network:SavedNetwork",
 }  # fmt: skip
 
 __all__ = [
-    "DQN", "PPO", "ROLES", "DQNSettings", "PPOSettings", "Resources", "Role", "agents_config", "algorithm_class",
-    "algorithms", "evaluate", "load_policy", "principal_class", "register_role", "train_agents", "train_principal",
+    "DQN", "PPO", "ROLES", "AgentView", "Checkpoint", "DQNSettings", "Loop", "PPOSettings", "Phase", "Resources",
+    "Role", "Saved", "SavedNetwork", "Simulation", "Step", "Task", "Update", "UsageError", "advantages",
+    "agents_config", "algorithm_class", "algorithms", "arrays_of", "configuration", "epsilon_greedy", "evaluate",
+    "give_arrays", "load_policy", "n_step", "principal_class", "register_role", "rows", "sampled", "train_agents",
+    "train_principal", "width",
 ]  # fmt: skip
 
 
@@ -65,8 +79,8 @@ ROLES: Registry[Role] = Registry("role", "paymaster.roles", __package__, OWN, _f
 
 
 def algorithms() -> list[str]:
-    """The ids of the roles that play the agents."""
-    return [id for id in ROLES if ROLES[id].plays == "agents"]
+    """The ids of the roles that play the agents, and are trained or computed here."""
+    return [id for id in ROLES if ROLES[id].plays == "agents" and id != EXTERNAL]
 
 
 def algorithm_class(id: str) -> type[Role]:

@@ -21,6 +21,7 @@ from ..envs.game import Game
 from .agents.best_response import TablePolicy
 from .agents.follow import FollowPolicy
 from .agents.policy import Policy
+from .freezing import freeze
 from .role import ALONE, EVALUATE, TRAIN, VALIDATE, Role, Task, Update
 from .settings import Resources
 from .trained import Trained
@@ -158,10 +159,7 @@ def frozen(learned: Saved, role: Role) -> Saved:
             f"what {type(role).__name__} learned cannot be saved and read again ({type(error).__name__}: {error}): "
             "give it `checkpoint` and `restored`, as paymaster.learning.Saved has them"
         ) from error
-    for part in vars(again).values():
-        if isinstance(part, torch.nn.Module):
-            part.eval().requires_grad_(False)
-    return again
+    return freeze(again)
 
 
 def _seeded(updates: Generator[Update, None, T], task: Task) -> Generator[Update, None, T]:

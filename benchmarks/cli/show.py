@@ -10,6 +10,7 @@ from ..files import RUN
 from ..reports.rates import EPISODES, draw_rates, played, situations, table
 from ..runs.load import load
 from ..runs.record import read_about
+from ..specs.run_names import learner_name
 
 
 def show(folder: Path, out: Path) -> str:
@@ -23,6 +24,6 @@ def show(folder: Path, out: Path) -> str:
     found = played(loaded)
     listed = list(situations(found))
     agents = loaded.game.agents
-    title = f"{about['resolved']['game']}, {about['name']}/{about['resolved']['algorithm']}, seed {loaded.spec.seed}"
+    title = f"{about['resolved']['game']}, {about['name']}/{learner_name(about['resolved'])}, seed {loaded.spec.seed}"
     draw_rates(found, listed, agents, title, out)
     return "\n\n".join([f"{title}: {EPISODES} episodes", table(found, listed, agents), f"picture: {out}"])

@@ -33,6 +33,15 @@ LARGEST = 40_000  # bytes of a picture
 WIDE = 60  # characters of a value that fits in a table
 EPISODES = 8  # that are tried until money moves in one
 STREAM = 0  # of the keys of the episodes that are pictured
+GUIDES = (
+    "[A mechanism that learns](guides/a-mechanism-that-learns.md): one file with a mechanism, the principal that "
+    "learns for it in plain torch, and what is kept of it.",
+    "[Your own learner](guides/your-own-learner.md): agents that learn by a table, and by PPO in one file, as "
+    "algorithms of the command line.",
+    "[Agents trained elsewhere](guides/agents-trained-elsewhere.md): evaluated and recorded, so that they are "
+    "compared, drawn and audited like a run.",
+    "[The batched loop](guides/the-batched-loop.md): a thousand environments at a time with your own code.",
+)
 MONEY = {  # by the word that comes first in a mechanism's docstring
     "No money": "none",
     "Shaping": "shaping",
@@ -106,6 +115,9 @@ def _index() -> str:
         "Payments come from a principal, transfers move between agents, shaping changes wishes and moves no money.",
         _table(("id", "what it does", "money"), offered),
         "The metrics by which runs are compared are listed in [columns](columns.md).",
+        "## Guides",
+        "They are written by hand, and a test does what they show.",
+        "\n".join(f"- {sentence}" for sentence in GUIDES),
     )
 
 

@@ -9,6 +9,7 @@ from ...contracts.loop import Principal
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
+from ...learning.freezing import freeze
 from .. import files
 from ..specs.resolve import Resolved, references, resolve
 from ..specs.spec import THETAS, Reference, RunSpec
@@ -58,7 +59,7 @@ def _load(run: Resolved, folder: Path, out: Path) -> Loaded:
         principal = taken_principal(run, out)
     else:
         principal = _own_principal(run, folder)
-    return Loaded(run, mechanism, principal, run.agents.kept().load(folder / POLICY))
+    return Loaded(run, mechanism, principal, freeze(run.agents.kept().load(folder / POLICY)))
 
 
 def given_mechanism(run: Resolved, out: Path) -> Mechanism:
@@ -77,7 +78,7 @@ def taken_principal(run: Resolved, out: Path) -> Any:
 
 def _own_principal(run: Resolved, folder: Path) -> Any:
     assert run.principal is not None
-    return run.principal.kept().load(folder / PRINCIPAL)
+    return freeze(run.principal.kept().load(folder / PRINCIPAL))
 
 
 def in_favour_of(run: Resolved, out: Path) -> float | None:

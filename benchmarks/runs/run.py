@@ -160,13 +160,17 @@ class RunInProgress:
             self.record.deviation_regret["evaluate"] = exam.regrets
         with files.atomic_dir(self.out / self.run.folder) as partial:
             self.record.save(partial)
-            self.policy.save(partial / POLICY)
-            if self.run.principal is not None and self.principal is not None:
-                self.principal.save(partial / PRINCIPAL)
+            self._keep(partial)
             if exam is not None:
                 write_audit(partial, exam.audit)
             save_replay(partial, self._replay())
             write_about(partial, self._about())
+
+    def _keep(self, partial: Path) -> None:
+        """Write what was learned."""
+        self.policy.save(partial / POLICY)
+        if self.run.principal is not None and self.principal is not None:
+            self.principal.save(partial / PRINCIPAL)
 
     def _phase(self, name: str, phase: Learning[T]) -> Generator[Progress, None, T]:
         """Iterate over a phase to its end and return its result."""

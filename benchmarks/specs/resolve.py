@@ -15,7 +15,8 @@ from ...core.config import UsageError, configure, stored, stored_names, to_json
 from ...envs import make
 from ...envs.game import Game
 from ...learning import Resources, Role, algorithm_class, principal_class
-from .run_names import digest, run_folder, run_name
+from ...learning.external import EXTERNAL, ExternalPrincipal
+from .run_names import digest, learner_name, run_folder, run_name
 from .spec import THETAS, Reference, RunSpec
 
 PROBE = 0.5  # stands for a value that another run will give, while the other parameters are checked
@@ -56,7 +57,7 @@ class Resolved(NamedTuple):
     @property
     def label(self) -> str:
         """The mechanism and the agents' algorithm, as text."""
-        return f"{self.name}/{self.spec.algorithm}"
+        return f"{self.name}/{learner_name(self.values)}"
 
     def given(self, parameters: Mapping[str, float | None]) -> Mechanism:
         """The mechanism with the parameters that its sources gave."""
@@ -194,6 +195,8 @@ def _principal(spec: RunSpec, mechanism: Mechanism) -> Role | None:
     if spec.principal_from is not None:
         return None
     mechanism.check_principal()
+    if EXTERNAL in spec.principal:
+        cls = ExternalPrincipal
     role = configure(cls, spec.principal, what="the principal")
     role.check(mechanism)
     return role
@@ -232,8 +235,12 @@ def _principal_in_name(spec: RunSpec, settings: Role | None) -> dict[str, object
     They are all settings that are given, where the principal is exact or taken from another run; and the price of
     money, where it differs from the default.
     """
+    if isinstance(settings, ExternalPrincipal):
+        return to_json(settings)
     cls = principal_class(mechanism_class(spec.mechanism))
     if cls and (spec.principal_from is not None or not cls.learns):
         return stored(cls, spec.principal)
-    alpha = getattr(settings, "alpha", None)
-    return {} if settings is None or alpha == getattr(type(settings)(), "alpha", None) else {"alpha": alpha}
+    price = getattr(type(settings), "__pydantic_fields__", {}).get("alpha")
+    if price is None or settings.alpha == price.default:  # type: ignore[union-attr]
+        return {}
+    return {"alpha": settings.alpha}  # type: ignore[union-attr]
