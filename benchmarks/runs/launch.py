@@ -48,7 +48,7 @@ def run_suite(
         settings=[f"{key}={json.dumps(value)}" for key, value in settings.items()],
     )  # fmt: skip
     if made.failures:
-        raise RuntimeError("\n".join(f"{event.job.name}: {event.error}" for event in made.failures))
+        raise RuntimeError("\n".join(f"{event.job.name}: {event.trace or event.error}" for event in made.failures))
     return [result(folder) for folder in made.folders]
 
 
