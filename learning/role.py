@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 from ..contracts.episodes import Episodes
-from ..contracts.loop import NOBODY, Loop, Minds, Principal, Simulation
+from ..contracts.loop import Loop, Minds, Principal, Simulation
 from ..contracts.mechanism import Mechanism
 from ..core.checkpoint import Saved
 from ..core.config import configuration
@@ -67,11 +67,14 @@ class Task:
         """`B` environments of this phase, whose decisions and actions whoever runs it passes in."""
         return Loop(self.game, self.mechanism, B, seed=self.seed, stream=self.phase.stream)
 
-    def simulation(self, B: int, minds: Minds = NOBODY) -> Simulation:
-        """`B` environments of this phase, in which `principal` decides; `minds` is what agents can be asked."""
+    def simulation(self, B: int, agents: object = None) -> Simulation:
+        """`B` environments of this phase, in which `principal` decides.
+
+        `agents` may have methods `values(seen)` (B, N) and `probabilities(seen)` (B, N, A), for mechanisms that ask.
+        """
         return Simulation(
             self.game, self.mechanism, B,
-            seed=self.seed, stream=self.phase.stream, principal=self.principal, minds=minds,
+            seed=self.seed, stream=self.phase.stream, principal=self.principal, minds=Minds.of(agents),
         )  # fmt: skip
 
     def draws(self, number: int = 0) -> Stream:
