@@ -203,6 +203,18 @@ def test_both_learn_and_the_run_says_what_it_needed(made: Path) -> None:
     ]
 
 
+def test_they_are_listed_with_their_settings(paymaster: Paymaster) -> None:
+    told = json.loads(paymaster("list", "--json", *PLUGGED))
+    listed = {item["id"]: item for item in told["algorithms"] + told["mechanisms"]}
+    assert listed["theirs"] == {
+        "id": "theirs",
+        "description": "Each agent plays the action that earned it most on average.",
+        "settings": {"environments": {"default": 8, "help": "Parallel environments."}},
+    }
+    assert listed["mine"]["settings"]["steps"] == {"default": 60, "help": "Environment steps of its training."}
+    assert "settings of the principal: steps 60, alpha 0.1, wage 1.0" in paymaster("list", "mechanisms", *PLUGGED)
+
+
 def test_every_command_reads_what_they_learned(
     paymaster: Paymaster, made: Path, tmp_path: Path, press: Callable[..., None]
 ) -> None:
