@@ -147,7 +147,7 @@ from mine import Mine, Prices
 from paymaster.learning import register_role
 from paymaster.mechanisms import configuration
 
-register_role("prices")(Prices)
+register_role("named")(Prices)  # a role may be called as a mechanism is
 
 
 @paymaster.register_mechanism("named")
@@ -155,7 +155,7 @@ register_role("prices")(Prices)
 class Named(Mine):
     \"\"\"As `mine`, with a principal that stands elsewhere.\"\"\"
 
-    principal: ClassVar = "prices"
+    principal: ClassVar = "named"
 """
 BROKEN = """
 import sys
@@ -262,7 +262,7 @@ def test_rays_workers_know_plugins_and_one_that_fails_leaves_the_others(apart: P
     assert abouts.keys() == {"mine", "named"}
     assert abouts["mine"]["evaluated"]["payment"] == 3 * PRICE  # who volunteers has 2 - 1 + 1.5, who does not at most 2
     assert [(each["kind"], each["name"], each["module"]) for each in abouts["named"]["plugins"]] == [
-        ("game family", "volunteers", "volunteers"), ("mechanism", "named", "named"), ("role", "prices", "mine"),
+        ("game family", "volunteers", "volunteers"), ("mechanism", "named", "named"), ("role", "named", "mine"),
     ]  # fmt: skip
 
 
@@ -286,10 +286,10 @@ def test_a_plugin_that_fails_in_a_run_is_one_sentence_and_its_traceback(
 
 
 def test_a_principal_that_nobody_registered_is_told(paymaster: Paymaster, tmp_path: Path) -> None:
-    (tmp_path / "named.py").write_text(NAMED.replace('ClassVar = "prices"', 'ClassVar = "price"'))
+    (tmp_path / "named.py").write_text(NAMED.replace('ClassVar = "named"', 'ClassVar = "name"'))
     plugged = ("--plugin", "named", "--plugin", "theirs")
     told = paymaster("run", GAME, "--mechanism", "named", "--algorithm", "theirs", *plugged, code=2)
-    assert told.startswith("paymaster: Named asks for an unknown principal 'price'. Did you mean 'prices'")
+    assert told.startswith("paymaster: Named asks for an unknown principal 'name'. Did you mean 'named'")
     assert len(told.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
     assert "named" in paymaster("list", "mechanisms", "--plugin", "named")
