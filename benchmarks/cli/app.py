@@ -33,7 +33,10 @@ def paymaster(version: options.Version = False) -> None:
 
 @app.command(name="list", epilog="Example: paymaster list mechanisms")
 def list_(kind: options.ListedKind = None, as_json: options.AsJson = False, plugins: options.Plugins = None) -> None:
-    """List the games, mechanisms and suites there are, and the games that a mechanism is not for."""
+    """List the games, mechanisms, algorithms and suites there are.
+
+    For a mechanism it says which games it is not for, and for a learner its settings, which --set takes.
+    """
     from .list import listing, written
 
     print(written(listing([kind] if kind else list(options.Kind)), as_json=as_json))

@@ -20,6 +20,7 @@ class Kind(StrEnum):
 
     GAMES = "games"
     MECHANISMS = "mechanisms"
+    ALGORITHMS = "algorithms"
     SUITES = "suites"
 
 

@@ -147,7 +147,7 @@ from mine import Mine, Prices
 from paymaster.learning import register_role
 from paymaster.mechanisms import configuration
 
-register_role("prices")(Prices)
+register_role("named")(Prices)  # a role may be called as a mechanism is
 
 
 @paymaster.register_mechanism("named")
@@ -155,7 +155,7 @@ register_role("prices")(Prices)
 class Named(Mine):
     \"\"\"As `mine`, with a principal that stands elsewhere.\"\"\"
 
-    principal: ClassVar = "prices"
+    principal: ClassVar = "named"
 """
 BROKEN = """
 import sys
@@ -201,6 +201,18 @@ def test_both_learn_and_the_run_says_what_it_needed(made: Path) -> None:
         {"kind": "mechanism", "name": "mine", "module": "mine", "package": "", "version": "0.3"},
         {"kind": "role", "name": "theirs", "module": "theirs", "package": "", "version": ""},
     ]
+
+
+def test_they_are_listed_with_their_settings(paymaster: Paymaster) -> None:
+    told = json.loads(paymaster("list", "--json", *PLUGGED))
+    listed = {item["id"]: item for item in told["algorithms"] + told["mechanisms"]}
+    assert listed["theirs"] == {
+        "id": "theirs",
+        "description": "Each agent plays the action that earned it most on average.",
+        "settings": {"environments": {"default": 8, "help": "Parallel environments."}},
+    }
+    assert listed["mine"]["settings"]["steps"] == {"default": 60, "help": "Environment steps of its training."}
+    assert "settings of the principal: steps 60, alpha 0.1, wage 1.0" in paymaster("list", "mechanisms", *PLUGGED)
 
 
 def test_every_command_reads_what_they_learned(
@@ -250,7 +262,7 @@ def test_rays_workers_know_plugins_and_one_that_fails_leaves_the_others(apart: P
     assert abouts.keys() == {"mine", "named"}
     assert abouts["mine"]["evaluated"]["payment"] == 3 * PRICE  # who volunteers has 2 - 1 + 1.5, who does not at most 2
     assert [(each["kind"], each["name"], each["module"]) for each in abouts["named"]["plugins"]] == [
-        ("game family", "volunteers", "volunteers"), ("mechanism", "named", "named"), ("role", "prices", "mine"),
+        ("game family", "volunteers", "volunteers"), ("mechanism", "named", "named"), ("role", "named", "mine"),
     ]  # fmt: skip
 
 
@@ -274,10 +286,10 @@ def test_a_plugin_that_fails_in_a_run_is_one_sentence_and_its_traceback(
 
 
 def test_a_principal_that_nobody_registered_is_told(paymaster: Paymaster, tmp_path: Path) -> None:
-    (tmp_path / "named.py").write_text(NAMED.replace('ClassVar = "prices"', 'ClassVar = "price"'))
+    (tmp_path / "named.py").write_text(NAMED.replace('ClassVar = "named"', 'ClassVar = "name"'))
     plugged = ("--plugin", "named", "--plugin", "theirs")
     told = paymaster("run", GAME, "--mechanism", "named", "--algorithm", "theirs", *plugged, code=2)
-    assert told.startswith("paymaster: Named asks for an unknown principal 'price'. Did you mean 'prices'")
+    assert told.startswith("paymaster: Named asks for an unknown principal 'name'. Did you mean 'named'")
     assert len(told.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
     assert "named" in paymaster("list", "mechanisms", "--plugin", "named")

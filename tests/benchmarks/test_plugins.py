@@ -15,7 +15,7 @@ from paymaster import benchmarks, register_game, register_mechanism
 from paymaster.baselines import MECHANISMS
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.core.config import UsageError, configuration
-from paymaster.envs import FAMILIES
+from paymaster.envs import FAMILIES, make
 
 from .. import unlearned
 
@@ -85,7 +85,10 @@ def made(paymaster: Paymaster, tmp_path: Path) -> Path:
     return found
 
 
-def test_every_command_knows_a_plugin(paymaster: Paymaster, made: Path, tmp_path: Path) -> None:
+def test_every_command_knows_a_plugin(
+    paymaster: Paymaster, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`show`, `play` and `self-interest` too, in test_plugin_roles.py."""
     assert "volunteers/three" in paymaster("list", "games", *NAMED)
     assert '"id": "wage"' in paymaster("list", "mechanisms", "--json", *NAMED)
     solved = json.loads(paymaster("solve", "volunteers/three", "--json", "--plugin", "volunteers"))
@@ -96,6 +99,8 @@ def test_every_command_knows_a_plugin(paymaster: Paymaster, made: Path, tmp_path
     paymaster("render", made.parent, "--out", "still.png", *NAMED)
     assert (tmp_path / "still.png").stat().st_size > 0
     assert "as learned" in paymaster("audit", "runs/one", *NAMED)
+    monkeypatch.setattr("paymaster.benchmarks.speed.stepping.speed", lambda game, *_, **__: make(game).agents)
+    assert "agent_2" in paymaster("speed", "volunteers/three", *NAMED)
 
 
 def test_a_run_says_which_plugins_it_needed(made: Path) -> None:
