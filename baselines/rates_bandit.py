@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -59,7 +60,7 @@ class Elimination:
 
     def __init__(self, arms: int, pulls: int, delta: float) -> None:
         self.arms, self.pulls, self.delta = arms, pulls, delta
-        self.left = np.arange(arms)
+        self.left, self.lost = np.arange(arms), np.zeros(0, np.int64)  # the last one that was lost first
         self.round = 0
         self.sums = self.before = np.zeros((3, arms))  # of 1, rewards and their squares: this round's, the last one's
 
@@ -74,7 +75,9 @@ class Elimination:
         if not self.round or self.sums[0, self.left].min() < self.pulls * 2 ** (self.round - 1):
             return False
         means, radii = self.means(self.sums)[self.left], self.radii[self.left]
-        self.left = self.left[means + radii >= (means - radii).max()]
+        stays, order = means + radii >= (means - radii).max(), np.argsort(-means, kind="stable")
+        self.lost = np.concatenate([self.left[order][~stays[order]], self.lost])
+        self.left = self.left[stays]
         self.begin_round()
         return True
 
@@ -91,10 +94,14 @@ class Elimination:
         return np.divide(sums[1], sums[0], out=np.full(self.arms, -np.inf), where=sums[0] > 0)
 
     @property
-    def best(self) -> tuple[int, float]:
-        """The arm of those left with the best mean of this round and the last, and that mean."""
-        means = self.means(self.sums + self.before)[self.left]
-        return int(self.left[means.argmax()]), float(means.max())
+    def ranked(self) -> np.ndarray:
+        """(A,) the arms, the best one first: those left by their recent means, then the others as they were lost."""
+        return np.concatenate([self.left[np.argsort(-self.recent[self.left], kind="stable")], self.lost])
+
+    @property
+    def recent(self) -> np.ndarray:
+        """(A,) the mean of this round and the last."""
+        return self.means(self.sums + self.before)
 
 
 class Arms:
@@ -114,20 +121,33 @@ class Arms:
     def observe(self, episodes: Episodes, alpha: float) -> None:
         """Learn from finished episodes, each of the arm that lies nearest to the rates that it recorded."""
         distances = np.abs(episodes.terms[:, None] - self.rates).sum(axis=-1)
-        utility = episodes.principal_returns / alpha - episodes.payments.sum(axis=1)
-        if self.elimination.observe(distances.argmin(axis=1), utility):
+        if self.elimination.observe(distances.argmin(axis=1), utilities(episodes, alpha)):
             self._deck = self._deck[:0]
 
 
-def told(bandit: Elimination) -> dict[str, float]:
-    """The progress of a bandit, by names of training metrics."""
-    found = {"arms": float(len(bandit.left)), "round": float(bandit.round), "utility": bandit.best[1]}
-    return {f"principal/{name}": value for name, value in found.items() if np.isfinite(value)}
+def utilities(episodes: Episodes, alpha: float) -> np.ndarray:
+    """(E,) the principal's return, which is welfare unless the game says otherwise, / alpha - payments."""
+    return episodes.principal_returns / alpha - episodes.payments.sum(axis=1)
+
+
+def reported(update: Update, before: int, total: int, arms: int, utility: float) -> Update:
+    """The agents' update after so many steps `before`, with the number of arms that are played and the best mean."""
+    episodes, training = update.episodes, {**update.training, "principal/arms": float(arms)}
+    if np.isfinite(utility):
+        training["principal/utility"] = float(utility)
+    if episodes is not None:
+        episodes = episodes.replace(steps=episodes.steps + before)
+    return Update(update.steps + before, total, episodes, training)
 
 
 @configuration
 class RatesBandit(Role):
-    """A principal that learns constant rates as the arms of a bandit, one pull an episode, while its agents learn."""
+    """A principal that learns constant rates as the arms of a bandit, one pull an episode, while its agents learn.
+
+    The same agents answer all arms in turn, so that what they learned to do for more they go on doing for less: the
+    best arms by elimination may be too low for agents that never knew a higher one. Fresh agents therefore learn under
+    each of the `finalists` alone, and the principal takes the arm that is best with them.
+    """
 
     alpha: Rate = 0.1
     """The price of money: the principal maximises the mean of welfare / alpha - payments over episodes."""
@@ -136,11 +156,14 @@ class RatesBandit(Role):
     rungs: Annotated[int, Field(ge=2)] = 11
     """The number of rates to choose from for each fact, evenly spaced from 0 to the highest."""
     burn_in: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.4
-    """The share of the budget in which no arm is eliminated, while the agents learn to respond to all of them."""
+    """The share of the elimination's budget in which no arm is eliminated, while the agents learn to respond to all."""
     pulls: Annotated[int, Field(ge=2)] = 32
     """Pulls of each arm in the first round; every further round has twice as many."""
     delta: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """The probability with which the best arm may be eliminated, were the agents' answers stationary."""
+    finalists: Count = 3
+    """The number of arms, the best by elimination, under which fresh agents learn in the second half of the budget; 1:
+    the elimination has it all."""
     agents: PPO = Field(default_factory=PPO)
     """The settings of its agents."""
 
@@ -167,14 +190,37 @@ class RatesBandit(Role):
         rungs = np.linspace(0.0, contract.highest, self.rungs)
         rates = np.stack(np.meshgrid(*[rungs] * facts, indexing="ij"), axis=-1).reshape(-1, facts)
         bandit = Elimination(len(rates), self.pulls, self.delta)
-        arms = Arms(rates, agents, bandit, task.draws())
+        part = task.steps // (2 * self.finalists) if self.finalists > 1 else 0
+        first = replace(task, steps=task.steps - part * self.finalists)
+        yield from self._eliminate(first, Arms(rates, agents, bandit, task.draws()), task.steps)
+        finalists = [ConstantRates(rates[arm].tolist(), agents) for arm in bandit.ranked[: self.finalists]]
+        if len(finalists) == 1:
+            return finalists[0]
+        found: list[float] = []
+        for number, principal in enumerate(finalists):
+            trial = self._try(replace(task, steps=part, principal=principal), first.steps + number * part, task.steps)
+            found.append((yield from trial))
+        return finalists[int(np.argmax(found))]
+
+    def _eliminate(self, task: Task, arms: Arms, total: int) -> Generator[Update, None, None]:
+        """Pull arms in all episodes of the task, and eliminate some once the burn-in is over."""
+        bandit = arms.elimination
         for update in self.agents.learn(task.under(arms)):
             if update.episodes is not None:
                 arms.observe(update.episodes, self.alpha)
             if not bandit.round and update.steps >= self.burn_in * task.steps:
                 bandit.begin_round()
-            yield update._replace(training={**update.training, **told(bandit)})
-        return ConstantRates(rates[bandit.best[0]].tolist(), agents)
+            yield reported(update, 0, total, len(bandit.left), bandit.recent[bandit.left].max())
+
+    def _try(self, task: Task, before: int, total: int) -> Generator[Update, None, float]:
+        """Fresh agents learn under one arm; its mean utility in the second half of the task."""
+        late, mean = np.zeros(0), -np.inf
+        for update in self.agents.learn(task):
+            if update.episodes is not None and update.steps > task.steps / 2:
+                late = np.concatenate([late, utilities(update.episodes, self.alpha)])
+                mean = late.mean()
+            yield reported(update, before, total, 1, mean)
+        return mean
 
     def kept(self) -> type[ConstantRates]:
         return ConstantRates
