@@ -166,12 +166,17 @@ def _mechanism_page(id: str) -> str:
     parameters = _parameters(cls)
     return _page(
         f"# {id}",
-        f"Money: {money_of(id)}." + (f" Needs a principal (`{cls.principal}`)." if cls.principal else ""),
+        f"Money: {money_of(id)}." + (f" Needs a principal (`{_principal(cls)}`)." if cls.principal else ""),
         _doc(cls),
         shown,
         "## Parameters",
         *(parameters or ["None."]),
     )
+
+
+def _principal(cls: type[Mechanism]) -> str:
+    """The role that decides for a mechanism: its id, or the name of its class."""
+    return cls.principal.__name__ if isinstance(cls.principal, type) else cls.principal
 
 
 def _parameters(cls: type) -> list[str]:

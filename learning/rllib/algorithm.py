@@ -49,6 +49,8 @@ class RolesAlgorithm(Algorithm):
         remote = self.env_runner_group.num_remote_env_runners() > 0
         rollouts: list[Rollout] = self.env_runner_group.foreach_env_runner(_sample, local_env_runner=not remote)
         for rollout in rollouts:
+            if isinstance(rollout, Exception):
+                raise rollout
             self.steps += rollout.ended.size
             if rollout.episodes is not None:
                 self._keep(rollout.episodes, len(rollouts))
@@ -137,8 +139,12 @@ class RolesAlgorithm(Algorithm):
             self.env_runner.module[name].load_state_dict(learner[name].state_dict(), strict=False)
 
 
-def _sample(runner: ArrayEnvRunner) -> Rollout:
-    return runner.sample()
+def _sample(runner: ArrayEnvRunner) -> Rollout | Exception:
+    """A rollout, or the error that ended it: RLlib would end a remote runner, and the error with it."""
+    try:
+        return runner.sample()
+    except Exception as error:
+        return error
 
 
 def _errors(results: Results, module_id: str) -> list[np.ndarray]:
