@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +48,9 @@ class RolesAlgorithm(Algorithm):
 
     def training_step(self) -> None:
         remote = self.env_runner_group.num_remote_env_runners() > 0
-        rollouts: list[Rollout] = self.env_runner_group.foreach_env_runner(_sample, local_env_runner=not remote)
+        sampled = self.env_runner_group.foreach_env_runner(_sample, local_env_runner=not remote)
+        rollouts = [_given(each) for each in sampled]
         for rollout in rollouts:
-            if isinstance(rollout, Exception):
-                raise rollout
             self.steps += rollout.ended.size
             if rollout.episodes is not None:
                 self._keep(rollout.episodes, len(rollouts))
@@ -144,7 +144,14 @@ def _sample(runner: ArrayEnvRunner) -> Rollout | Exception:
     try:
         return runner.sample()
     except Exception as error:
+        error.add_note("".join(traceback.format_exception(error)))  # a traceback itself does not reach other processes
         return error
+
+
+def _given(sampled: Rollout | Exception) -> Rollout:
+    if isinstance(sampled, Exception):
+        raise sampled
+    return sampled
 
 
 def _errors(results: Results, module_id: str) -> list[np.ndarray]:
