@@ -115,7 +115,14 @@ class Loop:
         self.seen = self.seen._replace(terms=self.mechanism.view(self.terms, self.B))
 
     def play(self, actions: np.ndarray) -> Transition:
-        """Move the game by `actions` (B, N); `settle` must follow."""
+        """Move the game by `actions` (B, N); `settle` must follow.
+
+        Raises UsageError where no terms have been offered.
+        """
+        if self.terms is None:
+            raise UsageError(
+                f"{type(self.mechanism).__name__} has a principal: offer(decisions) comes before the step's actions"
+            )
         next_state, events = self.game.step(self.state, actions)
         self.t = self.t + 1
         self.steps += self.B
@@ -136,6 +143,7 @@ class Loop:
             raise UsageError(
                 f"{type(self.mechanism).__name__} needs value estimates, and these agents have no critic; "
                 "play it with agents learned by dqn or ppo"
+                " or any whose policy has `values`"
             )
         ledger, self.memory = self.mechanism.settle(self.memory, transition)
         complied = self.mechanism.complied(transition.terms, transition.actions)
@@ -195,7 +203,8 @@ class Loop:
 class Simulation(Loop):
     """A loop that runs with a frozen `principal` and agents that expect `value`; both may be left out.
 
-    A mechanism that needs the agents' values raises UsageError at the first step where there is no `value`.
+    Raises UsageError where a mechanism that needs a principal has none, and at the first step where one that needs the
+    agents' values has none.
     """
 
     def __init__(
@@ -230,8 +239,14 @@ class Simulation(Loop):
             self.offer(self._decisions(self.situation))
 
     def _decisions(self, situation: Situation) -> Decisions | None:
-        due = self.mechanism.due(situation.memory, len(situation.t)).any()
-        return self.principal(self.game, situation.state) if self.principal and due else None
+        if not self.mechanism.due(situation.memory, len(situation.t)).any():
+            return None
+        if self.principal is None:
+            raise UsageError(
+                f"{type(self.mechanism).__name__} needs a principal's decisions: give a simulation its `principal`, or "
+                "offer decisions of your own to a `Loop`"
+            )
+        return self.principal(self.game, situation.state)
 
 
 def _check_memory(mechanism: Mechanism, memory: Any, B: int) -> None:
