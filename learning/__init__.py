@@ -96,7 +96,7 @@ def principal_class(mechanism: type[Mechanism]) -> type[Role] | None:
     """The role that decides for a mechanism; None where nobody does. Raises UsageError where there is no such role."""
     named = mechanism.principal
     if isinstance(named, type):
-        fault = _fault(named) or ("plays the agents" if named.plays != "principal" else "")
+        fault = _fault(named) or ("plays the agents" if getattr(named, "plays", "") == "agents" else "")
         if fault:
             raise UsageError(f"the principal of {mechanism.__name__}: {named.__name__} {fault}")
     if isinstance(named, type) or not named:
