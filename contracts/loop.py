@@ -130,7 +130,14 @@ class Loop:
         self.seen = self.seen._replace(terms=self.mechanism.view(self.terms, self.B))
 
     def play(self, actions: np.ndarray) -> Transition:
-        """Move the game by the agents' chosen `actions` (B, N); `settle` must follow."""
+        """Move the game by the agents' chosen `actions` (B, N); `settle` must follow.
+
+        Raises UsageError where no terms have been offered.
+        """
+        if self.terms is None:
+            raise UsageError(
+                f"{type(self.mechanism).__name__} has a principal: offer(decisions) comes before the step's actions"
+            )
         actions = self.mechanism.act(self.terms, actions)
         next_state, events = self.game.step(self.state, actions)
         self.t = self.t + 1
@@ -152,12 +159,12 @@ class Loop:
         if mechanism.needs_values and transition.values is None:
             raise UsageError(
                 f"{type(mechanism).__name__} needs value estimates, and these agents have no critic; "
-                "play it with agents learned by dqn or ppo"
+                "play it with agents learned by dqn or ppo, or any whose policy has `values`"
             )
         if mechanism.needs_probabilities and transition.probabilities is None:
             raise UsageError(
                 f"{type(mechanism).__name__} needs the probabilities of actions, and these agents tell none; "
-                "play it with agents learned by dqn or ppo"
+                "play it with agents learned by dqn or ppo, or any whose policy has `probabilities`"
             )
         ledger, self.memory = self.mechanism.settle(self.memory, transition)
         complied = self.mechanism.complied(transition.terms, transition.actions)
@@ -221,7 +228,8 @@ class Loop:
 class Simulation(Loop):
     """A loop that runs with a frozen `principal` and the agents' `minds`; both may be left out.
 
-    A mechanism that needs to know of the agents what they do not tell raises UsageError at the first step.
+    Raises UsageError where a mechanism that needs a principal has none, and at the first step where one needs to know
+    of the agents what they do not tell.
     """
 
     def __init__(
@@ -253,8 +261,14 @@ class Simulation(Loop):
             self.offer(self._decisions(self.situation))
 
     def _decisions(self, situation: Situation) -> Decisions | None:
-        due = self.mechanism.due(situation.memory, len(situation.t)).any()
-        return self.principal(self.game, situation.state) if self.principal and due else None
+        if not self.mechanism.due(situation.memory, len(situation.t)).any():
+            return None
+        if self.principal is None:
+            raise UsageError(
+                f"{type(self.mechanism).__name__} needs a principal's decisions: give a simulation its `principal`, or "
+                "offer decisions of your own to a `Loop`"
+            )
+        return self.principal(self.game, situation.state)
 
 
 def _check_memory(mechanism: Mechanism, memory: Any, B: int) -> None:

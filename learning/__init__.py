@@ -72,7 +72,10 @@ def _fault(cls: Any) -> str:
         return "is no subclass of Role"
     if cls.plays not in ("agents", "principal"):
         return f"plays {cls.plays!r}: a role plays the 'agents' or the 'principal'"
-    return "" if made_by_configuration(cls) else "has no settings that are checked: put @configuration above it"
+    if not made_by_configuration(cls):
+        return "has no settings that are checked: put @configuration above it"
+    missing = [name for name in ("learn", "kept") if getattr(cls, name) is getattr(Role, name)]
+    return f"does not define {' and '.join(missing)}: a role says how it learns and what it keeps" if missing else ""
 
 
 ROLES: Registry[Role] = Registry("role", "paymaster.roles", __package__, OWN, _fault)
@@ -93,8 +96,10 @@ def algorithm_class(id: str) -> type[Role]:
 def principal_class(mechanism: type[Mechanism]) -> type[Role] | None:
     """The role that decides for a mechanism; None where nobody does. Raises UsageError where there is no such role."""
     named = mechanism.principal
-    if isinstance(named, type) and _fault(named):
-        raise UsageError(f"the principal of {mechanism.__name__}: {named.__name__} {_fault(named)}")
+    if isinstance(named, type):
+        fault = _fault(named) or ("plays the agents" if getattr(named, "plays", "") == "agents" else "")
+        if fault:
+            raise UsageError(f"the principal of {mechanism.__name__}: {named.__name__} {fault}")
     if isinstance(named, type) or not named:
         return named or None
     if named not in ROLES or ROLES[named].plays != "principal":

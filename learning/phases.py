@@ -41,7 +41,13 @@ class Learning(Iterator[Update], Generic[T]):
 
     def __init__(self, role: Role, task: Task) -> None:
         self.total, self._role = task.steps, role
-        self._updates = _seeded(role.learn(task), task)
+        updates = role.learn(task)
+        if not isinstance(updates, Generator):
+            raise UsageError(
+                f"{type(role).__name__}.learn gave a {type(updates).__name__}: it must `yield` its updates (or `yield "
+                "from ()`, where there are none) and then return what was learned"
+            )
+        self._updates = _seeded(updates, task)
         self._learned: list[T] = []
 
     def __iter__(self) -> Iterator[Update]:

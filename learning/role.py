@@ -92,7 +92,11 @@ class Task:
 
 @configuration
 class Role:
-    """Whatever decides and learns. Its fields are its settings, and a subclass overrides `learn` and `kept`."""
+    """Whatever decides and learns. Its fields are its settings, and a subclass overrides `learn` and `kept`.
+
+    Some fields have a meaning for a run: `steps` of a principal is the budget of its training, its `alpha` the price of
+    money, and `discount` of the agents that at which audits judge them.
+    """
 
     plays: ClassVar[str] = "principal"  # whom it plays: the "agents", or the "principal", who decides for a mechanism
     learns: ClassVar[bool] = True  # whether anything is learned, or it is computed
