@@ -52,8 +52,8 @@ class Elimination:
     An arm is eliminated at the end of a round if its mean of the round is more than two radii below the best one. The
     radius of n pulls is `s sqrt(2 ln(4 A r^2 / delta) / n)` in round r of A arms, with s the standard deviation of the
     rewards within arms: Hoeffding's bound for s-sub-Gaussian rewards, so that the best arm is lost with probability
-    `delta` at most if agents answer the same throughout a round (Even-Dar, Mannor and Mansour 2006, Algorithm 3, where
-    rewards lie in [0, 1]). Agents learn, so no round uses the rewards of another one.
+    `delta` at most if agents answer the same throughout a round (Even-Dar, Mannor and Mansour 2006, where rewards lie
+    in [0, 1]). Agents learn, so no round uses the rewards of another one.
 
     Before the first round, which is begun from outside, arms are counted and none is eliminated.
     """
@@ -233,8 +233,9 @@ class RatesBanditContract(EpisodeRates):
     Agent i earns `r_i + sum_k b_k f_ik`, with `f_ik` how often it did what fact k says. The rates `b_k >= 0` are the
     same for every agent and hold for an episode; the agents see them, as shares of `highest`. Each vector of rates on a
     grid is an arm, and an episode of an environment is one pull of it. The principal learns by successive elimination
-    (Even-Dar, Mannor and Mansour 2006) while its agents learn by PPO; it has no network. Fresh agents learn under the
-    best arm. Bandits over contracts: Ho, Slivkins and Vaughan 2014; linear contracts on a grid: Zhu et al. 2022.
+    (Even-Dar, Mannor and Mansour 2006) while its agents learn by PPO, and at last by how fresh agents answer the best
+    arms; it has no network. Bandits over contracts: Ho, Slivkins and Vaughan 2014; linear contracts on a grid: Zhu et
+    al. 2022.
     """
 
     principal: ClassVar[type] = RatesBandit
