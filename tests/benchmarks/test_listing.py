@@ -16,7 +16,7 @@ from paymaster.benchmarks.specs.compatibility import why_not
 from paymaster.benchmarks.specs.overrides import override
 from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
-from paymaster.contracts.loop import Simulation
+from paymaster.contracts.loop import Minds, Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism
 from paymaster.core.config import stored_names, to_json
 from paymaster.envs import FAMILIES, family, games
@@ -58,7 +58,7 @@ def play(game: Game, mechanism: Mechanism, steps: int) -> None:
 
     loop = Simulation(
         played, mechanism, B, seed=0, principal=principal if mechanism.principal else None,
-        value=lambda seen: seen.observations.reshape(B, N, -1).mean(axis=-1),
+        minds=Minds(lambda seen: seen.observations.reshape(B, N, -1).mean(axis=-1)),
     )  # fmt: skip
     draws = np.random.default_rng(0)
     for _ in range(steps):

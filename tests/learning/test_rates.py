@@ -165,7 +165,7 @@ def test_parameters_that_are_not_allowed_are_told() -> None:
 
 
 def test_a_contract_without_a_principal_is_refused_where_rates_are_due() -> None:
-    with pytest.raises(ValueError, match="needs a principal's decisions wherever rates are due"):
+    with pytest.raises(ValueError, match="RatesContract needs a principal's decisions"):
         Simulation(GAME, contract(), 1, seed=0)
 
 
