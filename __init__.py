@@ -9,12 +9,14 @@ from .baselines import make_mechanism, register_mechanism
 from .core.config import UsageError
 from .core.version import VERSION
 from .envs import OWN, make
+from .learning import register_role
 from .views.registration import env, name_in_pettingzoo, parallel_env, register_game
 
 __version__ = VERSION
 
 LATER = {  # imported when first asked for: they bring RLlib or pandas
     "run": ".benchmarks.runs.run:run",
+    "record": ".benchmarks.runs.external:record",
     "load": ".benchmarks.runs.load:load",
     "run_suite": ".benchmarks.runs.launch:run_suite",
     "compare": ".benchmarks.analysis.comparison:compare",
@@ -24,7 +26,7 @@ LATER = {  # imported when first asked for: they bring RLlib or pandas
 
 __all__ = [
     "UsageError", "__version__", "env", "make", "make_mechanism", "parallel_env", "register_game", "register_mechanism",
-    *LATER,
+    "register_role", *LATER,
 ]  # fmt: skip
 
 for _family in OWN:

@@ -6,11 +6,11 @@ README shows one, and `baselines/` holds nineteen.
 
 from .baselines import make_mechanism, register_mechanism
 from .contracts.ledger import Ledger
-from .contracts.mechanism import Decisions, Mechanism, Transition
+from .contracts.mechanism import Decisions, Mechanism, Summary, Transition
 from .contracts.recommendation import RecommendationContract
 from .core.config import UsageError, configuration
 
 __all__ = [
-    "Decisions", "Ledger", "Mechanism", "RecommendationContract", "Transition", "UsageError",
-    "configuration", "make_mechanism", "register_mechanism",
+    "Decisions", "Ledger", "Mechanism", "RecommendationContract", "Summary", "Transition",
+    "UsageError", "configuration", "make_mechanism", "register_mechanism",
 ]  # fmt: skip

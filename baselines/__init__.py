@@ -36,6 +36,7 @@ OWN: dict[str, str] = {
     "principal-exact": ".principal_exact:ExactContract",
     "outcome-dqn": "..contracts.outcomes:OutcomeContract",
     "principal-ppo": "..contracts.rates:RatesContract",
+    "rates-bandit": ".rates_bandit:RatesBanditContract",
 }
 
 

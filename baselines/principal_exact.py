@@ -20,7 +20,7 @@ class ExactContract(RecommendationContract):
     whose table of states can be solved.
     """
 
-    principal: ClassVar[str] = "exact"
+    principal: ClassVar[str] = "principal-exact"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

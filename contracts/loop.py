@@ -3,7 +3,7 @@
     decisions      = principal(state)                                # where any are due
     terms, memory  = mechanism.offer(memory, state, decisions)       # what every agent is promised
     seen           = game.observe(state), mechanism.view(terms)      # what it may know
-    actions        = agents(seen)                                    # learned elsewhere
+    actions        = mechanism.act(terms, agents(seen))              # learned elsewhere; what is done
     state', events = game.step(state, actions)                       # what happened: named facts
     ledger, memory = mechanism.settle(memory, transition)            # who is paid what
 
@@ -43,6 +43,21 @@ class AgentView(NamedTuple):
 
 Act = Callable[[AgentView], np.ndarray]  # (B, N): what each agent does
 Value = Callable[[AgentView], np.ndarray]  # (B, N): what each agent expects to earn from here on, discounted
+
+
+class Minds(NamedTuple):
+    """What agents can be asked, for the mechanisms that settle by it; None where they cannot answer."""
+
+    values: Value | None = None
+    probabilities: Callable[[AgentView], np.ndarray] | None = None  # (B, N, A): with which each agent acts
+
+    @classmethod
+    def of(cls, policy: object) -> Minds:
+        """The methods `values` and `probabilities` of a policy, where it has them."""
+        return cls(getattr(policy, "values", None), getattr(policy, "probabilities", None))
+
+
+NOBODY = Minds()  # agents that cannot be asked
 
 
 class Situation(NamedTuple):
@@ -115,7 +130,15 @@ class Loop:
         self.seen = self.seen._replace(terms=self.mechanism.view(self.terms, self.B))
 
     def play(self, actions: np.ndarray) -> Transition:
-        """Move the game by `actions` (B, N); `settle` must follow."""
+        """Move the game by the agents' chosen `actions` (B, N); `settle` must follow.
+
+        Raises UsageError where no terms have been offered.
+        """
+        if self.terms is None:
+            raise UsageError(
+                f"{type(self.mechanism).__name__} has a principal: offer(decisions) comes before the step's actions"
+            )
+        actions = self.mechanism.act(self.terms, actions)
         next_state, events = self.game.step(self.state, actions)
         self.t = self.t + 1
         self.steps += self.B
@@ -130,12 +153,18 @@ class Loop:
     def settle(self, transition: Transition) -> Step:
         """Pay for what was played, and begin a new episode where one ended.
 
-        Raises UsageError where the mechanism needs the agents' values and the transition has none.
+        Raises UsageError where the mechanism needs what the transition does not tell of the agents.
         """
-        if self.mechanism.needs_values and transition.values is None:
+        mechanism = self.mechanism
+        if mechanism.needs_values and transition.values is None:
             raise UsageError(
-                f"{type(self.mechanism).__name__} needs value estimates, and these agents have no critic; "
-                "play it with agents learned by dqn or ppo"
+                f"{type(mechanism).__name__} needs value estimates, and these agents have no critic; "
+                "play it with agents learned by dqn or ppo, or any whose policy has `values`"
+            )
+        if mechanism.needs_probabilities and transition.probabilities is None:
+            raise UsageError(
+                f"{type(mechanism).__name__} needs the probabilities of actions, and these agents tell none; "
+                "play it with agents learned by dqn or ppo, or any whose policy has `probabilities`"
             )
         ledger, self.memory = self.mechanism.settle(self.memory, transition)
         complied = self.mechanism.complied(transition.terms, transition.actions)
@@ -152,10 +181,14 @@ class Loop:
         """`play` and `settle`."""
         return self.settle(self.play(actions))
 
-    def valued(self, transition: Transition, value: Value) -> Transition:
-        """The transition with what the agents expect before and after it; the terms are those that they know."""
-        following = AgentView(self.game.observe(transition.next_state), self.seen.terms)
-        return transition._replace(values=value(self.seen), next_values=value(following))
+    def asked(self, transition: Transition, minds: Minds) -> Transition:
+        """The transition with what the mechanism needs to know of the agents, by the terms that they know."""
+        if self.mechanism.needs_values and minds.values is not None:
+            following = AgentView(self.game.observe(transition.next_state), self.seen.terms)
+            transition = transition._replace(values=minds.values(self.seen), next_values=minds.values(following))
+        if self.mechanism.needs_probabilities and minds.probabilities is not None:
+            transition = transition._replace(probabilities=minds.probabilities(self.seen))
+        return transition
 
     def following(self, step: Step, offered: np.ndarray, decisions: Decisions | None = None) -> AgentView:
         """What the agents see after `step`, before any reset: `seen`, but for the last states of episodes that ended.
@@ -193,9 +226,10 @@ class Loop:
 
 
 class Simulation(Loop):
-    """A loop that runs with a frozen `principal` and agents that expect `value`; both may be left out.
+    """A loop that runs with a frozen `principal` and the agents' `minds`; both may be left out.
 
-    A mechanism that needs the agents' values raises UsageError at the first step where there is no `value`.
+    Raises UsageError where a mechanism that needs a principal has none, and at the first step where one needs to know
+    of the agents what they do not tell.
     """
 
     def __init__(
@@ -208,16 +242,13 @@ class Simulation(Loop):
         stream: int = 0,
         first: int = 0,
         principal: Principal | None = None,
-        value: Value | None = None,
+        minds: Minds = NOBODY,
     ) -> None:
-        self.principal, self.value = principal, value
+        self.principal, self.minds = principal, minds
         super().__init__(game, mechanism, B, seed=seed, stream=stream, first=first)
 
     def step(self, actions: np.ndarray) -> Step:
-        transition = self.play(actions)
-        if self.mechanism.needs_values and self.value is not None:
-            transition = self.valued(transition, self.value)
-        return self.settle(transition)
+        return self.settle(self.asked(self.play(actions), self.minds))
 
     def seen_after(self, step: Step) -> AgentView:
         """`following`, with the terms that the principal would offer in the last states."""
@@ -230,8 +261,14 @@ class Simulation(Loop):
             self.offer(self._decisions(self.situation))
 
     def _decisions(self, situation: Situation) -> Decisions | None:
-        due = self.mechanism.due(situation.memory, len(situation.t)).any()
-        return self.principal(self.game, situation.state) if self.principal and due else None
+        if not self.mechanism.due(situation.memory, len(situation.t)).any():
+            return None
+        if self.principal is None:
+            raise UsageError(
+                f"{type(self.mechanism).__name__} needs a principal's decisions: give a simulation its `principal`, or "
+                "offer decisions of your own to a `Loop`"
+            )
+        return self.principal(self.game, situation.state)
 
 
 def _check_memory(mechanism: Mechanism, memory: Any, B: int) -> None:

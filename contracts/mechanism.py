@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from pydantic import SkipValidation
@@ -25,6 +25,7 @@ class Transition(NamedTuple):
     truncated: np.ndarray  # (B,)
     values: np.ndarray | None = None  # (B, N) what each agent expected before, and ...
     next_values: np.ndarray | None = None  # ... expects after, before any reset; only where a mechanism needs it
+    probabilities: np.ndarray | None = None  # (B, N, A) with which each agent chose; only where a mechanism needs it
 
 
 class Decisions(NamedTuple):
@@ -33,8 +34,13 @@ class Decisions(NamedTuple):
     That is for following it, unless the mechanism pays for something else.
     """
 
-    recommended: np.ndarray  # (B, N) int
+    recommended: np.ndarray  # (B, N) int, -1 where nothing is recommended
     promised: np.ndarray  # (B, N) float32, >= 0; (B, N, K) where each of K verifiable facts has its price
+
+    @classmethod
+    def pay_only(cls, promised: np.ndarray) -> Self:
+        """Decisions that recommend no action, and pay as `promised`."""
+        return cls(np.full(promised.shape[:2], -1), promised.astype(np.float32, copy=False))
 
 
 class Summary(NamedTuple):
@@ -55,8 +61,9 @@ class Mechanism:
 
     game: Annotated[Game, SkipValidation]
 
-    principal: ClassVar[str] = ""  # the learned principal it needs ("dqn"), empty for none
+    principal: ClassVar[str | type] = ""  # the role that decides for it: its class, or its id; empty where nobody does
     needs_values: ClassVar[bool] = False  # whether it settles by the agents' value estimates
+    needs_probabilities: ClassVar[bool] = False  # whether it settles by the probabilities of the agents' actions
     terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
 
     @property
@@ -82,8 +89,11 @@ class Mechanism:
         return ()
 
     def offer(self, memory: Any, state: Any, decisions: Decisions | None) -> tuple[Any, Any]:
-        """The terms for the coming step, and the memory. `decisions` come from the principal, where there is one."""
-        return (), memory
+        """The terms for the coming step, and the memory. `decisions` come from the principal, where there is one.
+
+        Unless a mechanism says otherwise the decisions are the terms.
+        """
+        return () if decisions is None else decisions, memory
 
     def view(self, terms: Any, B: int) -> np.ndarray:
         """(B, N, K) float32: what each agent is shown of its terms."""
@@ -100,8 +110,14 @@ class Mechanism:
     def summary(self, terms: Any, B: int) -> Summary:
         """What people are told of a step's terms, and what a replay keeps of them."""
         N = len(self.game.agents)
+        if isinstance(terms, Decisions):
+            return Summary(terms.recommended, terms.promised, np.full((B, N), ""))
         words = [in_words(terms, b, N) for b in range(B)]
         return Summary(np.full((B, N), -1), np.zeros((B, N), np.float32), np.array(words).reshape(B, N))
+
+    def act(self, terms: Any, actions: np.ndarray) -> np.ndarray:
+        """What is done, (B, N): the agents' chosen `actions`, but for agents that let the mechanism act for them."""
+        return actions
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         """The money of a step, and the memory after it."""

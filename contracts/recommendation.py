@@ -37,7 +37,7 @@ class RecommendationContract(Mechanism):
     probation: int = Field(default=0, ge=0)
     """Steps for which following pays nothing after a step in which an agent did not follow."""
 
-    principal: ClassVar[str] = "dqn"
+    principal: ClassVar[str] = "principal-dqn"
 
     @property
     def terms_size(self) -> int:  # type: ignore[override]

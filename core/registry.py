@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from traceback import walk_tb
 from typing import Generic, TypeVar, cast
 
 from .config import UsageError, did_you_mean
@@ -89,38 +90,53 @@ class Registry(Mapping[str, type[Kind_co]], Generic[Kind_co]):
 
 
 def load_plugin(module: str) -> None:
-    """Import a module that registers games and mechanisms, from the current folder or from what is installed.
+    """Import a module that registers games, mechanisms and roles, from the current folder or from what is installed.
 
-    Raises UsageError where it cannot be imported.
+    Raises UsageError where it cannot be imported, also where it exits.
     """
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         import_module(module)
+    except KeyboardInterrupt:
+        raise
     except UsageError as error:
         raise UsageError(f"--plugin {module}: {error}") from None
-    except Exception as error:
-        raise UsageError(
-            f"--plugin {module} cannot be imported ({_reason(error)}): name a module as Python's import does, "
-            "here or installed"
-        ) from None
+    except BaseException as error:
+        there = not isinstance(error, ModuleNotFoundError) or not f"{module}.".startswith(f"{error.name}.")
+        todo = "mend it" if there else "name a module as Python's import does, here or installed"
+        raise UsageError(f"--plugin {module} cannot be imported ({reason(error, {_top(module)})}): {todo}") from None
+
+
+def reason(error: BaseException, packages: Collection[str] = ()) -> str:
+    """The error as a sentence: its type, the first line of its message, and its last line of code in `packages`."""
+    said = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
+    places = [
+        f", in {_shown(frame.f_code.co_filename)}:{line}"
+        for frame, line in walk_tb(error.__traceback__)
+        if _top(frame.f_globals.get("__name__", "")) in packages
+    ]
+    return said + (places[-1] if places else "")
+
+
+def _shown(path: str) -> str:
+    return path.removeprefix(f"{Path.cwd()}/")
 
 
 def _loaded(entry: EntryPoint) -> object:
     try:
         return entry.load()
-    except Exception as error:
-        raise UsageError(f"{_entry(entry)} cannot be loaded ({_reason(error)}): mend or uninstall it") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        said = reason(error, {_top(entry.module)})
+        raise UsageError(f"{_entry(entry)} cannot be loaded ({said}): mend or uninstall it") from None
 
 
 def _entry(entry: EntryPoint) -> str:
     package = f" of the package {entry.dist.name}" if entry.dist else ""
     return f"the entry point {entry.name} = {entry.value}{package}"
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _path(cls: object) -> str:

@@ -73,14 +73,15 @@ def induce(
     for a game without a table, and for a mechanism that remembers more than the state.
     """
     memory = mechanism.start(np.zeros(1, np.uint64))
-    if mechanism.needs_values:
-        raise UsageError(
-            f"{type(mechanism).__name__} cannot be judged exactly, since it needs value estimates; ask for "
-            "a mechanism that does not"
-        )
+    name = type(mechanism).__name__
+    if mechanism.needs_values or mechanism.needs_probabilities:
+        what = "value estimates" if mechanism.needs_values else "the agents' probabilities"
+        raise UsageError(f"{name} cannot be judged exactly, since it needs {what}; ask for a mechanism that does not")
+    if type(mechanism).act is not Mechanism.act:
+        raise UsageError(f"{name} cannot be judged exactly, since it acts for agents; ask for one that does not")
     if not (isinstance(memory, tuple) and not memory):
         raise UsageError(
-            f"{type(mechanism).__name__} cannot be judged exactly, since it remembers more than the game's state; "
+            f"{name} cannot be judged exactly, since it remembers more than the game's state; "
             "ask for a mechanism without memory"
         )
     table, listed = tabulate(game), tabular(game)

@@ -1,34 +1,131 @@
-"""Learning: settings, losses, RLlib algorithms over arrays, and the saved policies and principals.
+"""Learning: the roles and their registry, losses, RLlib's engine over arrays, and what is kept of what was learned.
 
-The names that the README and plugins use are here. Most are imported on first use, since they load torch and RLlib.
+To add what learns, write one file with a `Role` whose fields are its settings, and add one line to `OWN`; a role that
+one mechanism alone needs stands in the mechanism's file, which names its class. A role of your own is written with the
+names that are here, at paths that stay; `docs/guides` shows some. What loads torch or RLlib is imported on first use.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..core.config import require
-from .settings import ALGORITHMS, PRINCIPALS, DQNSettings, PPOSettings, Resources
+from ..contracts.loop import AgentView, Loop, Simulation, Step
+from ..contracts.mechanism import Mechanism
+from ..core.checkpoint import Checkpoint, Saved
+from ..core.config import UsageError, configuration, did_you_mean, made_by_configuration, require
+from ..core.registry import OUTSIDE, Registry
+from .external import EXTERNAL
+from .features import rows, width
+from .returns import advantages, n_step
+from .role import Phase, Role, Task, Update
+from .settings import Resources
 
 if TYPE_CHECKING:
-    from .phases import agents_config, evaluate, train_agents, train_principal
-    from .policies.networks import load_policy
-    from .principals.loading import load_principal
+    from .agents.dqn import DQN
+    from .agents.ppo import PPO
+    from .exploration import epsilon_greedy, sampled
+    from .networks import arrays_of, give_arrays
+    from .phases import agents_config, evaluate, load_policy, train_agents, train_principal
+    from .saved_network import SavedNetwork
+
+    DQNSettings, PPOSettings = DQN, PPO
+
+T = TypeVar("T")
+
+OWN: dict[str, str] = {
+    # id: module:class, relative to this package
+    "dqn": ".agents.dqn:DQN",
+    "ppo": ".agents.ppo:PPO",
+    "a2c": ".agents.a2c:A2C",
+    "follow": ".agents.follow:Follow",
+    "external": ".external:External",
+    "best-response": ".agents.best_response:BestResponse",
+    "principal-dqn": ".principals.algorithm_3:Algorithm3",
+    "outcome-dqn": ".principals.algorithm_2:Algorithm2",
+    "principal-ppo": ".principals.rates_ppo:RatesPPO",
+    "principal-exact": ".principals.exact:ExactSolution",
+}
 
 LATER = {
-    "agents_config": ".phases", "evaluate": ".phases", "train_agents": ".phases", "train_principal": ".phases",
-    "load_policy": ".policies.networks", "load_principal": ".principals.loading",
+    "agents_config": ".phases:agents_config", "evaluate": ".phases:evaluate", "train_agents": ".phases:train_agents",
+    "train_principal": ".phases:train_principal", "load_policy": ".phases:load_policy",
+    "DQN": ".agents.dqn:DQN", "DQNSettings": ".agents.dqn:DQN", "PPO": ".agents.ppo:PPO",
+    "PPOSettings": ".agents.ppo:PPO", "arrays_of": ".networks:arrays_of", "give_arrays": ".networks:give_arrays",
+    "epsilon_greedy": ".exploration:epsilon_greedy", "sampled": ".exploration:sampled",
+    "SavedNetwork": ".saved_network:SavedNetwork",
 }  # fmt: skip
 
 __all__ = [
-    "ALGORITHMS", "PRINCIPALS", "DQNSettings", "PPOSettings", "Resources", "agents_config", "evaluate", "load_policy",
-    "load_principal", "train_agents", "train_principal",
+    "DQN", "PPO", "ROLES", "AgentView", "Checkpoint", "DQNSettings", "Loop", "PPOSettings", "Phase", "Resources",
+    "Role", "Saved", "SavedNetwork", "Simulation", "Step", "Task", "Update", "UsageError", "advantages",
+    "agents_config", "algorithm_class", "algorithms", "arrays_of", "configuration", "epsilon_greedy", "evaluate",
+    "give_arrays", "load_policy", "n_step", "principal_class", "register_role", "rows", "sampled", "train_agents",
+    "train_principal", "width",
 ]  # fmt: skip
+
+
+def _fault(cls: Any) -> str:
+    """What is wrong with `cls` as a role; empty if nothing is."""
+    if not (isinstance(cls, type) and issubclass(cls, Role)):
+        return "is no subclass of Role"
+    if cls.plays not in ("agents", "principal"):
+        return f"plays {cls.plays!r}: a role plays the 'agents' or the 'principal'"
+    if not made_by_configuration(cls):
+        return "has no settings that are checked: put @configuration above it"
+    missing = [name for name in ("learn", "kept") if getattr(cls, name) is getattr(Role, name)]
+    return f"does not define {' and '.join(missing)}: a role says how it learns and what it keeps" if missing else ""
+
+
+ROLES: Registry[Role] = Registry("role", "paymaster.roles", __package__, OWN, _fault)
+
+
+def algorithms() -> list[str]:
+    """The ids of the roles that play the agents, and are trained or computed here."""
+    return [id for id in ROLES if ROLES[id].plays == "agents" and id != EXTERNAL]
+
+
+def algorithm_class(id: str) -> type[Role]:
+    """The role that plays the agents by the algorithm `id`. Raises UsageError for an unknown one."""
+    if id not in ROLES or ROLES[id].plays != "agents":
+        raise UsageError(f"{did_you_mean('algorithm', id, algorithms())} {OUTSIDE}")
+    return ROLES[id]
+
+
+def principal_class(mechanism: type[Mechanism]) -> type[Role] | None:
+    """The role that decides for a mechanism; None where nobody does. Raises UsageError where there is no such role."""
+    named = mechanism.principal
+    if isinstance(named, type):
+        fault = _fault(named) or ("plays the agents" if getattr(named, "plays", "") == "agents" else "")
+        if fault:
+            raise UsageError(f"the principal of {mechanism.__name__}: {named.__name__} {fault}")
+    if isinstance(named, type) or not named:
+        return named or None
+    if named not in ROLES or ROLES[named].plays != "principal":
+        known = [id for id in ROLES if ROLES[id].plays == "principal"]
+        raise UsageError(f"{mechanism.__name__} asks for an {did_you_mean('principal', named, known)} {OUTSIDE}")
+    return ROLES[named]
+
+
+def register_role(id: str) -> Callable[[type[T]], type[T]]:
+    """A decorator that registers your own role under `id`: write it above `@configuration`, above the class.
+
+    A role that plays the agents is then an algorithm (`--algorithm id`); any mechanism can name one that plays the
+    principal (`principal = id`). Raises UsageError for an id that is taken, or a class that is not a Role.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        ROLES.add(id, cls)
+        return cls
+
+    return register
 
 
 def __getattr__(name: str) -> object:
     if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    require("torch", "ray", what=f"paymaster.learning.{name}")
-    return getattr(import_module(LATER[name], __name__), name)
+    module, _, attribute = LATER[name].partition(":")
+    if module == ".phases":
+        require("torch", "ray", what=f"paymaster.learning.{name}")
+    return getattr(import_module(module, __name__), attribute)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 Schedule = tuple[float, float, float]  # epsilon at the start, epsilon at the end, share of the budget it falls over
 
@@ -20,7 +23,7 @@ def epsilon_greedy(
     if epsilon <= 0.0:
         return greedy
     drawn = (noise * (actions / epsilon)).long().clamp(max=actions - 1)
-    return torch.where(noise < epsilon, drawn, greedy)
+    return drawn.where(noise < epsilon, greedy)
 
 
 def sampled(logits: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

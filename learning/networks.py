@@ -10,16 +10,18 @@ are stored with every policy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import embedding
 
+from ..contracts.loop import AgentView
 from ..envs.game import Game
+from .features import rows as rows_of
 
 
 class Shape(NamedTuple):
@@ -141,6 +143,11 @@ class QNetwork(nn.Module):
         """The values (n,) of the best actions."""
         return self(rows).amax(dim=-1)
 
+    def probabilities(self, rows: torch.Tensor) -> torch.Tensor:
+        """(n, A): 1 for the best action."""
+        q = self(rows)
+        return nn.functional.one_hot(q.argmax(dim=-1), q.shape[-1]).float()
+
 
 class ActorCritic(nn.Module):
     """Rows (n, D) to action logits (n, A) and values (n,), each an `MLP` behind one shared `ObservationEncoder`."""
@@ -166,8 +173,32 @@ class ActorCritic(nn.Module):
     def values(self, rows: torch.Tensor) -> torch.Tensor:
         return self.values_of(self.sight(rows))
 
+    def probabilities(self, rows: torch.Tensor) -> torch.Tensor:
+        """(n, A)."""
+        return self(rows).softmax(dim=-1)
+
+    def evaluated(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, A) and values (n,), from one look at the observation."""
+        seen = self.sight(rows)
+        return self.logits_of(seen), self.values_of(seen)
+
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.logits_of(self.sight(rows))
+
+
+def read_each(
+    seen: AgentView,
+    networks: Mapping[str, tuple[Any, tuple[int, ...]]],
+    read: Callable[[Any, torch.Tensor], torch.Tensor],
+) -> np.ndarray:
+    """(B, N, ...): what `read` takes from each network on the rows (B * P, D) of the agents that it plays."""
+    flat, found = rows_of(seen), dict[int, np.ndarray]()
+    with torch.no_grad():
+        for network, players in networks.values():
+            part = read(network, torch.from_numpy(flat.take(players, 1).reshape(-1, flat.shape[-1]))).numpy()
+            part = part.reshape(len(flat), len(players), *part.shape[1:])
+            found |= {player: part[:, index] for index, player in enumerate(players)}
+    return np.stack([found[player] for player in sorted(found)], axis=1)
 
 
 def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:

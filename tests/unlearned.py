@@ -6,35 +6,26 @@ import sys
 import time
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from paymaster.contracts.episodes import Episodes
-from paymaster.contracts.loop import Simulation
+from paymaster.contracts.loop import Minds, Simulation
 from paymaster.contracts.margins import PaymentMargins
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
+from paymaster.learning.agents.policy import Policy
 from paymaster.learning.networks import shape_of
-from paymaster.learning.policies.networks import Policy
 from paymaster.learning.principals.recommending import TrainedPrincipal
+from paymaster.learning.role import EVALUATE, TRAIN, VALIDATE, Update
 
-TRAIN, VALIDATE, EVALUATE = range(3)
 B = 8  # parallel environments
 NAP = 0.0  # seconds of each update: time to be killed in
 calls: list[str] = []  # phases begun
 
 
-class Update(NamedTuple):
-    """As learning.phases gives it."""
-
-    steps: int
-    total: int
-    episodes: Episodes | None
-    training: dict[str, float]
-
-
-class Phase:
+class Learning:
     """Plays `loop` with `policy` until the budget is spent."""
 
     def __init__(self, loop: Simulation, policy: Policy, total: int, result: Any) -> None:
@@ -49,37 +40,41 @@ class Phase:
     def result(self) -> Any:
         return self._result
 
-    def __enter__(self) -> Phase:
+    def __enter__(self) -> Learning:
         return self
 
     def __exit__(self, *error: object) -> None: ...
 
 
-def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = None, mechanism: Any = None) -> Phase:
+def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = None, mechanism: Any = None) -> Learning:
     calls.append("train")
     torch.manual_seed(seed)
     shape = {**_shape(game), "players": len(game.agents), "dueling": True}
     principal = TrainedPrincipal(shape, PaymentMargins(nudge=settings.margin, due=settings.threshold))
     selfish = Mechanism(game=game)
-    return Phase(
-        Simulation(game, selfish, B, seed=seed, stream=TRAIN), policy(game, selfish, seed), settings.steps, principal
+    return Learning(
+        Simulation(game, selfish, B, seed=seed, stream=TRAIN.stream),
+        policy(game, selfish, seed),
+        settings.steps,
+        principal,
     )
 
 
 def train_agents(
     game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int, resources: Any = None,
     begin: Policy | None = None,
-) -> Phase:  # fmt: skip
+) -> Learning:  # fmt: skip
     calls.append("validate" if begin is None else "go on")
     own = begin or policy(game, mechanism, seed)
-    loop = Simulation(game, mechanism, B, seed=seed, stream=VALIDATE, principal=principal, value=own.values)
-    return Phase(loop, own, steps, own)
+    loop = Simulation(game, mechanism, B, seed=seed, stream=VALIDATE.stream, principal=principal, minds=Minds.of(own))
+    return Learning(loop, own, steps, own)
 
 
 def evaluate(game: Game, mechanism: Mechanism, principal: Any, policy: Policy, *, seed: int, episodes: int) -> Episodes:
     calls.append("evaluate")
-    value = getattr(policy, "values", None)
-    loop = Simulation(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=principal, value=value)
+    loop = Simulation(
+        game, mechanism, episodes, seed=seed, stream=EVALUATE.stream, principal=principal, minds=Minds.of(policy)
+    )
     while True:
         step = loop.step(policy(loop.seen))
         if step.episodes is not None:

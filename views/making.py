@@ -37,8 +37,9 @@ def view(
         raise UsageError(f"principal is {principal!r}, and {what} has none; leave principal out")
     if not (principal is None or principal == "agent" or callable(principal)):
         raise UsageError(f"principal is {principal!r}; allowed: None, 'agent', a function (game, state) -> Decisions")
-    if mechanism.needs_values:
-        raise UsageError(f"{what} needs value estimates of the agents, which a view does not have; leave it out")
+    if mechanism.needs_values or mechanism.needs_probabilities:
+        needed = "value estimates" if mechanism.needs_values else "the probabilities of actions"
+        raise UsageError(f"{what} needs {needed} of the agents, which a view does not have; leave it out")
     if render_mode not in (None, *RENDER_MODES):
         raise UsageError(f"render_mode is {render_mode!r}; allowed: None, {', '.join(map(repr, RENDER_MODES))}")
     if not alpha > 0:

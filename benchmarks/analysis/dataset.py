@@ -18,6 +18,7 @@ from ..files import RUN, runs
 from ..measures.audit import read_audit
 from ..measures.columns import COLUMNS, RunData, Stored
 from ..runs.record import read_about, read_episodes
+from ..specs.run_names import learner_name
 from ..specs.spec import faults
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published.csv"
@@ -114,11 +115,12 @@ def of_run(folder: Path) -> Evaluated:
         if not len(run.episodes):
             raise ValueError("it holds no evaluated episode")
         computed = {name: column.of_run(run) for name, column in COLUMNS.items() if column.of_run}
-        same = ("game", "game_version", "rules", "mechanism", "algorithm", "seed", "steps")
+        same = ("game", "game_version", "rules", "mechanism", "seed", "steps")
         return Evaluated(
             **{name: resolved[name] for name in same},
             horizon=resolved["rules"]["horizon"],
             agents=len(resolved["agents"]),
+            algorithm=learner_name(resolved),
             name=about["name"],
             variant=about["variant"],
             settings={key: resolved[key] for key in ("parameters", "settings", "principal", "episodes")},

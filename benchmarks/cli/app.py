@@ -33,7 +33,10 @@ def paymaster(version: options.Version = False) -> None:
 
 @app.command(name="list", epilog="Example: paymaster list mechanisms")
 def list_(kind: options.ListedKind = None, as_json: options.AsJson = False, plugins: options.Plugins = None) -> None:
-    """List the games, mechanisms and suites there are, and the games that a mechanism is not for."""
+    """List the games, mechanisms, algorithms and suites there are.
+
+    For a mechanism it says which games it is not for, and for a learner its settings, which --set takes.
+    """
     from .list import listing, written
 
     print(written(listing([kind] if kind else list(options.Kind)), as_json=as_json))
@@ -50,6 +53,8 @@ def list_(kind: options.ListedKind = None, as_json: options.AsJson = False, plug
 
     paymaster run my-suite.yaml
 
+    paymaster run coin-3x3 --add my-mechanism --add selfish/my-learner --plugin my_module
+
     paymaster run runs/mine/.../run.json
     """
 )
@@ -63,6 +68,7 @@ def run(
     settings: options.Settings = None,
     mechanism: options.MechanismId = None,
     algorithm: options.AlgorithmId = None,
+    add: options.Additions = None,
     plugins: options.Plugins = None,
 ) -> None:
     """Train and evaluate agents: every run of a suite, or one game under one mechanism.
@@ -78,7 +84,7 @@ def run(
     console = Console(highlight=False)
     made = make_runs(
         what, console=console, out=out, seeds=seeds, seed=seed, workers=workers, address=address,
-        settings=settings or [], mechanism=mechanism, algorithm=algorithm,
+        settings=settings or [], mechanism=mechanism, algorithm=algorithm, add=add or [],
     )  # fmt: skip
     sys.exit(report_runs(made, console))
 

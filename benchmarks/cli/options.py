@@ -20,6 +20,7 @@ class Kind(StrEnum):
 
     GAMES = "games"
     MECHANISMS = "mechanisms"
+    ALGORITHMS = "algorithms"
     SUITES = "suites"
 
 
@@ -51,7 +52,7 @@ Plugins = Annotated[
         "--plugin",
         metavar="MODULE",
         callback=_load_plugins,
-        help="Python module, in this folder or installed, with your own games or mechanisms (repeatable).",
+        help="Python module, in this folder or installed, with your own games, mechanisms or learners (repeatable).",
     ),
 ]
 Settings = Annotated[
@@ -102,8 +103,18 @@ AlgorithmId = Annotated[
     str | None,
     option(
         metavar="ID",
-        help="Algorithm of the agents in a single GAME: dqn, ppo, follow or best-response (default: dqn). "
-        "Under follow and best-response agents do not learn.",
+        help="Algorithm of the agents in a single GAME: dqn, ppo, a2c, follow, best-response or your own "
+        "(default: dqn). Under follow and best-response agents do not learn.",
+    ),
+]
+Additions = Annotated[
+    list[str] | None,
+    option(
+        "--add",
+        metavar="MECHANISM[/ALGORITHM]",
+        help="Run to put beside those of a suite, at its budget, seeds and settings (repeatable); without ALGORITHM it "
+        "has the one of most of the suite's runs. A mechanism of the suite keeps the parameters and the trained "
+        "principal of its first run there.",
     ),
 ]
 
@@ -194,7 +205,8 @@ PoliciesFolder = Annotated[
 # paymaster self-interest
 SeveralAgentsGame = Annotated[str, typer.Argument(metavar="GAME", help="Game of two agents or more.")]
 SearchAlgorithm = Annotated[
-    str, option(metavar="ID", help="Algorithm by which the agents learn: ppo or dqn (default: ppo).")
+    str,
+    option(metavar="ID", help="Algorithm by which the agents learn: ppo, dqn, a2c or your own (default: ppo)."),
 ]
 SearchSeeds = Annotated[int, option(metavar="N", help="Number of seeds at each level, 2 or more (default: 3).")]
 SearchFirstSeed = Annotated[int, option(metavar="N", help="First seed, 0 or more (default: 0).")]

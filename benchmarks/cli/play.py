@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...contracts.loop import AgentView, Principal, Simulation
+from ...contracts.loop import AgentView, Minds, Principal, Simulation
 from ...contracts.mechanism import Mechanism
 from ...contracts.recommendation import RecommendationContract
 from ...core.config import UsageError, did_you_mean
@@ -97,10 +97,10 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
     """
     pygame = import_pygame()
     game, N = table.game, len(table.game.agents)
-    value = getattr(table.others, "values", None)
     loop = Simulation(
-        game, table.mechanism, 1, seed=seed, stream=RANDOM + episode, principal=table.principal, value=value
-    )
+        game, table.mechanism, 1,
+        seed=seed, stream=RANDOM + episode, principal=table.principal, minds=Minds.of(table.others),
+    )  # fmt: skip
     named = keys_of(game.action_names)
     numbers = {getattr(pygame, key): action for action, (key, _) in enumerate(named.values())}
     named_keys = "    ".join(f"{key}: {action.replace('_', ' ')}" for action, (_, key) in named.items())

@@ -15,5 +15,5 @@ def report_runs(made: RunsMade, console: Console) -> int:
     if made.folders:
         report(made.folders, made.out, console)
     for event in made.failures:
-        print(f"paymaster: {event.job.name} failed: {event.error.splitlines()[-1]}", file=sys.stderr)
+        print(f"paymaster: {event.job.name} failed: {event.error}", file=sys.stderr)
     return 1 if made.failures else 0

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from rich.console import Console
 
-from ...core.config import UsageError
+from ...core.config import UsageError, stored_names
 from ...envs.matrix_games import StageGame
 from ...equilibria.normal_form.transfer_levels import least_transfers, symmetric_level
+from ...learning import algorithm_class
 from .. import files
 from ..analysis.empirical_game import empirical_payoffs
 from ..analysis.self_interest import COOPERATES, RATIOS, TOLERANCE, Found, Trial, Welfare, search
@@ -84,7 +85,7 @@ class Levels:
         self.console.print(f"s = {level:g}: {how}", markup=False)
         failures = show(run_all(wanted, self.out, perform, workers=self.workers), wanted, self.out, self.console)
         if failures:
-            errors = "; ".join(f"{event.job.name} failed: {event.error.splitlines()[-1]}" for event in failures)
+            errors = "; ".join(f"{event.job.name} failed: {event.error}" for event in failures)
             raise RunsFailedError(f"{errors}; the runs that finished stay in {self.out}")
         return {spec.seed: result(self.folder(spec)).welfare for spec in specs}
 
@@ -112,9 +113,10 @@ def _base(question: Question, out: Path) -> Resolved:
     settings = parse_settings(question.settings)
     if LEVEL in settings or f"mechanism.{LEVEL}" in settings:
         raise UsageError(f"{LEVEL} is what is searched for: leave it out, or set it in `paymaster run`")
+    shares = "policies" in stored_names(algorithm_class(question.algorithm))
     spec = RunSpec(
         game=question.game, mechanism=MECHANISM, algorithm=question.algorithm,
-        settings={"policies": "separate"}, steps=DEFAULT_STEPS,
+        settings={"policies": "separate"} if shares else {}, steps=DEFAULT_STEPS,
     )  # fmt: skip
     base = resolve(override([spec], settings)[0])
     files.check(out)

@@ -13,6 +13,7 @@ from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
 from ...equilibria.tolerances import EPSILON_EQUILIBRIUM
+from ...learning.role import EVALUATE
 from ..files import atomic_file
 from ..specs.resolve import Resolved
 from ..specs.spec import Model, faults
@@ -98,8 +99,6 @@ def examine(
     """
     from ...equilibria import induced_game
 
-    if getattr(policy, "play", "greedy") == "sampled":
-        raise UsageError("an audit judges what agents do in each state, and these draw it; play them greedily to audit")
     game = resolved.game
     judged = induced_game.induce(game, mechanism, principal, discount=_discount(resolved))
     actions = greedy(game, mechanism, judged.decisions, policy)
@@ -152,13 +151,23 @@ def read_audit(folder: Path) -> Audit | None:
 
 
 def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy: Act) -> np.ndarray:
-    """(S, N): what the agents do in every state of the table, given the principal's `decisions` there."""
+    """(S, N): what the agents do in every state of the table, given the principal's `decisions` there.
+
+    Raises UsageError where they draw it: where the draw changes what they do.
+    """
     from ...equilibria.tables.table import tabular
 
     states = tabular(game).representatives()
     keys = np.zeros(tabular(game).states, np.uint64)
     terms, _ = mechanism.offer(mechanism.start(keys), states, decisions)
-    return np.asarray(policy(AgentView(game.observe(states), mechanism.view(terms, len(keys)))), np.int64)
+    seen = AgentView(game.observe(states), mechanism.view(terms, len(keys)))
+    low, high = (
+        np.asarray(policy(seen._replace(noise=np.full((len(keys), len(game.agents)), draw))), np.int64)
+        for draw in (0.0, np.nextafter(1.0, 0.0))
+    )
+    if not np.array_equal(low, high):
+        raise UsageError("an audit judges what agents do in each state, and these draw it; play them greedily to audit")
+    return low
 
 
 def _discount(resolved: Resolved) -> float | None:
@@ -194,7 +203,10 @@ def _obedience(judged: InducedGame, actions: np.ndarray) -> Obedience:
 
 def _recommended(judged: InducedGame) -> np.ndarray | None:
     """(S, N): the recommended actions, where there are any."""
-    return None if judged.decisions is None else np.asarray(judged.decisions.recommended, np.int64)
+    decided = judged.decisions
+    if decided is None or (decided.recommended < 0).any():
+        return None
+    return np.asarray(decided.recommended, np.int64)
 
 
 def _equilibria(judged: InducedGame, actions: np.ndarray) -> list[Found]:
@@ -229,10 +241,9 @@ def _replayed(
     responses gain.
     """
     from ...equilibria.tables.table import tabular
-    from ...learning.phases import EVALUATE
 
     game, count = resolved.game, len(keys)
-    loop = Simulation(game, mechanism, count, seed=resolved.spec.seed, stream=EVALUATE, principal=principal)
+    loop = Simulation(game, mechanism, count, seed=resolved.spec.seed, stream=EVALUATE.stream, principal=principal)
     order = {int(key): place for place, key in enumerate(loop.keys)}
     if order.keys() != {int(key) for key in keys}:
         raise UsageError("its episodes cannot be played again: another version of Paymaster made the run")

@@ -34,19 +34,31 @@ def cached_summary(
     from ...equilibria.solve import summary
     from ...equilibria.tables.tabulate import tabulate
 
-    about = [type(game).__name__, to_json(game), alpha, discount, _code(game)]
-    path = _cache() / f"exact-{digest(about)}.json"
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        if tables is not None and not tables and not hides_actions(game):
-            tables.append(tabulate(game))
-        found = summary(game, alpha=alpha, discount=discount, table=tables[0] if tables else None)
+    found = kept_summary(game, alpha, discount)
+    if found is not None:
+        return found
+    if tables is not None and not tables and not hides_actions(game):
+        tables.append(tabulate(game))
+    found = summary(game, alpha=alpha, discount=discount, table=tables[0] if tables else None)
+    path = _path(game, alpha, discount)
     with suppress(OSError, UsageError):  # it will be solved again
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as partial:
             partial.write_text(json.dumps(found))
     return found
+
+
+def kept_summary(game: Game, alpha: float, discount: float | None) -> dict[str, Any] | None:
+    """The solver's summary where it is in the cache, else None."""
+    try:
+        return json.loads(_path(game, alpha, discount).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _path(game: Game, alpha: float, discount: float | None) -> Path:
+    about = [type(game).__name__, to_json(game), alpha, discount, _code(game)]
+    return _cache() / f"exact-{digest(about)}.json"
 
 
 def _cache() -> Path:

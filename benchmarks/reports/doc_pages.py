@@ -33,6 +33,15 @@ LARGEST = 40_000  # bytes of a picture
 WIDE = 60  # characters of a value that fits in a table
 EPISODES = 8  # that are tried until money moves in one
 STREAM = 0  # of the keys of the episodes that are pictured
+GUIDES = (
+    "[A mechanism that learns](guides/a-mechanism-that-learns.md): one file with a mechanism, the principal that "
+    "learns for it in plain torch, and what is kept of it.",
+    "[Your own learner](guides/your-own-learner.md): agents that learn by a table, and by PPO in one file, as "
+    "algorithms of the command line.",
+    "[Agents trained elsewhere](guides/agents-trained-elsewhere.md): evaluated and recorded, so that they are "
+    "compared, drawn and audited like a run.",
+    "[The batched loop](guides/the-batched-loop.md): a thousand environments at a time with your own code.",
+)
 MONEY = {  # by the word that comes first in a mechanism's docstring
     "No money": "none",
     "Shaping": "shaping",
@@ -62,7 +71,7 @@ def pictures() -> Iterator[tuple[str, np.ndarray]]:
 def drawable(id: str) -> bool:
     """Whether a mechanism can be played without learning: it needs neither a principal nor value estimates."""
     cls = mechanism_class(id)
-    return not cls.principal and not cls.needs_values
+    return not (cls.principal or cls.needs_values or cls.needs_probabilities)
 
 
 def money_of(id: str) -> str:
@@ -106,6 +115,9 @@ def _index() -> str:
         "Payments come from a principal, transfers move between agents, shaping changes wishes and moves no money.",
         _table(("id", "what it does", "money"), offered),
         "The metrics by which runs are compared are listed in [columns](columns.md).",
+        "## Guides",
+        "They are written by hand, and a test does what they show.",
+        "\n".join(f"- {sentence}" for sentence in GUIDES),
     )
 
 
@@ -154,12 +166,17 @@ def _mechanism_page(id: str) -> str:
     parameters = _parameters(cls)
     return _page(
         f"# {id}",
-        f"Money: {money_of(id)}." + (f" Needs a principal (`{cls.principal}`)." if cls.principal else ""),
+        f"Money: {money_of(id)}." + (f" Needs a principal (`{_principal(cls)}`)." if cls.principal else ""),
         _doc(cls),
         shown,
         "## Parameters",
         *(parameters or ["None."]),
     )
+
+
+def _principal(cls: type[Mechanism]) -> str:
+    """The role that decides for a mechanism: its id, or the name of its class."""
+    return cls.principal.__name__ if isinstance(cls.principal, type) else cls.principal
 
 
 def _parameters(cls: type) -> list[str]:

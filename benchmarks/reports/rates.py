@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...contracts.loop import Simulation
+from ...contracts.loop import Minds, Simulation
 from ...contracts.mechanism import Summary
 from ...core.config import UsageError
 from ...envs.game import Game
 from ...envs.grid.maps import APPLE, WASTE
+from ...learning.role import EVALUATE
 from ..files import atomic_file
 from ..runs.load import Loaded
 from .styles import COLOURS
@@ -46,11 +47,11 @@ class Situation(NamedTuple):
 
 def played(loaded: Loaded, episodes: int = EPISODES) -> Played:
     """Play the first episodes of the phase evaluate again. Raises UsageError where the mechanism promises no rates."""
-    from ...learning.phases import EVALUATE
-
     game, mechanism, seed = loaded.game, loaded.mechanism, loaded.spec.seed
-    value = getattr(loaded.policy, "values", None)
-    loop = Simulation(game, mechanism, episodes, seed=seed, stream=EVALUATE, principal=loaded.principal, value=value)
+    loop = Simulation(
+        game, mechanism, episodes,
+        seed=seed, stream=EVALUATE.stream, principal=loaded.principal, minds=Minds.of(loaded.policy),
+    )  # fmt: skip
     facts = names(game, mechanism.summary(loop.terms, episodes))
     kept: tuple[list[np.ndarray], ...] = ([], [], [], [])
     while (first := loop.episode == 0).any():

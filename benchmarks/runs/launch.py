@@ -13,6 +13,7 @@ from ...core.config import UsageError, did_you_mean, require
 from ...envs import FAMILIES, games
 from .. import files
 from ..provenance import command, cores
+from ..specs.additions import added
 from ..specs.overrides import override, parse_settings
 from ..specs.spec import DEFAULT_STEPS, RunSpec
 from ..specs.suites import expand, load_suite, suites
@@ -35,7 +36,7 @@ class RunsMade(NamedTuple):
 
 def run_suite(
     what: str | Path, *, out: str | Path | None = None, seeds: int | None = None, seed: int | None = None,
-    workers: int | None = None, address: str | None = None, **settings: object,
+    workers: int | None = None, address: str | None = None, add: Sequence[str] = (), **settings: object,
 ) -> list[Result]:  # fmt: skip
     """Make the runs of a suite, or of a YAML file, and return their results in the suite's order.
 
@@ -44,25 +45,25 @@ def run_suite(
     """
     made = make_runs(
         str(what), console=Console(highlight=False, quiet=True), out=None if out is None else Path(out), seeds=seeds,
-        seed=seed, workers=workers, address=address,
+        seed=seed, workers=workers, address=address, add=add,
         settings=[f"{key}={json.dumps(value)}" for key, value in settings.items()],
     )  # fmt: skip
     if made.failures:
-        raise RuntimeError("\n".join(f"{event.job.name}: {event.error}" for event in made.failures))
+        raise RuntimeError("\n".join(f"{event.job.name}: {event.trace or event.error}" for event in made.failures))
     return [result(folder) for folder in made.folders]
 
 
 def make_runs(
     what: str, *, console: Console, out: Path | None = None, seeds: int | None = None, seed: int | None = None,
     workers: int | None = None, address: str | None = None, settings: Sequence[str] = (),
-    mechanism: str | None = None, algorithm: str | None = None,
+    mechanism: str | None = None, algorithm: str | None = None, add: Sequence[str] = (),
 ) -> RunsMade:  # fmt: skip
     """Make the runs of `what` that are not finished yet: a suite, a YAML file, a game or a run.json.
 
     None stands for the default of `paymaster run`. Raises UsageError before anything is written.
     """
     out = out or Path("runs") / _name(what)
-    asked = specs(what, seeds=seeds, seed=seed, mechanism=mechanism, algorithm=algorithm)
+    asked = specs(what, seeds=seeds, seed=seed, mechanism=mechanism, algorithm=algorithm, add=add)
     wanted = jobs(override(asked, parse_settings(settings)))
     files.check(out)
     require("torch", "ray", "pyarrow", what="a run")
@@ -89,7 +90,7 @@ def _check_resources(resources: Resources) -> None:
 
 def specs(
     what: str, *, seeds: int | None = None, seed: int | None = None, mechanism: str | None = None,
-    algorithm: str | None = None,
+    algorithm: str | None = None, add: Sequence[str] = (),
 ) -> list[RunSpec]:  # fmt: skip
     """The specs of the runs in `what`, before any --set. Raises UsageError for a mistake."""
     if seed is not None and seed < 0:
@@ -97,7 +98,10 @@ def specs(
     if seeds is not None and seeds < 1:
         raise UsageError(f"--seeds must be at least 1 (got {seeds})")
     first = seed or 0
-    if "/" in what and what.partition("/")[0] in FAMILIES:
+    of_a_game = "/" in what and what.partition("/")[0] in FAMILIES
+    if add and (of_a_game or what.endswith(".json")):
+        raise UsageError(f"--add is for a suite (got {what}); a single GAME takes --mechanism and --algorithm")
+    if of_a_game:
         single = RunSpec(
             game=what, mechanism=mechanism or "selfish", algorithm=algorithm or "dqn", steps=DEFAULT_STEPS, seed=first
         )
@@ -110,7 +114,7 @@ def specs(
         return [read_run_spec(Path(what))]
     if not what.endswith((".yaml", ".yml")) and what not in suites():
         raise UsageError(did_you_mean("suite or game", what, [*suites(), *games()]))
-    return expand(load_suite(what), seeds=seeds, first=first)
+    return expand(added(load_suite(what), add), seeds=seeds, first=first)
 
 
 def _name(what: str) -> str:

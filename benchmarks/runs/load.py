@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...contracts.loop import Principal
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
+from ...learning.freezing import freeze
 from .. import files
 from ..specs.resolve import Resolved, references, resolve
 from ..specs.spec import THETAS, Reference, RunSpec
 from .record import read_episodes, read_run_spec
 
 if TYPE_CHECKING:
-    from ...learning.policies.networks import AnyPolicy
-    from ...learning.principals.loading import AnyPrincipal
     from ...learning.signing import Choice
 
 POLICY, PRINCIPAL = "policy", "principal"  # prefixes of the files of weights
@@ -28,7 +27,7 @@ class Loaded(NamedTuple):
     run: Resolved
     mechanism: Mechanism  # with the parameters that its sources give
     principal: Principal | None
-    policy: AnyPolicy
+    policy: Any  # `policy(seen)` gives actions (B, N); `policy.values(seen)`, where there is one, what agents expect
 
     @property
     def spec(self) -> RunSpec:
@@ -53,8 +52,6 @@ def load_run(run: Resolved, out: Path) -> Loaded:
 
 
 def _load(run: Resolved, folder: Path, out: Path) -> Loaded:
-    from ...learning.policies.networks import load_policy
-
     mechanism = given_mechanism(run, out)
     if not mechanism.principal:
         principal = None
@@ -62,7 +59,7 @@ def _load(run: Resolved, folder: Path, out: Path) -> Loaded:
         principal = taken_principal(run, out)
     else:
         principal = _own_principal(run, folder)
-    return Loaded(run, mechanism, principal, load_policy(folder / POLICY))
+    return Loaded(run, mechanism, principal, freeze(run.agents.kept().load(folder / POLICY)))
 
 
 def given_mechanism(run: Resolved, out: Path) -> Mechanism:
@@ -70,20 +67,18 @@ def given_mechanism(run: Resolved, out: Path) -> Mechanism:
     return run.given({name: _given(run, name, reference, out) for name, reference in references(run.spec).items()})
 
 
-def taken_principal(run: Resolved, out: Path) -> AnyPrincipal:
+def taken_principal(run: Resolved, out: Path) -> Any:
     """The principal that a source in `out` trained, with the payment margins that the run's own spec gives."""
     assert run.sources.principal is not None
     principal = _own_principal(run.sources.principal, out / run.sources.principal.folder)
     if not run.spec.principal:
         return principal
-    assert hasattr(principal, "promising"), "only a principal of Algorithm 3 has payment margins"
     return principal.promising(**run.spec.principal)
 
 
-def _own_principal(run: Resolved, folder: Path) -> AnyPrincipal:
-    from ...learning.principals.loading import load_principal
-
-    return load_principal(run.mechanism.principal, folder / PRINCIPAL)
+def _own_principal(run: Resolved, folder: Path) -> Any:
+    assert run.principal is not None
+    return freeze(run.principal.kept().load(folder / PRINCIPAL))
 
 
 def in_favour_of(run: Resolved, out: Path) -> float | None:

@@ -59,7 +59,8 @@ def show(events: Iterable[Event], jobs: list[Job], out: Path, console: Console) 
             if event.kind == "progressed" and event.progress is not None:
                 _advance(display, bars, event.job, event.progress)
             if event.kind in ("lost", "failed"):
-                display.console.print(f"{event.job.name}: {event.error}", style="red", markup=False, soft_wrap=True)
+                told = f"{event.job.name}: {event.trace or event.error}"
+                display.console.print(told, style="red", markup=False, soft_wrap=True)
             if event.kind == "finished":
                 display.console.print(finished_line(event.job, out), markup=False, soft_wrap=True)
             if event.kind in ("finished", "failed"):

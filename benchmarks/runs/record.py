@@ -18,6 +18,7 @@ from ..files import RUN
 from ..measures.formulas import equality, payment_share
 from ..specs.plugins import check_plugins
 from ..specs.resolve import Resolved
+from ..specs.run_names import learner_name
 from ..specs.spec import RunSpec, read_spec
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def episode_table(
     values, count = resolved.values, len(episodes)
     same = {
         "run": resolved.folder, "game": values["game"], "game_version": values["game_version"],
-        "mechanism": values["mechanism"], "algorithm": values["algorithm"], "seed": values["seed"], "phase": phase,
+        "mechanism": values["mechanism"], "algorithm": learner_name(values), "seed": values["seed"], "phase": phase,
     }  # fmt: skip
     columns: dict[str, object] = {name: [value] * count for name, value in same.items()} | {
         "episode": np.arange(count),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...contracts.loop import AgentView, Principal, Simulation
+from ...contracts.loop import AgentView, Minds, Principal, Simulation
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game, Scene
@@ -45,8 +45,7 @@ def play(
 
     With the stream of the phase evaluate it is one of the evaluated episodes.
     """
-    value = getattr(policy, "values", None)
-    loop = Simulation(game, mechanism, 1, seed=seed, stream=stream, principal=principal, value=value)
+    loop = Simulation(game, mechanism, 1, seed=seed, stream=stream, principal=principal, minds=Minds.of(policy))
     key, ended = loop.keys.copy(), False
     rows: list[dict[str, np.ndarray]] = []
     while not ended:

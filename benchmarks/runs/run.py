@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from ...contracts.episodes import Episodes
 from ...core.config import UsageError, require
+from ...learning.role import EVALUATE
 from .. import files
 from ..measures.audit import Exam, examine, write_audit
 from ..measures.exact_solutions import is_cheap
@@ -22,9 +25,7 @@ from .record import Record, read_about, read_episodes, write_about
 from .replay import Replay, play, save_replay
 
 if TYPE_CHECKING:
-    from ...learning.phases import Phase
-    from ...learning.policies.networks import AnyPolicy
-    from ...learning.principals.loading import AnyPrincipal
+    from ...learning.phases import Learning
 
 T = TypeVar("T")
 RECENT = 500  # the number of last episodes over which progress reports welfare and payment
@@ -94,8 +95,9 @@ def result(folder: Path) -> Result:
 class RunInProgress:
     """A run that is being made: its inputs, and the results of the phases so far."""
 
-    principal: AnyPrincipal | None = None  # frozen once it is trained
-    policy: AnyPolicy
+    principal: Any = None  # frozen once it is trained
+    frozen: Mapping[str, np.ndarray] = {}  # what it was when it had been trained
+    policy: Any
     evaluated: Episodes
 
     def __init__(self, run: Resolved, out: Path) -> None:
@@ -115,6 +117,7 @@ class RunInProgress:
                 run.game, run.principal, seed=run.spec.seed, resources=run.resources, mechanism=self.mechanism
             )
             self.principal = yield from self._phase("train", phase)
+            self.frozen = _weights(self.principal)
 
     def validate(self) -> Iterator[Progress]:
         """Train fresh agents, or those of another run (warm start), under the frozen mechanism."""
@@ -142,21 +145,34 @@ class RunInProgress:
         yield Progress("evaluate", total, total, *_means(self.evaluated))
 
     def save(self) -> None:
-        """Write the run's folder, which appears complete or not at all."""
+        """Write the run's folder, which appears complete or not at all.
+
+        Raises UsageError where the principal went on learning after its own phase: the agents knew another one.
+        """
+        now = _weights(self.principal)
+        if any(not np.array_equal(now[name], before, equal_nan=True) for name, before in self.frozen.items()):
+            raise UsageError(
+                f"the principal of {self.run.name} changed while agents learned under it: what decides for a mechanism "
+                "learns in its own phase, and is frozen after it"
+            )
         exam = self._exam()
         if exam is not None:
             self.record.deviation_regret["evaluate"] = exam.regrets
         with files.atomic_dir(self.out / self.run.folder) as partial:
             self.record.save(partial)
-            self.policy.save(partial / POLICY)
-            if self.run.principal is not None and self.principal is not None:
-                self.principal.save(partial / PRINCIPAL)
+            self._keep(partial)
             if exam is not None:
                 write_audit(partial, exam.audit)
             save_replay(partial, self._replay())
             write_about(partial, self._about())
 
-    def _phase(self, name: str, phase: Phase[T]) -> Generator[Progress, None, T]:
+    def _keep(self, partial: Path) -> None:
+        """Write what was learned."""
+        self.policy.save(partial / POLICY)
+        if self.run.principal is not None and self.principal is not None:
+            self.principal.save(partial / PRINCIPAL)
+
+    def _phase(self, name: str, phase: Learning[T]) -> Generator[Progress, None, T]:
         """Iterate over a phase to its end and return its result."""
         began, recent = time.perf_counter(), None
         with phase:
@@ -178,10 +194,8 @@ class RunInProgress:
             return None
 
     def _replay(self) -> Replay:
-        from ...learning.phases import EVALUATE
-
-        run = self.run
-        return play(run.game, self.mechanism, self.principal, self.policy, seed=run.spec.seed, stream=EVALUATE)
+        run, stream = self.run, EVALUATE.stream
+        return play(run.game, self.mechanism, self.principal, self.policy, seed=run.spec.seed, stream=stream)
 
     def _about(self) -> dict[str, object]:
         from ..measures.states_right import states_right
@@ -202,6 +216,12 @@ class RunInProgress:
             "evaluated": {"welfare": welfare, "payment": payment, "states_right": right},
             **self.started,
         }
+
+
+def _weights(principal: Any) -> dict[str, np.ndarray]:
+    """A copy of the arrays that a principal would save."""
+    arrays = principal.checkpoint().arrays if hasattr(principal, "checkpoint") else {}
+    return {name: np.array(array) for name, array in arrays.items()}
 
 
 def _recent(recent: Episodes | None, new: Episodes | None) -> Episodes | None:

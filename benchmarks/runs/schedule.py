@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.config import UsageError
+from ...core.registry import reason
 from ..provenance import cores
 from ..specs.plugins import Registered, register, registered
 from ..specs.resolve import Resolved, resolve
@@ -53,7 +54,16 @@ class Event(NamedTuple):
     kind: str  # "started", "progressed", "finished", "lost", "failed"
     job: Job
     progress: Progress | None = None
-    error: str = ""
+    error: str = ""  # one sentence
+    trace: str = ""  # the traceback of an error that is no mistake of the user's
+
+
+class RunFailedError(Exception):
+    """A run failed: a sentence and, unless the user made a mistake, a traceback. Both reach other processes."""
+
+    def __init__(self, sentence: str, trace: str = "") -> None:
+        super().__init__(sentence, trace)
+        self.sentence, self.trace = sentence, trace
 
 
 def jobs(specs: Iterable[RunSpec]) -> list[Job]:
@@ -152,11 +162,11 @@ def _in_order(jobs: list[Job], out: Path, execute: Execute) -> Iterator[Event]:
             continue
         yield Event("started", job)
         try:
-            for progress in execute(job.run, out):
+            for progress in _made(execute, job.run, out):
                 yield Event("progressed", job, progress)
-        except Exception as error:
+        except RunFailedError as error:
             failed.add(job.id)
-            yield Event("failed", job, error=_error_message(error))
+            yield Event("failed", job, error=error.sentence, trace=error.trace)
         else:
             yield Event("finished", job)
 
@@ -204,21 +214,33 @@ def _next(stream: ObjectRefGenerator, job: Job) -> Event:
     except StopIteration:
         return Event("finished", job)
     except ray.exceptions.RayTaskError as error:
-        return Event("failed", job, error=str(error.cause if isinstance(error.cause, UsageError) else error))
+        known = isinstance(error.cause, RunFailedError)
+        cause = error.cause if known else RunFailedError(str(error).splitlines()[-1], str(error))
+        return Event("failed", job, error=cause.sentence, trace=cause.trace)
     except ray.exceptions.RayError as error:
         return Event("lost", job, error=f"its worker was lost ({type(error).__name__})")
 
 
 def _task(execute: Execute, spec: RunSpec, out: Path, classes: Registered) -> Iterator[Progress]:
-    """Make one run. It is a function of its own since Ray omits a task's first frame from tracebacks."""
+    """Make one run in a process of its own."""
     register(classes)
-    yield from execute(resolve(spec), out)
+    yield from _made(execute, resolve(spec), out)
+
+
+def _made(execute: Execute, run: Resolved, out: Path) -> Iterator[Progress]:
+    """Make one run. Raises RunFailedError, which names the line of a plugin in which it failed, for any error in it."""
+    try:
+        yield from execute(run, out)
+    except UsageError as error:
+        raise RunFailedError(str(error)) from None
+    except (Exception, SystemExit) as error:
+        parts = (run.mechanism.game, run.mechanism, run.agents, run.principal)
+        packages = {type(part).__module__.partition(".")[0] for part in parts} - {"paymaster"}
+        if isinstance(error, SystemExit) and not packages:
+            raise
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        raise RunFailedError(reason(error, packages), trace) from None
 
 
 def _left_out(job: Job, failed: set[str]) -> Event:
     return Event("failed", job, error=f"not made, because it needs {', '.join(sorted(failed & set(job.needs)))}")
-
-
-def _error_message(error: BaseException) -> str:
-    """The sentence of a user's mistake, or the traceback of any other error."""
-    return str(error) if isinstance(error, UsageError) else "".join(traceback.format_exception(error)).rstrip()

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, cast
 from ...baselines import mechanism_class
 from ...core.config import UsageError, did_you_mean, stored, stored_names
 from ...envs import family
-from ...learning import Resources
-from .resolve import algorithm_class, principal_class
+from ...learning import Resources, algorithm_class, principal_class
 from .spec import Reference, RunSpec, Values, read_spec, short
 from .strict_yaml import parse
 
@@ -69,7 +68,7 @@ def _changed(spec: RunSpec, settings: Mapping[str, object]) -> RunSpec:
         if isinstance(value, Reference):
             values["parameters"][name] = value.model_copy(update={"source": _changed(value.source, settings)})
     values["settings"] = stored(algorithm_class(spec.algorithm), values["settings"])
-    principal = principal_class(spec.mechanism)
+    principal = principal_class(mechanism_class(spec.mechanism))
     if principal is not None:
         values["principal"] = stored(principal, values["principal"])
     places = _places(spec)
@@ -96,7 +95,7 @@ def _places(spec: RunSpec) -> list[Place]:
     places = [Place("game", *leaf) for leaf in rules]
     places += [Place("mechanism", *leaf) for leaf in parameters if leaf.key != "game"]
     places += [Place("algorithm", *leaf) for leaf in _leaves(algorithm_class(spec.algorithm))]
-    principal = principal_class(spec.mechanism)
+    principal = principal_class(mechanism_class(spec.mechanism))
     if principal is not None:
         given = stored(principal, spec.principal)
         taken = spec.principal_from is not None

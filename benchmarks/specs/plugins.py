@@ -1,50 +1,46 @@
-"""Plugins: games and mechanisms from outside the package, which a run records, and worker processes register."""
+"""Plugins: what comes from outside the package, which a run records, and worker processes register."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any
 
-from ...baselines import MECHANISMS
-from ...contracts.mechanism import Mechanism
-from ...core.config import UsageError
+from ...baselines import MECHANISMS, mechanism_class
+from ...core.config import UsageError, did_you_mean
 from ...core.registry import Registry
 from ...envs import FAMILIES
-from ...envs.game import Game
+from ...learning import ROLES
 from .spec import RunSpec
 
+REGISTRIES: dict[str, Registry[Any]] = {registry.what: registry for registry in (FAMILIES, MECHANISMS, ROLES)}
 
-class Registered(NamedTuple):
-    """The classes that were registered in a process, by name."""
-
-    games: dict[str, type[Game]]
-    mechanisms: dict[str, type[Mechanism]]
+Registered = Mapping[str, Mapping[str, type]]  # classes by their kind and their name
 
 
 def registered() -> Registered:
     """The classes registered in this process, for another process to register."""
-    return Registered(FAMILIES.added, MECHANISMS.added)
+    return {kind: registry.added for kind, registry in REGISTRIES.items()}
 
 
 def register(classes: Registered) -> None:
     """Register the classes that were registered in another process."""
-    for name, game in classes.games.items():
-        FAMILIES.add(name, game)
-    for name, mechanism in classes.mechanisms.items():
-        MECHANISMS.add(name, mechanism)
+    for kind, found in classes.items():
+        for name, cls in found.items():
+            REGISTRIES[kind].add(name, cls)
 
 
 def plugins(spec: RunSpec) -> list[dict[str, str]]:
-    """The games and mechanisms from outside the package that a run and its sources need, without repetition."""
-    return list({each["name"]: each for each in _plugins(spec)}.values())
+    """The games, mechanisms and roles from outside the package that a run and its sources need, each once."""
+    return list({(each["kind"], each["name"]): each for each in _plugins(spec)}.values())
 
 
 def check_plugins(needed: Iterable[Mapping[str, str]], what: str) -> None:
     """Raise UsageError where a plugin in `needed` is not known here. The message says that `what` needs it."""
-    kinds = {registry.what: registry for registry in (FAMILIES, MECHANISMS)}
     for each in needed:
-        if each["name"] not in kinds[each["kind"]]:
+        if each["kind"] not in REGISTRIES:
+            raise UsageError(f"{what} needs a plugin of an {did_you_mean('kind', each['kind'], REGISTRIES)}")
+        if each["name"] not in REGISTRIES[each["kind"]]:
             version = f" {each['version']}" if each["version"] else ""
             way = f"install {each['package']}" if each["package"] else f"name its module: --plugin {each['module']}"
             raise UsageError(
@@ -54,8 +50,14 @@ def check_plugins(needed: Iterable[Mapping[str, str]], what: str) -> None:
 
 
 def _plugins(spec: RunSpec) -> Iterator[dict[str, str]]:
-    for registry, name in ((FAMILIES, spec.game.partition("/")[0]), (MECHANISMS, spec.mechanism)):
-        if name not in registry.own:
+    named: list[tuple[Registry[Any], str | type]] = [
+        (FAMILIES, spec.game.partition("/")[0]),
+        (MECHANISMS, spec.mechanism),
+        (ROLES, spec.algorithm),
+        (ROLES, mechanism_class(spec.mechanism).principal),  # its class comes with the mechanism, its id does not
+    ]
+    for registry, name in named:
+        if isinstance(name, str) and name and name not in registry.own:
             yield _plugin(registry, name)
     for source in spec.needs():
         yield from _plugins(source)

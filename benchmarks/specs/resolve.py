@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_core import to_jsonable_python
 
 from ...baselines import make_mechanism, mechanism_class
-from ...contracts.margins import PaymentMargins
 from ...contracts.mechanism import Mechanism
-from ...core.config import UsageError, configure, did_you_mean, stored, stored_names, to_json
+from ...core.config import UsageError, configure, stored, stored_names, to_json
 from ...envs import make
 from ...envs.game import Game
-from .run_names import digest, run_folder, run_name
+from ...learning import Resources, Role, algorithm_class, principal_class
+from ...learning.external import EXTERNAL, ExternalPrincipal
+from .run_names import digest, learner_name, run_folder, run_name
 from .spec import THETAS, Reference, RunSpec
 
-if TYPE_CHECKING:
-    from ...learning.settings import AgentSettings, AnyPrincipalSettings, Resources
-
-MARGINS = stored_names(PaymentMargins)
 PROBE = 0.5  # stands for a value that another run will give, while the other parameters are checked
 
 
@@ -43,8 +40,8 @@ class Resolved(NamedTuple):
 
     spec: RunSpec
     mechanism: Mechanism  # with `PROBE` for each parameter that a source will give
-    agents: AgentSettings  # the settings of the agents' learning
-    principal: AnyPrincipalSettings | None  # the settings of the principal that the run trains; None for none
+    agents: Role  # the agents' algorithm, with its settings
+    principal: Role | None  # the principal that the run trains, with its settings; None for none
     resources: Resources
     sources: Sources
     values: dict[str, Any]  # JSON-ready; a change of any value makes another run
@@ -60,7 +57,7 @@ class Resolved(NamedTuple):
     @property
     def label(self) -> str:
         """The mechanism and the agents' algorithm, as text."""
-        return f"{self.name}/{self.spec.algorithm}"
+        return f"{self.name}/{learner_name(self.values)}"
 
     def given(self, parameters: Mapping[str, float | None]) -> Mechanism:
         """The mechanism with the parameters that its sources gave."""
@@ -114,6 +111,7 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     game = make(spec.game, **spec.rules)
     mechanism = make_mechanism(spec.mechanism, game, **{**spec.parameters, **dict.fromkeys(sources.parameters, PROBE)})
     agents = configure(algorithm_class(spec.algorithm), spec.settings, what=f"algorithm {spec.algorithm}")
+    agents.check(mechanism)
     principal, resources = _principal(spec, mechanism), resources_of(spec)
     referred = {name: _referred(reference, sources.parameters[name]) for name, reference in references(spec).items()}
     parameters = {**parameters_of(mechanism), **referred}
@@ -148,27 +146,8 @@ def references(spec: RunSpec) -> dict[str, Reference]:
     return {name: value for name, value in spec.parameters.items() if isinstance(value, Reference)}
 
 
-def algorithm_class(algorithm: str) -> type[AgentSettings]:
-    """The class of an algorithm's settings. Raises UsageError for an unknown algorithm."""
-    from ...learning import ALGORITHMS
-
-    if algorithm not in ALGORITHMS:
-        raise UsageError(did_you_mean("algorithm", algorithm, ALGORITHMS))
-    return ALGORITHMS[algorithm]
-
-
-def principal_class(mechanism: str) -> type[AnyPrincipalSettings] | None:
-    """The class of the settings of a mechanism's trained principal; None where the mechanism has no such principal."""
-    from ...learning import PRINCIPALS
-
-    principal = mechanism_class(mechanism).principal
-    return PRINCIPALS[principal] if principal else None
-
-
 def resources_of(spec: RunSpec) -> Resources:
     """The remote runners, learners and GPUs that a run uses."""
-    from ...learning import Resources
-
     return configure(Resources, spec.resources, what="the resources")
 
 
@@ -203,12 +182,12 @@ def _referred(reference: Reference, source: Resolved) -> dict[str, str]:
     return {**_source(source), "from": f"{source.label}.{reference.column}"}
 
 
-def _principal(spec: RunSpec, mechanism: Mechanism) -> AnyPrincipalSettings | None:
+def _principal(spec: RunSpec, mechanism: Mechanism) -> Role | None:
     """The settings with which the run trains its own principal; None where it trains none.
 
     Raises UsageError for settings without a principal, and for a game in which there can be none.
     """
-    cls = principal_class(spec.mechanism)
+    cls = principal_class(mechanism_class(spec.mechanism))
     if cls is None:
         if spec.principal or spec.principal_from:
             raise UsageError(f"mechanism {spec.mechanism} has no principal to train: leave out its settings")
@@ -216,7 +195,11 @@ def _principal(spec: RunSpec, mechanism: Mechanism) -> AnyPrincipalSettings | No
     if spec.principal_from is not None:
         return None
     mechanism.check_principal()
-    return configure(cls, spec.principal, what="the principal")
+    if EXTERNAL in spec.principal:
+        cls = ExternalPrincipal
+    role = configure(cls, spec.principal, what="the principal")
+    role.check(mechanism)
+    return role
 
 
 def _taken(spec: RunSpec, source: Resolved | None) -> dict[str, object] | None:
@@ -230,28 +213,34 @@ def _taken(spec: RunSpec, source: Resolved | None) -> dict[str, object] | None:
 
 def _promise(spec: RunSpec) -> dict[str, object]:
     """The margins that change the payments of a principal taken from another run. No training depends on them."""
-    from ...learning import PRINCIPALS
-
-    allowed = tuple(MARGINS.values()) if principal_class(spec.mechanism) is PRINCIPALS["dqn"] else ()
-    given = stored(PaymentMargins, spec.principal)
+    role = principal_class(mechanism_class(spec.mechanism))
+    margins = role.margins if role else None
+    allowed = tuple(stored_names(margins).values()) if margins else ()
+    given = stored(margins, spec.principal) if margins else spec.principal
     refused = sorted(set(given) - set(allowed))
     if refused:
         raise UsageError(
             f"a principal taken from another run is not trained again: got {', '.join(refused)}, allowed "
             f"{'is ' + ', '.join(allowed) if allowed else 'is no setting'}"
         )
-    checked = to_json(configure(PaymentMargins, spec.principal, what="the principal"))
+    if margins is None:
+        return {}
+    checked = to_json(configure(margins, spec.principal, what="the principal"))
     return {name: checked[name] for name in sorted(given)}
 
 
-def _principal_in_name(spec: RunSpec, settings: AnyPrincipalSettings | None) -> dict[str, object]:
+def _principal_in_name(spec: RunSpec, settings: Role | None) -> dict[str, object]:
     """The settings of the principal that belong into the run's name.
 
     They are all settings that are given, where the principal is exact or taken from another run; and the price of
     money, where it differs from the default.
     """
-    cls = principal_class(spec.mechanism)
-    if cls and (spec.principal_from is not None or mechanism_class(spec.mechanism).principal == "exact"):
+    if isinstance(settings, ExternalPrincipal):
+        return to_json(settings)
+    cls = principal_class(mechanism_class(spec.mechanism))
+    if cls and (spec.principal_from is not None or not cls.learns):
         return stored(cls, spec.principal)
-    alpha = getattr(settings, "alpha", None)
-    return {} if settings is None or alpha == getattr(type(settings)(), "alpha", None) else {"alpha": alpha}
+    price = getattr(type(settings), "__pydantic_fields__", {}).get("alpha")
+    if price is None or settings.alpha == price.default:  # type: ignore[union-attr]
+        return {}
+    return {"alpha": settings.alpha}  # type: ignore[union-attr]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from ...contracts.mechanism import Mechanism
+from ...learning.external import EXTERNAL
 from .spec import RunSpec
 
 
@@ -27,6 +29,13 @@ def run_name(mechanism: Mechanism, id: str, parameters: Mapping[str, object], fu
         or value != to_jsonable_python(fields[name].get_default(call_default_factory=True))
     }
     return " ".join([id, *(f"{name}={value}" for name, value in {**changed, **further}.items())])
+
+
+def learner_name(values: Mapping[str, Any]) -> str:
+    """What comparisons call the agents' learner, by the resolved values of a run."""
+    if values["algorithm"] == EXTERNAL:
+        return f"{values['settings']['learner']} ({EXTERNAL})"
+    return str(values["algorithm"])
 
 
 def run_folder(spec: RunSpec, variant: str) -> str:

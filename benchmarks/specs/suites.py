@@ -1,8 +1,12 @@
-"""Suites: immutable lists of runs with printable ids. A suite is a YAML file of Paymaster or of the user."""
+"""Suites: immutable lists of runs with printable ids. A suite is a YAML file of Paymaster or of the user.
+
+A user's file may extend another suite: it adds runs to those of that suite, which stay the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from os.path import normpath
 from pathlib import Path
 from typing import get_args
 
@@ -10,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ...baselines import mechanism_class
 from ...core.config import UsageError, did_you_mean
+from ...learning import Role, principal_class
 from .spec import Column, Model, Reference, RunSpec, Values, faults
 from .strict_yaml import read
 
@@ -72,6 +77,32 @@ class Suite(Model):
             raise ValueError(f"{', '.join(twice)} appears twice among the runs: give one an id of its own")
         return self
 
+    def principal_of(self, entry: Entry) -> Values:
+        """The settings of the principal that an entry trains."""
+        return {**self.principal, **entry.principal}
+
+
+class Extended(Suite):
+    """A suite with further runs among its `runs`, under its rules and at its budget."""
+
+    own: tuple[Entry, ...]
+    """The suite's own runs: its settings of principals are for the roles that they train, and for no others."""
+
+    def principal_of(self, entry: Entry) -> Values:
+        return super().principal_of(entry) if _role(entry) in map(_role, self.own) else entry.principal
+
+
+class Extension(Model):
+    """A file with runs that stand beside those of another suite. What makes the runs comparable is that suite's."""
+
+    extends: str
+    """The id of a suite, or the path of another file, relative to this one."""
+    description: str = ""
+    seeds: int | None = Field(None, ge=1)
+    settings: dict[str, Values] = Field({})
+    """Settings of algorithms that no run of the other suite uses."""
+    runs: tuple[Entry, ...] = Field(min_length=1)
+
 
 def suites() -> list[str]:
     """The ids of the suites that come with Paymaster."""
@@ -80,16 +111,61 @@ def suites() -> list[str]:
 
 def load_suite(name: str) -> Suite:
     """A suite by its id, or from the user's YAML file. Raises UsageError for an unknown or malformed suite."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
-    if not name.endswith((".yaml", ".yml")) and name not in suites():
+    return _load(_path(name, Path()), ())
+
+
+def extended(suite: Suite, entries: Iterable[Entry], **changes: object) -> Extended:
+    """The suite with further `entries`, and `changes` of its other fields; its own runs stay what they are.
+
+    Raises UsageError for an entry whose name is taken.
+    """
+    runs = [*suite.runs]
+    for entry in entries:
+        if entry.name in [other.name for other in runs]:
+            raise UsageError(f"{entry.name} is already a run of the suite: give yours an id of its own")
+        runs.append(entry)
+    own = suite.own if isinstance(suite, Extended) else suite.runs
+    return Extended.model_validate({**dict(suite), "own": own, **changes, "runs": tuple(runs)})
+
+
+def _path(name: str, beside: Path) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        return beside / name
+    if name not in suites():
         raise UsageError(did_you_mean("suite", name, suites()))
+    return FOLDER / f"{name}.yaml"
+
+
+def _load(path: Path, above: tuple[Path, ...]) -> Suite:
+    """The suite in a file, which the files `above` extend."""
+    if path in above:
+        raise UsageError(f"suites extend each other in a circle: {' -> '.join(map(str, (*above, path)))}")
     values = read(path)
     if not isinstance(values, dict):
         raise UsageError(f"{path} must hold a mapping with game, steps and runs (got {type(values).__name__})")
     try:
-        return Suite.model_validate(values)
+        return _extending(path, values, above) if "extends" in values else Suite.model_validate(values)
     except ValidationError as error:
         raise UsageError(f"{path}: {faults(error)}") from None
+
+
+def _extending(path: Path, values: Values, above: tuple[Path, ...]) -> Suite:
+    fixed = [name for name in values if name in Suite.model_fields and name not in Extension.model_fields]
+    if fixed:
+        raise UsageError(
+            f"{path} has the {' and '.join(fixed)} of {values['extends']}, which it extends, so that their runs are "
+            f"comparable: leave {' and '.join(fixed)} out; allowed are {', '.join(Extension.model_fields)}"
+        )
+    extension = Extension.model_validate(values)
+    try:
+        base = _load(Path(normpath(_path(extension.extends, path.parent))), (*above, path))
+        used = {*base.settings, *(entry.algorithm for entry in base.runs)} & extension.settings.keys()
+        if used:
+            raise UsageError(f"settings of {', '.join(sorted(used))}: {extension.extends} has them; give a run its own")
+        changes = extension.model_dump(include={"description", "seeds"}, exclude_unset=True)
+        return extended(base, extension.runs, settings={**base.settings, **extension.settings}, **changes)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def expand(suite: Suite, *, seeds: int | None = None, first: int = 0) -> list[RunSpec]:
@@ -119,7 +195,7 @@ def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, abov
             raise UsageError(f"{entry.name} refers to an {did_you_mean('entry of the suite', name, entries)}")
         return _spec(suite, entries, entries[name], seed, (*above, entry.name))
 
-    own = not entry.principal_from
+    trains = _role(entry) is not None and not entry.principal_from
     return RunSpec(
         game=suite.game,
         rules=suite.rules,
@@ -127,8 +203,8 @@ def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, abov
         parameters={name: _parameter(value, other) for name, value in entry.parameters.items()},
         algorithm=entry.algorithm,
         settings={**suite.settings.get(entry.algorithm, {}), **entry.settings},
-        principal={**suite.principal, **entry.principal} if own and _trains(entry) else entry.principal,
-        principal_from=None if own else other(entry.principal_from),
+        principal=suite.principal_of(entry) if trains else entry.principal,
+        principal_from=other(entry.principal_from) if entry.principal_from else None,
         resources=suite.resources,
         steps=suite.steps,
         episodes=suite.episodes,
@@ -136,8 +212,9 @@ def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, abov
     )
 
 
-def _trains(entry: Entry) -> bool:
-    return bool(mechanism_class(entry.mechanism).principal)
+def _role(entry: Entry) -> type[Role] | None:
+    """The role that decides for the entry's mechanism; None where nobody does."""
+    return principal_class(mechanism_class(entry.mechanism))
 
 
 def _parameter(value: object, other: Callable[[str], RunSpec]) -> object:

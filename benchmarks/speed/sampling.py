@@ -15,9 +15,9 @@ from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 
 from ...baselines import make_mechanism
 from ...envs.game import Game
+from ...learning.agents.ppo import PPO
 from ...learning.phases import agents_config
 from ...learning.rllib.runner import ArrayEnvRunner
-from ...learning.settings import PPOSettings
 from .rllib_env import rllib_env
 
 STOCK_ENVIRONMENTS = 16
@@ -74,13 +74,13 @@ def _sampler(runner: ArrayEnvRunner) -> Callable[[], int]:
 
 
 def _array(game: Game, B: int) -> ArrayEnvRunner:
-    settings = PPOSettings(environments=B, rollout_length=32)
+    settings = PPO(environments=B, rollout_length=32)
     config = agents_config(game, make_mechanism("selfish", game), None, settings, seed=0, steps=10**9)
     return config.env_runner_cls(config=config, worker_index=0)
 
 
 def _stock(game: Game) -> MultiAgentEnvRunner:
-    return stock_config(game, PPOSettings().hidden, STOCK_ENVIRONMENTS).build_algo().env_runner
+    return stock_config(game, PPO().hidden, STOCK_ENVIRONMENTS).build_algo().env_runner
 
 
 def stock_config(game: Game, hidden: Sequence[int], environments: int) -> PPOConfig:

@@ -18,8 +18,8 @@ from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LI
 
 from ...baselines import make_mechanism
 from ...envs.game import Game
+from ...learning.agents.ppo import PPO
 from ...learning.phases import agents_config
-from ...learning.settings import PPOSettings
 from .sampling import stock_config
 
 HIDDEN = ((256, 256), (64, 64))
@@ -58,7 +58,7 @@ def training(game: Game) -> Iterator[Turn]:
     """RLlib's PPO and the array one turn by turn, `TURNS` in all; one thread each."""
     torch.set_num_threads(1)
     for hidden in HIDDEN:
-        contenders = algorithms(game, PPOSettings(hidden=hidden))
+        contenders = algorithms(game, PPO(hidden=hidden))
         steps = {contender: _trained(algorithm) for contender, algorithm in contenders.items()}  # compiles, allocates
         for _ in range(ROUNDS):
             for contender, algorithm in contenders.items():
@@ -83,7 +83,7 @@ def training_rates(turns: Iterable[Turn]) -> list[TrainingRate]:
     return [TrainingRate(*contender, rate, rate / base[contender.hidden]) for contender, rate in medians.items()]
 
 
-def algorithms(game: Game, settings: PPOSettings) -> dict[Contender, Algorithm]:
+def algorithms(game: Game, settings: PPO) -> dict[Contender, Algorithm]:
     """RLlib's PPO with each of `STOCK_ENVIRONMENTS`, and the array one, of the game's selfish agents."""
     array = agents_config(game, make_mechanism("selfish", game), None, settings, seed=0, steps=10**9).build_algo()
     stock = {Contender(settings.hidden, STOCK, B): _stock(game, settings, B) for B in STOCK_ENVIRONMENTS}
@@ -95,7 +95,7 @@ def _trained(algorithm: Algorithm) -> int:
     return int(algorithm.train()[ENV_RUNNER_RESULTS][NUM_ENV_STEPS_SAMPLED_LIFETIME])
 
 
-def _stock(game: Game, settings: PPOSettings, environments: int) -> Algorithm:
+def _stock(game: Game, settings: PPO, environments: int) -> Algorithm:
     samples = settings.environments * settings.rollout_length
     config = stock_config(game, settings.hidden, environments).training(
         train_batch_size_per_learner=samples, num_epochs=settings.epochs,

@@ -73,6 +73,16 @@ def inducing(z: torch.Tensor, q: torch.Tensor, chance: torch.Tensor, nudge: floa
     return expected(z, chance) - paid, paid
 
 
+def values_at(
+    net: torch.nn.ModuleDict, target: torch.nn.ModuleDict | None, seen_t: torch.Tensor, seen_tp1: torch.Tensor
+) -> Values:
+    """The values at classes (n,) seen in transitions, by the networks of `outcome_networks` and their average."""
+    assert target is not None
+    with torch.no_grad():
+        agent_tp1_target, principal_tp1_target = (target[name](seen_tp1) for name in ("agent", "principal"))
+    return Values(net["agent"](seen_t), agent_tp1_target, net["principal"](seen_t), principal_tp1_target)
+
+
 def losses(values: Values, batch: Transitions, *, discount: float, nudge: float) -> Losses:
     """Algorithm 2's regressions, with Huber loss. a' = argmax_a q'(s', a) is the next induced action.
 

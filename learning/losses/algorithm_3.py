@@ -23,6 +23,7 @@ import torch
 from torch.nn.functional import huber_loss
 
 from ...contracts.mechanism import welfare_weights
+from ..joint_networks import all_follow, joint, others
 from ..least_payments import least_payments, taken
 
 
@@ -54,6 +55,27 @@ class Losses(NamedTuple):
     agents: torch.Tensor
     principal: torch.Tensor
     errors: torch.Tensor
+
+
+def values_at(
+    net: torch.nn.ModuleDict, target: torch.nn.ModuleDict | None, rows_t: torch.Tensor, rows_tp1: torch.Tensor,
+    follows_t: torch.Tensor,
+) -> Values:  # fmt: skip
+    """The values at joint rows (n, N, D) of transitions, by the networks of `principal_networks` and their average."""
+    assert target is not None
+    others_t = others(follows_t)
+    agents_t = torch.cat([rows_t, others_t], dim=-1)
+    with torch.no_grad():
+        agents_tp1 = torch.cat([rows_tp1, others_t], dim=-1)
+        no_gradient = torch.cat([agents_tp1, all_follow(rows_t)])
+        next_online, followers = joint(net["agents"], no_gradient).chunk(2)
+        next_target, followers_target = joint(target["agents"], no_gradient).chunk(2)
+        principal_tp1 = joint(net["principal"], rows_tp1)
+        principal_tp1_target = joint(target["principal"], rows_tp1)
+    return Values(
+        joint(net["agents"], agents_t), next_online, next_target, followers, followers_target,
+        joint(net["principal"], rows_t), principal_tp1, principal_tp1_target,
+    )  # fmt: skip
 
 
 def losses(values: Values, batch: Transitions, *, discount: float, alpha: float, favour: float = 0.0) -> Losses:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from ...contracts.mechanism import Decisions
-from ...contracts.outcomes import OutcomeContract
 from ...core.checkpoint import Checkpoint, Saved
 from ...envs.game import Game
 from ...equilibria.tables.table import tabular
@@ -108,8 +107,3 @@ def outcome_chance(game: Game, state: object) -> np.ndarray:
 def _chances(game: Hashable) -> np.ndarray:
     """(S, A, 2) float32."""
     return tabulate(cast(Game, game)).facts[:, :, 0].astype(np.float32)
-
-
-def check(game: Game) -> None:
-    """Raise UsageError for a game to which Algorithm 2 does not apply."""
-    OutcomeContract(game=game).check_principal()

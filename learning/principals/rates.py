@@ -1,6 +1,6 @@
 """A principal that offers rates: the network that learns them by PPO, and the frozen principal that is kept of it.
 
-`learning.rllib.rates` trains it; `contracts.rates` says what its rates pay.
+`rates_ppo` trains it; `contracts.rates` says what its rates pay.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class RatesNetwork(nn.Module):
     def values(self, rows: torch.Tensor) -> torch.Tensor:
         """(n,) of rows (n, D + EXTRA)."""
         return self.value(self.value_encoder(rows)).squeeze(-1)
+
+    def evaluated(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, heads * rungs) and values (n,) of rows (n, D + EXTRA)."""
+        return self.logits(rows), self.values(rows)
 
     def chances(self, rows: torch.Tensor) -> torch.Tensor:
         """(n, heads, rungs) log probabilities."""
@@ -110,3 +114,21 @@ def world_shape(game: Game) -> Shape:
 def world_rows(worlds: np.ndarray) -> torch.Tensor:
     """Worlds (n, ...) as flat rows (n, D) float32."""
     return torch.from_numpy(worlds.reshape(len(worlds), prod(worlds.shape[1:])).astype(np.float32))
+
+
+def chosen_logp(network: RatesNetwork, worlds: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The log probability (n,) of the `chosen` rungs (n, heads) in `worlds` (n, ...)."""
+    with torch.no_grad():
+        chances = network.chances(world_rows(worlds))
+        taken = chances.gather(-1, torch.from_numpy(chosen).unsqueeze(-1))
+    return taken.sum(dim=(1, 2)).numpy()
+
+
+def evaluated(
+    network: RatesNetwork, worlds: np.ndarray, extra: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The critic's rows (n, D + EXTRA) of `worlds` (n, ...), and its logits (n, heads * rungs) and values (n,)."""
+    rows = torch.cat([world_rows(worlds), torch.from_numpy(extra)], dim=1)
+    with torch.no_grad():
+        logits, values = network.evaluated(rows)
+    return rows.numpy(), logits.numpy(), values.numpy()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
+import numpy as np
 import torch
 
 from ...contracts.margins import PaymentMargins
@@ -11,9 +13,25 @@ from ...contracts.mechanism import Decisions
 from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import configure, stored, to_json
 from ...envs.game import Game, symmetries
-from ..joint_networks import JointShape, all_follow, joint, joint_rows, none_follows, principal_networks
+from ..joint_networks import JointShape, all_follow, joint, joint_rows, none_follows, others, principal_networks
 from ..least_payments import least_payments
 from ..networks import arrays_of, give_arrays
+
+
+def own_actions(networks: torch.nn.ModuleDict, observations: np.ndarray, follows: np.ndarray) -> torch.Tensor:
+    """The agents' best actions (B, N) by their own values, where they know who of the others `follows` (B, N)."""
+    extra = torch.from_numpy(others(follows).astype(np.float32))
+    return joint(networks["agents"], torch.cat([joint_rows(observations), extra], dim=-1)).argmax(dim=-1)
+
+
+def exploring(
+    networks: torch.nn.ModuleDict, observations: np.ndarray, explore: Callable[[torch.Tensor], torch.Tensor]
+) -> Decisions:
+    """The best recommendations, passed through `explore`, and the least payments for them, without margins."""
+    rows = joint_rows(observations)
+    recommended = explore(joint(networks["principal"], rows).argmax(dim=-1))
+    followers = joint(networks["agents"], all_follow(rows))
+    return Decisions(recommended.numpy(), least_payments(followers, followers, recommended).numpy())
 
 
 class TrainedPrincipal(Saved):

@@ -1,61 +1,55 @@
-"""The base of the RLlib Algorithms here: sample arrays, learn from them, send the weights to the runners."""
+"""The RLlib Algorithm that trains the roles of a task: sample arrays, learn, send the weights to the runners."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import traceback
 from pathlib import Path
 
 import numpy as np
-import ray
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
-from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
-from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
-from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME
+from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME, TD_ERROR_KEY
 from ray.rllib.utils.metrics.stats import StatsBase
-from ray.util.debug import log_once
 from safetensors.numpy import load_file, save_file
 
 from ...contracts.episodes import Episodes
-from ..settings import Resources
-from .allocator import keep_large_blocks
-from .runner import ArrayEnvRunner, Rollout, Task
+from ..trained import Batch, Memory, Rollout, Trained
+from .module import cast_of
+from .runner import ArrayEnvRunner
 
-ALONE = Resources()
 WEIGHTS = "weights.safetensors"
 
 Weights = dict[str, dict[str, np.ndarray]]  # module id: name: array
 Results = list[dict[str, dict[str, StatsBase]]]  # a Learner each, by module id and name of the metric
 
 
-class ArrayAlgorithm(Algorithm):
-    """A training step takes a rollout from every runner, calls `learn`, and sends the weights to the runners.
+class RolesAlgorithm(Algorithm):
+    """A training step takes a rollout from every runner, lets each role learn, and sends the weights to the runners.
 
-    Subclasses implement `learn`. Finished episodes are kept until `drain()`; their mean welfare is also logged, for
-    Tune.
+    The schedule is that of the task's phase: where it has generations, agents begin anew after equal parts of the
+    budget, and in each only they learn until its `burn_in` is over. Finished episodes are kept until `drain()`; their
+    mean welfare is also logged, for Tune.
     """
-
-    task: Task
 
     def setup(self, config: AlgorithmConfig) -> None:
         super().setup(config)
-        self.task = self.config.env_config["task"]
+        self.cast = cast_of(self.config)
+        self.task = self.cast.task
+        self.memories: list[tuple[Trained, Memory]] = [(role, role.memory(self.task)) for role in self.cast.roles]
         self.steps = 0
         self.training: dict[str, float] = {}
         self._episodes: Episodes | None = None
+        self._fresh: Weights = self._agents() if self.task.phase.generations > 1 else {}
 
     def _create_local_replay_buffer_if_necessary(self, config: AlgorithmConfig) -> None:
-        """RLlib's buffers hold episode objects; `ReplayAlgorithm` has a buffer of arrays."""
-
-    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
-        """Update the modules from rollouts; returns the training metrics."""
-        raise NotImplementedError
+        """RLlib's buffers hold episode objects; roles have memories of arrays."""
 
     def training_step(self) -> None:
         remote = self.env_runner_group.num_remote_env_runners() > 0
-        rollouts: list[Rollout] = self.env_runner_group.foreach_env_runner(_sample, local_env_runner=not remote)
+        sampled = self.env_runner_group.foreach_env_runner(_sample, local_env_runner=not remote)
+        rollouts = [_given(each) for each in sampled]
         for rollout in rollouts:
             self.steps += rollout.ended.size
             if rollout.episodes is not None:
@@ -65,9 +59,41 @@ class ArrayAlgorithm(Algorithm):
         if self.training:
             self._send_weights(remote)
 
-    def update(self, batch: MultiAgentBatch) -> Results:
-        """One call of the learners: many gradient steps."""
-        return self.learner_group.update(batch=batch, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps})
+    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
+        """Let each role learn from rollouts; returns what is recorded of their losses."""
+        recorded: dict[str, float] = {}
+        for role, memory in self.memories:
+            if role.plays not in self.task.phase.learns or (role.plays == "principal" and self._only_agents_learn()):
+                memory.forget()
+                continue
+            batch = memory.add(rollouts, self.steps, self.env_runner.nets)
+            if batch is not None:
+                recorded |= self._learned(role, memory, batch)
+            if role.plays == "agents":
+                self._renew(sum(rollout.ended.size for rollout in rollouts))
+        return recorded
+
+    def _learned(self, role: Trained, memory: Memory, batch: Batch) -> dict[str, float]:
+        """One call of the Learners on a batch: many gradient steps. RLlib's batch is of module id: column: (n, ...)."""
+        made = MultiAgentBatch({name: SampleBatch(part) for name, part in batch.columns.items()}, batch.steps)
+        results: Results = self.learner_group.update(batch=made, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps})
+        memory.learned({name: errors for name in batch.columns for errors in _errors(results, name)})
+        return {f"{name}/{key}": float(results[0][name][key].peek()) for name in batch.columns for key in role.reported}
+
+    def _only_agents_learn(self) -> bool:
+        """Whether a generation has just begun."""
+        phase, generation = self.task.phase, self.task.steps / self.task.phase.generations
+        return self.steps % generation <= phase.burn_in * generation and self.steps < self.task.steps
+
+    def _renew(self, played: int) -> None:
+        """At the start of a generation, return the agents to their first weights, which the next sync sends on."""
+        generation = self.task.steps / self.task.phase.generations
+        if self.steps // generation > (self.steps - played) // generation and self.steps < self.task.steps:
+            self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: self._fresh}})
+
+    def _agents(self) -> Weights:
+        agents = [name for name, role in self.cast.role_of.items() if role.plays == "agents"]
+        return {name: state for name, state in self.weights().items() if name in agents}
 
     def drain(self) -> Episodes | None:
         """The episodes that finished since the last call."""
@@ -113,49 +139,26 @@ class ArrayAlgorithm(Algorithm):
             self.env_runner.module[name].load_state_dict(learner[name].state_dict(), strict=False)
 
 
-def _sample(runner: ArrayEnvRunner) -> Rollout:
-    return runner.sample()
+def _sample(runner: ArrayEnvRunner) -> Rollout | Exception:
+    """A rollout, or the error that ended it: RLlib would end a remote runner, and the error with it."""
+    try:
+        return runner.sample()
+    except Exception as error:
+        error.add_note("".join(traceback.format_exception(error)))  # a traceback itself does not reach other processes
+        return error
 
 
-def minibatch_batch(columns: dict[str, dict[str, np.ndarray]], steps: int) -> MultiAgentBatch:
-    """RLlib's batch of module id: column: (n, ...), which holds `steps` environment steps."""
-    return MultiAgentBatch({name: SampleBatch(part) for name, part in columns.items()}, steps)
+def _given(sampled: Rollout | Exception) -> Rollout:
+    if isinstance(sampled, Exception):
+        raise sampled
+    return sampled
 
 
-def configured(
-    config: AlgorithmConfig,
-    task: Task,
-    module_class: type,
-    model_config: Mapping[str, object],
-    lr: tuple[float, float],
-    *,
-    seed: int,
-    resources: Resources,
-    runner_class: type[ArrayEnvRunner] = ArrayEnvRunner,
-) -> AlgorithmConfig:
-    """`config` for a task: array runners, a module for each player, a rate that falls from `lr[0]` to `lr[1]`."""
-    if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    keep_large_blocks()
-    for kind in config.algo_class.mro():
-        log_once(f"{kind.__name__}_on_new_api_stack")  # RLlib would tell every user of it
-    there = ray.cluster_resources()
-    resources.check(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
-    spec = RLModuleSpec(module_class=module_class, model_config=dict(model_config))
-    sampled = config.num_envs_per_env_runner * config.rollout_fragment_length * max(1, resources.runners)
-    config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
-    return (
-        config.environment(env=None, env_config={"task": task})
-        .framework("torch", torch_skip_nan_gradients=True)  # leaves out RLlib's check of every gradient, for speed
-        .env_runners(env_runner_cls=runner_class, num_env_runners=resources.runners)
-        .fault_tolerance(restart_failed_env_runners=False)  # a new one would play the first episodes again
-        .learners(num_learners=resources.learners, num_gpus_per_learner=int(resources.gpu))
-        .multi_agent(policies=tuple(task.players), policy_mapping_fn=lambda agent, *_: agent)
-        .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs=dict.fromkeys(task.players, spec)))
-        .training(
-            lr=[[0, lr[0]], [task.steps, lr[1]]],
-            train_batch_size_per_learner=sampled // max(1, resources.learners),  # RLlib checks it against the rollouts
-        )
-        .reporting(min_time_s_per_iteration=None, min_sample_timesteps_per_iteration=0)
-        .debugging(seed=seed, log_level="ERROR")
-    )
+def _errors(results: Results, module_id: str) -> list[np.ndarray]:
+    """The errors of every row of an update, in the rows' order, where the loss gave any.
+
+    Learners hold consecutive parts of it.
+    """
+    if TD_ERROR_KEY not in results[0][module_id]:
+        return []
+    return [np.concatenate([np.ravel(part) for result in results for part in result[module_id][TD_ERROR_KEY].peek()])]

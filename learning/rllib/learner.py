@@ -1,36 +1,40 @@
-"""The bases of the RLlib Learners here: several gradient steps in one call, and averaged target networks."""
+"""The Learner of every role: many gradient steps in a call, averaged targets, and RLlib's own losses of PPO and DQN."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import TypedDict
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.dqn.dqn_learner import QF_NEXT_PREDS, QF_PREDS, QF_TARGET_NEXT_PREDS
+from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
-from ray.rllib.core.rl_module.apis import TargetNetworkAPI
+from ray.rllib.utils.metrics import TD_ERROR_KEY
 
 from ...core.random import Stream
-from .runner import ORDERS, STREAMS, ModuleBatch
+from ..role import ORDERS, PHASES
+from ..trained import Col, Peer, Tensors
+from .module import Cast, RoleModule, cast_of
 
-Batch = dict[str, ModuleBatch]  # by module id
-
-
-class MinibatchPlan(TypedDict):
-    """What `learner_config_dict` tells a `MinibatchLearner`."""
-
-    minibatches: int
-    epochs: int
+Batch = dict[str, Tensors]  # by module
 
 
-class MinibatchLearner(TorchLearner):
+class RoleLearner(PPOTorchLearner):
     """Cuts the batch of one `update` call into minibatches itself.
 
     RLlib's own iterator slices and concatenates Python objects for every minibatch, and cycles each module until the
-    largest has done its epochs. Here `learner_config_dict` says `minibatches` and `epochs`: the rows of every module
-    are cut alike, in tensors, so one call of a few milliseconds of overhead holds many gradient steps. With several
-    epochs the rows are shuffled, alike for all modules of a batch of the same length.
+    largest has done its epochs. Here the rows of every module are cut alike, in tensors, as their role says (`cuts`),
+    so one call of a few milliseconds of overhead holds many gradient steps. With several epochs the rows are shuffled,
+    alike for all modules of a batch of the same length. Targets follow the networks by `tau` after every step.
     """
+
+    def build(self) -> None:
+        super().build()
+        for name in self.module.keys():  # noqa: SIM118 (it is no dict)
+            self._own(name).make_target_networks()
+        self._seen: Batch = {}  # the last minibatch of every module
 
     def configure_optimizers_for_module(self, module_id: str, config: AlgorithmConfig) -> None:
         """RLlib's Adam, its step fused into one kernel."""
@@ -40,41 +44,89 @@ class MinibatchLearner(TorchLearner):
             module_id=module_id, optimizer=optimizer, params=parameters, lr_or_lr_schedule=config.lr
         )
 
-    def _update(self, batch: Batch, **kwargs: object) -> tuple[Batch, ModuleBatch, dict[str, object]]:
-        plan: MinibatchPlan = self.config.learner_config_dict
-        for _ in range(plan["epochs"]):
-            order = self._orders(batch) if plan["epochs"] > 1 else {}
-            for part in range(plan["minibatches"]):
-                result = super()._update(_part(batch, order, part, plan["minibatches"]), **kwargs)
+    def compute_losses(self, *, fwd_out: dict[str, Tensors], batch: Batch) -> dict[str, torch.Tensor]:
+        self._seen |= batch
+        return super().compute_losses(fwd_out=fwd_out, batch=batch)
+
+    def compute_loss_for_module(
+        self, *, module_id: str, config: AlgorithmConfig, batch: Tensors, fwd_out: Tensors
+    ) -> torch.Tensor:
+        module = self._own(module_id)
+        if module.role.rllib_loss:
+            forward, of = RLLIB[module.role.rllib_loss]
+            return of.compute_loss_for_module(
+                self, module_id=module_id, config=config, batch=batch, fwd_out=forward(module, batch)
+            )
+        others = [name for name in self._cast.modules if name != module_id] if module.role.sees_peers else []
+        peers = {name: Peer(self._own(name).net, self._seen.get(name, {})) for name in others}
+        total, parts, errors = module.role.loss(module.net, module.target, batch, peers)
+        if errors is not None:
+            self.metrics.log_value((module_id, TD_ERROR_KEY), errors, reduce="item_series")
+        self.metrics.log_dict(dict(parts), key=module_id, window=1)
+        return total
+
+    def compute_gradients(self, loss_per_module: Tensors, **kwargs: object) -> dict[str, torch.Tensor | None]:
+        """Where a loss sees its peers, of each loss by its own module's parameters alone."""
+        if not any(self._cast.role_of[name].sees_peers for name in loss_per_module):
+            return super().compute_gradients(loss_per_module, **kwargs)
+        found: dict[str, torch.Tensor | None] = dict.fromkeys(self._params)
+        for name, loss in loss_per_module.items():
+            own = self.get_parameters(self._module[name])
+            gradients = torch.autograd.grad(loss, own, retain_graph=True, allow_unused=True)
+            found |= {self.get_param_ref(each): gradient for each, gradient in zip(own, gradients, strict=True)}
+        return found
+
+    def apply_gradients(self, gradients_dict: Tensors) -> None:
+        super().apply_gradients(gradients_dict)
+        for name in self.module.keys():  # noqa: SIM118
+            for online, target in self._own(name).get_target_network_pairs():
+                tau = self.config.get_config_for_module(name).tau
+                with torch.no_grad():
+                    torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), tau)
+
+    def _update(self, batch: Batch, **kwargs: object) -> tuple[Batch, Tensors, dict[str, object]]:
+        minibatches, epochs = self._cast.role_of[next(iter(batch))].cuts
+        for _ in range(epochs):
+            order = self._orders(batch) if epochs > 1 else {}
+            for part in range(minibatches):
+                result = super()._update(_part(batch, order, part, minibatches), **kwargs)
         return result
 
+    def _own(self, module_id: str) -> RoleModule:
+        return self.module[module_id].unwrapped()
+
     @cached_property
-    def orders(self) -> Stream:
+    def _cast(self) -> Cast:
+        return cast_of(self.config)
+
+    @cached_property
+    def _order(self) -> Stream:
         """The stream of this Learner's draws in this phase."""
-        phase = self.config.env_config["task"].stream
-        return Stream(self.config.seed or 0, ORDERS, phase + len(STREAMS) * self._learner_index)
+        phase = self._cast.task.phase.stream
+        return Stream(self._cast.task.seed, ORDERS, phase + len(PHASES) * self._learner_index)
 
     def _orders(self, batch: Batch) -> dict[int, torch.Tensor]:
         """A random order of the rows, for each length among the modules."""
         lengths = {len(next(iter(columns.values()))) for columns in batch.values()}
-        return {length: torch.from_numpy(self.orders.permutation(length)) for length in sorted(lengths)}
+        return {length: torch.from_numpy(self._order.permutation(length)) for length in sorted(lengths)}
 
 
-class AveragedTargets(TorchLearner):
-    """Target networks follow the online ones by `tau` after every gradient step (Polyak averaging)."""
+def _forward_dqn(module: RoleModule, batch: Tensors) -> Tensors:
+    assert module.target is not None
+    with torch.no_grad():  # the loss reads only which action is best next
+        after, target = module.net(batch[Col.NEXT_OBS]), module.target(batch[Col.NEXT_OBS])
+    return {QF_PREDS: module.net(batch[Col.OBS]), QF_NEXT_PREDS: after, QF_TARGET_NEXT_PREDS: target}
 
-    def apply_gradients(self, gradients_dict: ModuleBatch) -> None:
-        super().apply_gradients(gradients_dict)
-        for wrapped in self.module.values():
-            module = wrapped.unwrapped()
-            if isinstance(module, TargetNetworkAPI):
-                for online, target in module.get_target_network_pairs():
-                    with torch.no_grad():
-                        torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), self.config.tau)
 
-    def after_gradient_based_update(self, *, timesteps: dict[str, int]) -> None:
-        """Step the learning rate only; RLlib's DQN learner would copy the targets here."""
-        TorchLearner.after_gradient_based_update(self, timesteps=timesteps)
+def _forward_ppo(module: RoleModule, batch: Tensors) -> Tensors:
+    logits, values = module.net.evaluated(batch[Col.OBS])
+    return {Col.LOGITS: logits, "embeddings": values}
+
+
+RLLIB: dict[str, tuple[Callable[[RoleModule, Tensors], Tensors], type[TorchLearner]]] = {
+    "dqn": (_forward_dqn, DQNTorchLearner),
+    "ppo": (_forward_ppo, PPOTorchLearner),
+}
 
 
 def _part(batch: Batch, orders: dict[int, torch.Tensor], part: int, parts: int) -> Batch:

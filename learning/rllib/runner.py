@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import gymnasium as gym
 import numpy as np
 import ray
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.core import COMPONENT_RL_MODULE, Columns
+from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
 
 from ...contracts.episodes import Episodes
-from ...contracts.loop import AgentView, Loop, Principal, Situation, Step
-from ...contracts.mechanism import Decisions, Mechanism
+from ...contracts.loop import AgentView, Loop, Minds, Situation, Step
+from ...contracts.mechanism import Decisions
 from ...core.arrays import take
-from ...envs.game import Game
-from ..features import rows, width
-
-STREAMS = TRAIN, VALIDATE, EVALUATE = (0, 1, 2)  # streams of keys: no phase sees another's episodes
-REPLAY, ORDERS = 4, 5  # streams of what is drawn for learning; 3 is that of the starts at which contracts are signed
-
-ModuleBatch = dict[str, torch.Tensor]  # column: (n, ...)
-
-
-@dataclass(frozen=True)
-class Task:
-    """The task of an algorithm: the part of its configuration that RLlib carries as `env_config`.
-
-    Not a NamedTuple: Tune takes those apart where they stand in a parameter space.
-    """
-
-    game: Game
-    mechanism: Mechanism
-    principal: Principal | None
-    players: dict[str, tuple[int, ...]]  # module id: the agents that it plays
-    stream: int
-    steps: int  # the budget in environment steps, over which schedules run
-
-
-class Rollout(NamedTuple):
-    """`T` steps of `B` environments. `extras` holds the modules' other outputs, (T, B, N, ...), and the runner's
-    extra columns, (T, B, ...)."""
-
-    observations: np.ndarray  # (T, B, N, *observation)
-    terms: np.ndarray  # (T, B, N, K)
-    actions: np.ndarray  # (T, B, N)
-    rewards: np.ndarray  # (T, B, N) the environment's alone
-    earned: np.ndarray  # (T, B, N) with the mechanism's income: what the agents learn from
-    next_observations: np.ndarray  # (T, B, N, *observation) before any reset
-    next_terms: np.ndarray  # (T, B, N, K)
-    terminated: np.ndarray  # (T, B)
-    ended: np.ndarray  # (T, B) terminated or truncated
-    extras: dict[str, np.ndarray]
-    episodes: Episodes | None
+from ..features import width
+from ..networks import read_each
+from ..trained import PRINCIPAL, Col, Columns, Net, Networks, Play, Rollout
+from .module import cast_of
 
 
 class ArrayEnvRunner(EnvRunner):
@@ -65,7 +27,8 @@ class ArrayEnvRunner(EnvRunner):
 
     def __init__(self, *, config: AlgorithmConfig, **kwargs: object) -> None:
         super().__init__(config=config, **kwargs)
-        self.task: Task = self.config.env_config["task"]
+        self.cast = cast_of(self.config)
+        self.task = self.cast.task
         self.T, self.B = self.config.get_rollout_fragment_length(), self.config.num_envs_per_env_runner
         self.make_module()
         self.make_env()
@@ -75,7 +38,7 @@ class ArrayEnvRunner(EnvRunner):
         index = max(self.worker_index or 0, 1) - 1  # runner 0 is the local one, which plays alone
         self.loop = Loop(
             self.task.game, self.task.mechanism, self.B,
-            seed=self.config.seed or 0, stream=self.task.stream, first=index * self.B,
+            seed=self.task.seed, stream=self.task.phase.stream, first=index * self.B,
         )  # fmt: skip
 
     def make_module(self) -> None:
@@ -84,20 +47,21 @@ class ArrayEnvRunner(EnvRunner):
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         space = gym.spaces.Box(-np.inf, np.inf, (width(self.task.game, self.task.mechanism),), np.float32)
-        actions: gym.Space = gym.spaces.Discrete(len(self.task.game.action_names))
-        return dict.fromkeys((INPUT_ENV_SPACES, *self.task.players), (space, actions))
+        chosen = {name: role.action_space(self.task) for name, role in self.cast.role_of.items()}
+        return {name: (space, chosen.get(name, space)) for name in (INPUT_ENV_SPACES, *chosen)}
 
     def sample(self, **kwargs: object) -> Rollout:
         """(T, B) steps; a new episode begins wherever one ended."""
-        return self._play(self.T)
+        with torch.no_grad():  # not RLlib's forward_exploration, which would first switch every layer to evaluation
+            return self._sampled(self.T)
 
-    def _play(self, T: int) -> Rollout:
-        steps: list[dict[str, np.ndarray]] = []
-        extras: list[dict[str, np.ndarray]] = []
+    def _sampled(self, T: int) -> Rollout:
+        steps: list[Columns] = []
+        extras: list[Columns] = []
         finished: Episodes | None = None
         for _ in range(T):
-            seen = self.loop.seen
-            actions, outputs = self.act(seen)
+            seen, play = self.loop.seen, self.play
+            actions, noted = self.act(play)
             step = self._step(actions)
             following = self._following(step)
             steps.append(
@@ -113,17 +77,58 @@ class ArrayEnvRunner(EnvRunner):
                     "ended": step.ended,
                 }
             )
-            extras.append({**outputs, **self.extra_columns(step)})
+            for name, role in self.cast.role_of.items():
+                noted |= role.after(self.net(name), play, step)
+            extras.append(noted)
             if step.episodes is not None:
                 finished = step.episodes if finished is None else finished + step.episodes
-        return Rollout(**_stacked(steps), extras=_stacked(extras), episodes=finished)
+        rollout = Rollout(**_stacked(steps), extras=_stacked(extras), episodes=finished)
+        for role in self.cast.roles:
+            rollout.extras.update(role.complete(self.nets, self.play, rollout))
+        return rollout
+
+    def act(self, play: Play) -> tuple[np.ndarray, Columns]:
+        """The modules' actions (B, N), with exploration, and what their roles note: (B, N, ...) or (B, ...)."""
+        found: Columns = {}
+        for name, players in self.cast.acting:
+            for key, value in self.cast.role_of[name].act(self.net(name), play, players).items():
+                part = value.reshape(self.B, len(players), *value.shape[1:])
+                whole = found.setdefault(key, np.empty((self.B, self.loop.N, *part.shape[2:]), part.dtype))
+                whole[:, players] = part
+        for name, role in self.cast.role_of.items():
+            found |= role.before(self.net(name), play)
+        return found.pop(Col.ACTIONS), found
+
+    @property
+    def minds(self) -> Minds:
+        """What the agents expect, and with which probabilities they act but for exploration, by their own modules."""
+        own = {name: (self.net(name), players) for name, players in self.cast.acting}
+        return Minds(
+            lambda seen: read_each(seen, own, lambda net, part: net.values(part)),
+            lambda seen: read_each(seen, own, lambda net, part: net.probabilities(part)),
+        )
+
+    @property
+    def play(self) -> Play:
+        """What roles may read now."""
+        return Play(self.loop, self.progress, self.minds)
+
+    @property
+    def progress(self) -> float:
+        """The share of the budget used so far, in [0, 1]."""
+        return min(1.0, self.loop.steps * max(1, self.num_workers) / self.task.steps)
+
+    def net(self, name: str) -> Net:
+        """The network of a module."""
+        return self.module[name].net
+
+    @property
+    def nets(self) -> Networks:
+        return {name: self.net(name) for name in self.cast.modules}
 
     def _step(self, actions: np.ndarray) -> Step:
         """Play a step, and offer the terms of the next one."""
-        transition = self.loop.play(actions)
-        if self.task.mechanism.needs_values:
-            transition = self.loop.valued(transition, self._values)
-        step = self.loop.settle(transition)
+        step = self.loop.settle(self.loop.asked(self.loop.play(actions), self.minds))
         self._offer()
         return step
 
@@ -139,53 +144,14 @@ class ArrayEnvRunner(EnvRunner):
         return self.loop.following(step, cut, self._decisions(take(step.after, cut)))
 
     def _decisions(self, situation: Situation) -> Decisions | None:
-        mechanism = self.task.mechanism
-        due = mechanism.due(situation.memory, len(situation.t)).any()
-        return self.decide(situation) if due else None
-
-    def decide(self, situation: Situation) -> Decisions | None:
-        """The principal's decisions: the task's frozen principal, unless a subclass learns one."""
-        principal = self.task.principal
-        return principal(self.task.game, situation.state) if principal else None
-
-    def act(self, seen: AgentView) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The modules' actions (B, N), with exploration, and their other outputs, each (B, N, ...)."""
-        flat = rows(seen)
-        B, N, D = flat.shape
-        assert seen.noise is not None
-        found: dict[str, np.ndarray] = {}
-        for name, players in self.task.players.items():
-            batch: ModuleBatch = {
-                Columns.OBS: torch.from_numpy(flat.take(players, 1).reshape(-1, D)),
-                "progress": torch.tensor(self.progress, dtype=torch.float64),
-                "noise": torch.from_numpy(seen.noise.take(players, 1).ravel()),
-            }
-            with torch.no_grad():  # RLlib's forward_exploration would first switch every layer to evaluation
-                outputs = self.module[name]._forward_exploration(batch)
-            for key, value in outputs.items():
-                part = value.numpy()
-                whole = found.setdefault(key, np.empty((B, N, *part.shape[1:]), part.dtype))
-                whole[:, players] = part.reshape(B, len(players), *part.shape[1:])
-        return found.pop(Columns.ACTIONS), found
-
-    def _values(self, seen: AgentView) -> np.ndarray:
-        """Each agent's value estimate (B, N), by the module that plays it."""
-        flat = rows(seen)
-        values = np.empty(flat.shape[:2], np.float32)
-        for name, players in self.task.players.items():
-            batch = {Columns.OBS: torch.from_numpy(flat.take(players, 1).reshape(-1, flat.shape[-1]))}
+        """The decisions of the role that learns to decide, or of the task's principal; None where none are due."""
+        task, role = self.task, self.cast.deciding
+        if not task.mechanism.due(situation.memory, len(situation.t)).any():
+            return None
+        if role is not None:
             with torch.no_grad():
-                values[:, players] = self.module[name].compute_values(batch).numpy().reshape(len(flat), -1)
-        return values
-
-    def extra_columns(self, step: Step) -> dict[str, np.ndarray]:
-        """Extra columns of a step, each (B, ...); a subclass overrides this."""
-        return {}
-
-    @property
-    def progress(self) -> float:
-        """The share of the budget used so far, in [0, 1]."""
-        return min(1.0, self.loop.steps * max(1, self.num_workers) / self.task.steps)
+                return role.decide(self.net(PRINCIPAL), self.play, situation)
+        return task.principal(task.game, situation.state) if task.principal else None
 
     def get_state(self, *args: object, **kwargs: object) -> dict[str, object]:
         return {COMPONENT_RL_MODULE: self.module.get_state()}
@@ -202,5 +168,5 @@ class ArrayEnvRunner(EnvRunner):
         assert self.module is not None
 
 
-def _stacked(steps: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _stacked(steps: list[Columns]) -> Columns:
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}

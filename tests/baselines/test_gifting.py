@@ -87,7 +87,7 @@ def test_a_run_records_the_gifts_that_were_given(tmp_path: Path, monkeypatch: py
     folder = tmp_path / resolve(spec).folder
     learned = load(folder)
     assert learned.game.action_names[GIFT] == "gift"
-    loop = Simulation(learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE)
+    loop = Simulation(learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE.stream)
     gifts = sum((actions == GIFT).sum(axis=1) for actions in _played(loop, learned.policy))
     moved = read_episodes(folder, "evaluate", ["transfer_volume"])["transfer_volume"]
     np.testing.assert_allclose(moved, 0.25 * gifts)

@@ -15,7 +15,7 @@ from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.run import perform
 from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
-from paymaster.contracts.loop import AgentView, Simulation
+from paymaster.contracts.loop import AgentView, Minds, Simulation
 from paymaster.contracts.mechanism import Transition
 from paymaster.equilibria.induced_game import induce
 
@@ -77,7 +77,7 @@ def test_the_loop_asks_what_agents_expect_before_and_after_and_before_any_reset(
         asked.append(seen.observations[..., 0])
         return seen.observations[..., 0]
 
-    loop = Simulation(game, make_mechanism("mate", game), 3, seed=0, value=value)
+    loop = Simulation(game, make_mechanism("mate", game), 3, seed=0, minds=Minds(value))
     for t in range(4):
         before = loop.seen.observations[..., 0]
         step = loop.step(np.zeros((3, 2), np.int64))
@@ -96,7 +96,7 @@ def test_no_other_mechanism_makes_agents_think() -> None:
         raise AssertionError("nobody asked")
 
     game = PlainGame()
-    Simulation(game, make_mechanism("joint", game), 2, seed=0, value=value).step(np.zeros((2, 2), np.int64))
+    Simulation(game, make_mechanism("joint", game), 2, seed=0, minds=Minds(value)).step(np.zeros((2, 2), np.int64))
 
 
 def test_where_nobody_expects_anything_that_is_told() -> None:
@@ -123,7 +123,7 @@ def test_a_run_records_what_its_own_policies_approve(tmp_path: Path, monkeypatch
     folder = tmp_path / resolve(spec).folder
     learned = load(folder)
     loop = Simulation(
-        learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE, value=learned.policy.values
+        learned.game, learned.mechanism, 16, seed=0, stream=unlearned.EVALUATE.stream, minds=Minds.of(learned.policy)
     )
     total = sum(loop.step(learned.policy(loop.seen)).ledger.shaping for _ in range(20))
     shaped = read_episodes(folder, "evaluate", ["shaping_0", "shaping_1"])

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS, mechanism_class
 from paymaster.contracts.ledger import Ledger
-from paymaster.contracts.loop import AgentView, Simulation
+from paymaster.contracts.loop import AgentView, Minds, Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
 from paymaster.envs.coin_game.game import Events
 
@@ -262,8 +262,8 @@ def test_the_number_of_environments_changes_nothing(id: str) -> None:
     mechanism = make_mechanism(id, make("coin_game/ivanov-3x3", horizon=7, stay=True))
     game = mechanism.played
     actions = np.random.default_rng(1).integers(0, len(game.action_names), (40, 4, 2))
-    together = Simulation(game, mechanism, 4, seed=5, value=coins_near)
-    alone = [Simulation(game, mechanism, 1, seed=5, first=b, value=coins_near) for b in range(4)]
+    together = Simulation(game, mechanism, 4, seed=5, minds=Minds(coins_near))
+    alone = [Simulation(game, mechanism, 1, seed=5, first=b, minds=Minds(coins_near)) for b in range(4)]
     for chosen in actions:
         step = together.step(chosen)
         for b, loop in enumerate(alone):

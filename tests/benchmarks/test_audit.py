@@ -228,7 +228,7 @@ def test_a_policy_that_is_blind_to_symmetry_is_told() -> None:
     """It goes where its own cell tells it to; the torus stands for nine cells with one."""
     resolved = resolve(spec("selfish", rules={}))
     mechanism = make_mechanism("selfish", resolved.game)
-    keys = Simulation(resolved.game, mechanism, 16, seed=1, stream=unlearned.EVALUATE).keys
+    keys = Simulation(resolved.game, mechanism, 16, seed=1, stream=unlearned.EVALUATE.stream).keys
     own_cell = lambda seen: seen.observations[:, :, 0].reshape(-1, 2, 9).argmax(2) % 4  # noqa: E731
     assert 0.0 < examine(resolved, mechanism, None, own_cell, keys).audit.agreement < 1.0
 
@@ -239,7 +239,7 @@ def test_ratios_and_regrets_of_a_run_by_hand(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "cached_summary", lambda game, alpha, discount: known)
     resolved = resolve(spec(game=PD, rules={}))
     mechanism = make_mechanism("principal-dqn", resolved.game)
-    keys = Simulation(resolved.game, mechanism, 4, seed=1, stream=unlearned.EVALUATE, principal=advise(0.5)).keys
+    keys = Simulation(resolved.game, mechanism, 4, seed=1, stream=unlearned.EVALUATE.stream, principal=advise(0.5)).keys
     learned = lambda seen: np.tile([C, D], (len(seen.observations), 1))  # noqa: E731
     found, regrets = examine(resolved, mechanism, advise(0.5), learned, keys)
     assert found.spe_ratio == pytest.approx(8.0 / 7.0)

@@ -18,7 +18,7 @@ from paymaster.benchmarks import files
 from paymaster.benchmarks.cli.app import app, main
 from paymaster.benchmarks.provenance import cores
 from paymaster.core.version import VERSION
-from paymaster.learning.settings import ALGORITHMS
+from paymaster.learning import algorithms
 
 from .. import unlearned
 
@@ -56,12 +56,12 @@ def refused(ran: Ran, *parts: str) -> None:
         assert part in err
 
 
-@pytest.mark.parametrize("kind", ["games", "mechanisms", "suites"])
+@pytest.mark.parametrize("kind", ["games", "mechanisms", "algorithms", "suites"])
 def test_everything_listed_has_an_id(paymaster: Paymaster, kind: str) -> None:
     code, out, _ = paymaster("list", kind, "--json")
     assert code == 0
     ids = [item["id"] for item in json.loads(out)]
-    assert {"games": GAME, "mechanisms": "principal-dqn", "suites": "quick"}[kind] in ids
+    assert {"games": GAME, "mechanisms": "principal-dqn", "algorithms": "ppo", "suites": "quick"}[kind] in ids
     assert all(id in paymaster("list")[1] for id in ids)
 
 
@@ -102,7 +102,7 @@ def test_every_option_says_what_it_is_and_its_default(name: str) -> None:
 
 def test_the_algorithms_are_named(paymaster: Paymaster) -> None:
     (option,) = (each for each in COMMANDS["run"].params if each.name == "algorithm")
-    assert all(id in option.help for id in ALGORITHMS)
+    assert all(id in option.help for id in algorithms())
 
 
 def test_without_a_command_there_is_help(paymaster: Paymaster) -> None:
@@ -282,7 +282,7 @@ def test_agents_that_learn_nothing_have_no_curves(
     paymaster: Paymaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("paymaster.benchmarks.analysis.comparison.exact", lambda game: [])
-    monkeypatch.setattr(unlearned.Phase, "__iter__", lambda self: iter(()))
+    monkeypatch.setattr(unlearned.Learning, "__iter__", lambda self: iter(()))
     code, out, err = paymaster("run", GAME, "--out", "runs", "--set", "horizon=3")
     assert (code, err) == (0, "paymaster: no learning curves: these agents learned nothing\n")
     assert "runs/replay.gif" in out

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
 from paymaster import UsageError, make, make_mechanism
-from paymaster.baselines import MECHANISMS
+from paymaster.baselines import MECHANISMS, mechanism_class
 from paymaster.benchmarks.cli.list import listing, written
 from paymaster.benchmarks.specs.compatibility import why_not
+from paymaster.benchmarks.specs.overrides import override
 from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
-from paymaster.contracts.loop import Simulation
+from paymaster.contracts.loop import Minds, Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism
+from paymaster.core.config import stored_names, to_json
 from paymaster.envs import FAMILIES, family, games
 from paymaster.envs.game import Game
+from paymaster.learning import algorithm_class, algorithms
+from paymaster.learning.principals.rates_ppo import RatesPPO
 
+ALGORITHMS = {item["id"]: item for item in listing(["algorithms"])["algorithms"]}
 LISTED = listing(["mechanisms"])
 NOT_FOR = {item["id"]: item.get("not_for", {}) for item in LISTED["mechanisms"]}
 
@@ -52,7 +58,7 @@ def play(game: Game, mechanism: Mechanism, steps: int) -> None:
 
     loop = Simulation(
         played, mechanism, B, seed=0, principal=principal if mechanism.principal else None,
-        value=lambda seen: seen.observations.reshape(B, N, -1).mean(axis=-1),
+        minds=Minds(lambda seen: seen.observations.reshape(B, N, -1).mean(axis=-1)),
     )  # fmt: skip
     draws = np.random.default_rng(0)
     for _ in range(steps):
@@ -119,3 +125,28 @@ def test_what_is_listed_so_is_refused_before_anything_runs(game: str, mechanism:
     with pytest.raises(UsageError) as told:
         resolve(RunSpec(game=game, mechanism=mechanism, steps=100))
     assert reason in str(told.value)
+
+
+def test_the_settings_of_a_learner_are_keys_of_set_and_their_defaults() -> None:
+    principals = {item["id"]: item["settings"] for item in LISTED["mechanisms"] if "settings" in item}
+    assert principals.keys() == {id for id in MECHANISMS if mechanism_class(id).principal}
+    assert principals["principal-exact"]["margin"]["default"] == 0.0
+    assert principals["principal-ppo"]["agents.lr"]["default"] == RatesPPO().agents.lr
+    assert ALGORITHMS.keys() == {*algorithms()}
+    for id, item in ALGORITHMS.items():
+        for key, setting in item["settings"].items():
+            assert setting["help"], f"{id}: {key}"
+            assert setting["default"] == to_json(algorithm_class(id)())[stored_names(algorithm_class(id))[key]]
+    spec = RunSpec(game="coin_game/ivanov-3x3", mechanism="principal-ppo", algorithm="ppo", steps=100)
+    given = {f"algorithm.{key}": one["default"] for key, one in ALGORITHMS["ppo"]["settings"].items()}
+    given |= {f"principal.{key}": one["default"] for key, one in principals["principal-ppo"].items()}
+    assert resolve(override([spec], given)[0]).folder == resolve(spec).folder
+
+
+def test_people_read_the_settings_in_lines_that_fit() -> None:
+    text = written(listing(["algorithms"]), as_json=False)
+    assert "  follow         Nobody learns" in text
+    assert re.search(r'hidden \[128, 128\],\s+policies "shared"', text)
+    settings = text[text.index("settings: ") : text.index("  ppo ")].splitlines()
+    assert len(settings) > 1
+    assert max(map(len, settings)) <= 120

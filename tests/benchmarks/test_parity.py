@@ -19,9 +19,10 @@ from scipy import stats
 from paymaster import make, make_mechanism
 from paymaster.benchmarks.speed.rllib_env import rllib_env
 from paymaster.contracts.loop import AgentView, Simulation
+from paymaster.learning.agents.dqn import DQN
+from paymaster.learning.agents.ppo import PPO
 from paymaster.learning.features import rows
 from paymaster.learning.phases import evaluate, train_agents
-from paymaster.learning.settings import DQNSettings, PPOSettings
 
 GAME, SEEDS, HIDDEN = "coin_game/ivanov-3x3", (100, 101, 102), (64, 64)
 MARGIN = 0.5  # of a welfare of 13.90 at the optimum: about the spread over seeds
@@ -92,7 +93,7 @@ def played(game: Any, mechanism: Any, act: Callable[[AgentView], np.ndarray], se
             return float(step.episodes.returns.sum(axis=1).mean())
 
 
-def ours(settings: DQNSettings | PPOSettings, seed: int, steps: int) -> float:
+def ours(settings: DQN | PPO, seed: int, steps: int) -> float:
     game = make(GAME, observation="egocentric")
     mechanism = make_mechanism("joint", game)
     with train_agents(game, mechanism, None, settings, seed=seed, steps=steps) as phase:
@@ -108,12 +109,12 @@ def ours(settings: DQNSettings | PPOSettings, seed: int, steps: int) -> float:
 def test_arrays_reach_the_welfare_of_stock_rllib(algorithm: str) -> None:
     ray.init(num_cpus=2, include_dashboard=False, ignore_reinit_error=True, log_to_driver=False)
     if algorithm == "ppo":
-        settings: Any = PPOSettings(
+        settings: Any = PPO(
             hidden=HIDDEN, environments=16, fragment=64, minibatches=4, epochs=4, lr=1e-3, lr_final=1e-3
         )
         stock, steps = stock_ppo, PPO_STEPS
     else:
-        settings = DQNSettings(
+        settings = DQN(
             hidden=HIDDEN, environments=16, fragment=16, batch=64, lr=1e-3, lr_final=1e-3, epsilon=0.4,
             tau=0.05, n_step=1, warm_up=1000, replay=20_000,
         )  # fmt: skip

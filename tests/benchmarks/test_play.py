@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +24,6 @@ from paymaster.render.window import Window
 
 GAME = "coin_game/ivanov-3x3"
 Press = Callable[..., None]
-
-
-@pytest.fixture
-def press(monkeypatch: pytest.MonkeyPatch) -> Iterator[Press]:
-    """Post keys, named as pygame does without its K_; whoever leaves nothing to do is left by Escape."""
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    pygame.display.init()
-    pygame.event.clear()
-
-    def post(*names: str) -> None:
-        for name in (*names, "ESCAPE"):
-            pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=getattr(pygame, f"K_{name}")))
-
-    yield post
-    pygame.display.quit()
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
-"""Games and mechanisms from outside the package: by `--plugin`, by entry points, in Ray's workers, and missing."""
+"""Games and mechanisms from outside the package: by `--plugin`, by entry points, broken, and missing."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from importlib import invalidate_caches
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +13,14 @@ import pytest
 
 from paymaster import benchmarks, register_game, register_mechanism
 from paymaster.baselines import MECHANISMS
-from paymaster.benchmarks.cli.app import main
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.core.config import UsageError, configuration
-from paymaster.envs import FAMILIES
+from paymaster.envs import FAMILIES, make
 
 from .. import unlearned
 
 Paymaster = Callable[..., str]
 README = Path(benchmarks.__file__).resolve().parent.parent / "README.md"
-MODULES = {"volunteers", "wages", "thanks", "bad"}
 SMALL = ("--set", "steps=400", "--set", "episodes=16")
 
 GAME = '''
@@ -69,44 +64,10 @@ REGISTERED = MECHANISM.replace("@configuration", "@paymaster.register_mechanism(
 NAMED = ("--plugin", "volunteers", "--plugin", "wages")
 
 
-@pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """Work in an empty folder with nothing learned; calling it forgets all plugins, as another process would."""
-    before = {*sys.modules}
-
-    def forget() -> None:
-        for registry in (FAMILIES, MECHANISMS):
-            monkeypatch.setattr(registry, "added", {})
-            vars(registry).pop("installed", None)
-        for name in MODULES & sys.modules.keys() - before:
-            del sys.modules[name]
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a module is written anew within a second
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+@pytest.fixture(autouse=True)
+def nothing_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "paymaster.learning.phases", unlearned)
     monkeypatch.setattr("paymaster.learning.phases", unlearned, raising=False)
-    forget()
-    yield forget
-    monkeypatch.undo()
-    forget()
-
-
-@pytest.fixture
-def paymaster(fresh: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> Paymaster:
-    """Run the command line as if in a process of its own; stderr where it ends with `code` 2, else stdout."""
-
-    def ran(*arguments: object, code: int = 0) -> str:
-        fresh()
-        invalidate_caches()
-        with pytest.raises(SystemExit) as exit:
-            main([str(argument) for argument in arguments])
-        told = capsys.readouterr()
-        assert int(exit.value.code or 0) == code, told.out + told.err
-        return told.err if code else told.out
-
-    return ran
 
 
 def about(folder: Path) -> dict[str, Any]:
@@ -124,7 +85,10 @@ def made(paymaster: Paymaster, tmp_path: Path) -> Path:
     return found
 
 
-def test_every_command_knows_a_plugin(paymaster: Paymaster, made: Path, tmp_path: Path) -> None:
+def test_every_command_knows_a_plugin(
+    paymaster: Paymaster, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`show`, `play` and `self-interest` too, in test_plugin_roles.py."""
     assert "volunteers/three" in paymaster("list", "games", *NAMED)
     assert '"id": "wage"' in paymaster("list", "mechanisms", "--json", *NAMED)
     solved = json.loads(paymaster("solve", "volunteers/three", "--json", "--plugin", "volunteers"))
@@ -135,6 +99,8 @@ def test_every_command_knows_a_plugin(paymaster: Paymaster, made: Path, tmp_path
     paymaster("render", made.parent, "--out", "still.png", *NAMED)
     assert (tmp_path / "still.png").stat().st_size > 0
     assert "as learned" in paymaster("audit", "runs/one", *NAMED)
+    monkeypatch.setattr("paymaster.benchmarks.speed.stepping.speed", lambda game, *_, **__: make(game).agents)
+    assert "agent_2" in paymaster("speed", "volunteers/three", *NAMED)
 
 
 def test_a_run_says_which_plugins_it_needed(made: Path) -> None:
@@ -186,19 +152,7 @@ def test_the_readme_shows_a_mechanism_and_games_that_work(paymaster: Paymaster, 
     assert "thanks" in {item["id"] for item in told["mechanisms"]}
 
 
-def test_ray_workers_know_a_plugin(tmp_path: Path) -> None:
-    (tmp_path / "volunteers.py").write_text(GAME)
-    (tmp_path / "wages.py").write_text(REGISTERED)
-    suite = (
-        "game: volunteers/three\nsteps: 400\nepisodes: 16\nseeds: 1\nruns: [{mechanism: wage}, {mechanism: joint}]\n"
-    )
-    (tmp_path / "mine.yaml").write_text(suite)
-    told = _apart(tmp_path, "run", "mine.yaml", "--workers", 2, *NAMED)
-    assert "2 at a time" in told
-    assert len([*(tmp_path / "runs" / "mine").rglob("run.json")]) == 2
-
-
-def test_an_installed_package_needs_no_naming(paymaster: Paymaster, tmp_path: Path) -> None:
+def test_an_installed_package_needs_no_naming(paymaster: Paymaster, apart: Paymaster, tmp_path: Path) -> None:
     site = tmp_path / "site"
     info = site / "their_games-1.2.dist-info"
     info.mkdir(parents=True)
@@ -207,7 +161,7 @@ def test_an_installed_package_needs_no_naming(paymaster: Paymaster, tmp_path: Pa
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-games\nVersion: 1.2\n")
     offered = "[paymaster.games]\nvolunteers = volunteers:Volunteers\n\n[paymaster.mechanisms]\nwage = wages:Wage\n"
     (info / "entry_points.txt").write_text(offered)
-    assert "volunteers/three" in _apart(tmp_path, "list", "games", path=site)
+    assert "volunteers/three" in apart("list", "games", path=site)
     sys.path.insert(0, str(site))
     paymaster("run", "volunteers/three", "--mechanism", "wage", *SMALL, "--out", "runs/one")
     needed = about(tmp_path / "runs" / "one")["plugins"]
@@ -215,9 +169,10 @@ def test_an_installed_package_needs_no_naming(paymaster: Paymaster, tmp_path: Pa
         ("volunteers", "their-games", "1.2"),
         ("wage", "their-games", "1.2"),
     ]
-    (site / "wages.py").write_text("import nowhere")  # told where it is asked for, and nowhere else
-    told = paymaster("list", code=2)
-    assert "the entry point wage = wages:Wage of the package their-games cannot be loaded" in told
+    for fault, said in (("import nowhere", "ModuleNotFoundError: No module"), ("raise SystemExit", "SystemExit, in")):
+        (site / "wages.py").write_text(fault)  # told where it is asked for, and nowhere else
+        told = paymaster("list", code=2)
+        assert f"the entry point wage = wages:Wage of the package their-games cannot be loaded ({said}" in told
     paymaster("list", "games")
     sys.path.remove(str(site))
     (made,) = (tmp_path / "runs" / "one").rglob("run.json")
@@ -236,21 +191,15 @@ def test_an_installed_package_cannot_take_a_name(paymaster: Paymaster, tmp_path:
     assert "'selfish' is already taken by .selfish:Selfish" in paymaster("list", "mechanisms", code=2)
 
 
-def _apart(folder: Path, *arguments: object, path: Path | None = None) -> str:
-    """What the command line says, run in `folder` as a process of its own."""
-    known = os.pathsep.join(map(str, filter(None, [path, os.environ.get("PYTHONPATH", "")])))
-    done = subprocess.run(
-        [sys.executable, "-m", "paymaster", *map(str, arguments)],
-        cwd=folder, env={**os.environ, "PYTHONPATH": known}, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("import nowhere", "--plugin bad cannot be imported (ModuleNotFoundError: No module named 'nowhere')"),
+        ("import nowhere", "cannot be imported (ModuleNotFoundError: No module named 'nowhere', in bad.py:1): mend it"),
+        ("\n{}['a\\nb']", "cannot be imported (KeyError: 'a\\nb', in bad.py:2): mend it"),
+        ("raise RuntimeError('first\\nlast')", "cannot be imported (RuntimeError: first, in bad.py:1): mend it"),
+        ("import sys\nsys.exit(0)", "cannot be imported (SystemExit: 0, in bad.py:2): mend it"),
+        ("exit()", "cannot be imported (SystemExit: None, in bad.py:1): mend it"),
+        ("raise BaseException", "cannot be imported (BaseException, in bad.py:1): mend it"),
         ("x = (", "--plugin bad cannot be imported (SyntaxError"),
         (REGISTERED.replace("'wage'", "'selfish'"), "'selfish' of bad:Wage is already taken by paymaster.baselines"),
         (REGISTERED.replace("(Mechanism)", ""), "mechanism 'wage': bad:Wage is no subclass of Mechanism"),
@@ -265,6 +214,11 @@ def test_a_bad_plugin_is_told_in_one_message(text: str, message: str, paymaster:
     assert told.startswith("paymaster: --plugin bad")
     assert len(told.splitlines()) == 1
     assert message in told
+
+
+def test_whoever_interrupts_a_plugin_leaves(paymaster: Paymaster, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("raise KeyboardInterrupt")
+    assert paymaster("list", "suites", "--plugin", "bad", code=130) == ""
 
 
 def test_a_module_that_is_not_there_is_told(paymaster: Paymaster) -> None:

@@ -35,7 +35,7 @@ from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import Reference, RunSpec
 from paymaster.contracts.loop import Simulation
 from paymaster.core.config import UsageError
-from paymaster.learning import ALGORITHMS
+from paymaster.learning import ROLES
 
 from .. import unlearned
 
@@ -94,7 +94,7 @@ def test_rows_hold_the_money_that_was_played(made: Path) -> None:
     """The same episodes, played again step by step beside the record."""
     learned = load(made)
     loop = Simulation(
-        learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE, principal=learned.principal
+        learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE.stream, principal=learned.principal
     )
     keys, returns, payments, followed = loop.keys.copy(), np.zeros((32, 2)), np.zeros((32, 2)), np.zeros(32)
     for _ in range(20):
@@ -270,7 +270,7 @@ def test_transfers_are_net_for_each_and_gross_for_all(tmp_path: Path) -> None:
     spec = RunSpec(game=GAME, mechanism="constant-share", steps=400, episodes=32, seed=1)
     folder = make(spec, tmp_path)
     learned = load(folder)
-    loop = Simulation(learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE)
+    loop = Simulation(learned.game, learned.mechanism, 32, seed=1, stream=unlearned.EVALUATE.stream)
     keys, net, gross = loop.keys.copy(), np.zeros((32, 2)), np.zeros(32)
     for _ in range(20):
         transfers = loop.step(learned.policy(loop.seen)).ledger.transfers
@@ -292,7 +292,7 @@ def test_what_changes_the_run_changes_its_folder() -> None:
     found = {resolve(PRINCIPAL.model_copy(update=change)).folder for change in changes}
     assert len(found) == len(changes)
     same = PRINCIPAL.model_copy(
-        update={"settings": {"lr": ALGORITHMS["dqn"]().lr}, "rules": {"grid_size": 3}}
+        update={"settings": {"lr": ROLES["dqn"]().lr}, "rules": {"grid_size": 3}}
     )  # the defaults
     assert resolve(same).folder == resolve(PRINCIPAL).folder
 

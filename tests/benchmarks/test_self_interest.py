@@ -23,8 +23,8 @@ from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.envs.game import Game
 from paymaster.equilibria.normal_form.transfer_levels import least_transfers, symmetric_level
+from paymaster.learning.agents.policy import Policy
 from paymaster.learning.networks import shape_of
-from paymaster.learning.policies.networks import Policy
 
 from .. import unlearned
 
@@ -195,10 +195,10 @@ def cooperating_up_to(level: float) -> Any:
     def train_agents(
         game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int,
         resources: Any = None, begin: Any = None,
-    ) -> unlearned.Phase:  # fmt: skip
+    ) -> unlearned.Learning:  # fmt: skip
         unlearned.calls.append("fresh" if begin is None else "go on")
         own = always(game, int(mechanism.self_interest > level))  # type: ignore[attr-defined]
-        return unlearned.Phase(Simulation(game, mechanism, 8, seed=seed, stream=1), own, steps, own)
+        return unlearned.Learning(Simulation(game, mechanism, 8, seed=seed, stream=1), own, steps, own)
 
     return train_agents
 
@@ -303,7 +303,7 @@ def test_no_dilemma_is_told(paymaster: Paymaster, monkeypatch: pytest.MonkeyPatc
         ([PD, "--seed", -1], ["--seed of 0 or more", "-1"]),
         ([PD, "--set", "self_interest=0.5"], ["self_interest is what is searched for"]),
         ([PD, "--set", "lr=-1"], ["lr", "-1"]),
-        ([PD, "--algorithm", "follow"], ["follow", "policies"]),
+        ([PD, "--algorithm", "follow"], ["recommends nothing that agents could follow"]),
         ([PD, "--algorithm", "pp"], ["'pp'", "Did you mean 'ppo'"]),
         ([PD, "--workers", 0], ["workers", "0"]),
         (["tree/ivanov-d10"], ["rewards go from one agent to another"]),

@@ -15,10 +15,10 @@ from paymaster import make
 from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.speed import training
 from paymaster.benchmarks.speed.training import Contender, Turn, algorithms, training_rates
-from paymaster.learning.settings import PPOSettings
+from paymaster.learning.agents.ppo import PPO
 
 GAME = "coin_game/ivanov-3x3"
-SMALL = PPOSettings(hidden=(8,), environments=64, fragment=16, epochs=3, minibatches=4)
+SMALL = PPO(hidden=(8,), environments=64, fragment=16, epochs=3, minibatches=4)
 
 
 def test_a_rate_is_the_median_and_its_ratio_is_to_rllibs_fastest_on_the_same_network() -> None:
@@ -71,7 +71,7 @@ def test_both_learn_by_as_many_gradient_steps_of_as_many_rows_with_as_many_weigh
 def test_both_ratios_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(training, "ROUNDS", 1)
     monkeypatch.setattr(training, "SECONDS", 0.0)
-    monkeypatch.setattr(training, "PPOSettings", partial(PPOSettings, environments=64, fragment=4))
+    monkeypatch.setattr(training, "PPO", partial(PPO, environments=64, fragment=4))
 
     def told(*arguments: str) -> str:
         with pytest.raises(SystemExit) as exit:

@@ -13,7 +13,7 @@ from paymaster.equilibria.markov.evaluation import evaluate_policy, principal_ta
 from paymaster.equilibria.solve import solve
 from paymaster.equilibria.tables.tabulate import tabulate
 from paymaster.learning.phases import train_principal
-from paymaster.learning.settings import ExactSettings
+from paymaster.learning.principals.exact import ExactSolution
 
 COIN = "coin_game/ivanov-3x3"
 
@@ -21,7 +21,7 @@ COIN = "coin_game/ivanov-3x3"
 @pytest.mark.parametrize("favour", [0.0, 0.2])
 def test_it_decides_as_the_solution_does(favour: float) -> None:
     game = make(COIN)
-    with train_principal(game, ExactSettings(favour=favour, nudge=0.05), seed=0) as phase:
+    with train_principal(game, ExactSolution(favour=favour, nudge=0.05), seed=0) as phase:
         principal = phase.result()
     solution = solve(tabulate(game), "principal", game.horizon, discount=0.99, alpha=0.1, favour=favour)
     recommended, promised = principal_table(principal, game)

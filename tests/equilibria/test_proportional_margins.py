@@ -13,7 +13,7 @@ from paymaster.equilibria.principal.proportional_margins import staked_payments
 from paymaster.equilibria.solve import solve
 from paymaster.equilibria.tables.tabulate import tabulate
 from paymaster.learning.phases import train_principal
-from paymaster.learning.settings import ExactSettings
+from paymaster.learning.principals.exact import ExactSolution
 
 from .test_equilibrium import PRISONERS
 
@@ -63,8 +63,8 @@ def test_every_action_is_worse_than_following_by_its_stake_and_no_payment_is_lar
 
 def test_the_exact_principal_takes_a_stake_only_over_least_payments() -> None:
     game = make(COIN)
-    least, staked = (train_principal(game, ExactSettings(stake=stake), seed=0).result() for stake in (0.0, 0.2))
+    least, staked = (train_principal(game, ExactSolution(stake=stake), seed=0).result() for stake in (0.0, 0.2))
     np.testing.assert_array_equal(least.recommended, staked.recommended)
     assert (staked.promised > least.promised + 1e-3).any()
     with pytest.raises(UsageError, match="against any"):
-        configure(ExactSettings, {"stake": 0.2, "against": "any"}, what="principal")
+        configure(ExactSolution, {"stake": 0.2, "against": "any"}, what="principal")

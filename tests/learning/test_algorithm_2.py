@@ -19,15 +19,18 @@ from paymaster.equilibria.exact_outcomes import ExactOutcomePrincipal
 from paymaster.equilibria.principal import hidden_actions
 from paymaster.equilibria.principal.hidden_actions import best_response, contracts_of, played, subgame_perfect_contracts
 from paymaster.equilibria.tables.tabulate import tabulate
+from paymaster.learning.agents.best_response import BestResponse
+from paymaster.learning.agents.dqn import DQN
+from paymaster.learning.agents.follow import Follow
 from paymaster.learning.losses.algorithm_2 import Transitions, Values, acting, inducing, losses
 from paymaster.learning.payments_on_outcomes import least_payments_on_outcomes
 from paymaster.learning.phases import evaluate, train_agents, train_principal
+from paymaster.learning.principals.algorithm_2 import Algorithm2
 from paymaster.learning.principals.outcomes import ClassNetwork, OutcomePrincipal, outcome_chance
-from paymaster.learning.settings import BestResponseSettings, DQNSettings, FollowSettings, OutcomeSettings
 
 NINE = torch.tensor([[[0.9, 0.1], [0.1, 0.9]]])  # (1, A, 2)
 GAME = make("tree/ivanov-d10", horizon=3)
-SMALL = OutcomeSettings(steps=640, hidden=(16,), environments=16, batch=32, fragment=8, replay=1000)
+SMALL = Algorithm2(steps=640, hidden=(16,), environments=16, batch=32, fragment=8, replay=1000)
 
 
 def q(*values: float) -> torch.Tensor:
@@ -180,7 +183,7 @@ def test_the_outcome_is_paid_whatever_was_aimed_at() -> None:
 exact = ExactOutcomePrincipal(GAME)
 
 
-@pytest.mark.parametrize("settings", [FollowSettings(), BestResponseSettings()])
+@pytest.mark.parametrize("settings", [Follow(), BestResponse()])
 def test_under_the_exact_contract_the_best_response_is_to_follow(settings: Any) -> None:
     mechanism = make_mechanism("outcome-dqn", GAME)
     with train_agents(GAME, mechanism, exact, settings, seed=0, steps=1) as phase:
@@ -213,11 +216,11 @@ def test_a_principal_outside_prices_each_outcome() -> None:
 
 def test_agents_that_are_told_nothing_cannot_follow() -> None:
     with pytest.raises(UsageError, match="Selfish recommends nothing that agents could follow"):
-        train_agents(GAME, make_mechanism("selfish", GAME), None, FollowSettings(), seed=0, steps=1)
+        train_agents(GAME, make_mechanism("selfish", GAME), None, Follow(), seed=0, steps=1)
 
 
 def test_fresh_agents_learn_under_contracts_on_outcomes() -> None:
-    settings = DQNSettings(hidden=(16,), environments=16, batch=32, replay=1000, discount=1.0)
+    settings = DQN(hidden=(16,), environments=16, batch=32, replay=1000, discount=1.0)
     with train_agents(GAME, make_mechanism("outcome-dqn", GAME), exact, settings, seed=0, steps=640) as phase:
         assert any(update.training for update in phase)
         assert phase.result()(AgentView(np.ones((3, 1, 1, 1), np.uint16), np.zeros((3, 1, 4), np.float32))).shape == (
@@ -231,7 +234,7 @@ def test_fresh_agents_learn_under_contracts_on_outcomes() -> None:
 
 def test_a_small_tree_is_learned_to_the_optimum(tmp_path: Path) -> None:
     """Depth 3: obeyed, and so by an agent that does what is best for itself, every state right."""
-    settings = OutcomeSettings(
+    settings = Algorithm2(
         steps=25_600, nudge=0.02, hidden=(32,), environments=64, fragment=64, batch=512, lr=1e-2, replay=25_600,
         warm_up=500, tau=0.05,
     )  # fmt: skip

@@ -13,17 +13,21 @@ from paymaster import UsageError, make, make_mechanism
 from paymaster.contracts.episodes import Episodes
 from paymaster.contracts.loop import AgentView, Simulation
 from paymaster.core.random import Stream
-from paymaster.learning.phases import evaluate, train_agents, train_principal
-from paymaster.learning.policies.networks import Policy
+from paymaster.learning.agents.dqn import DQN
+from paymaster.learning.agents.policy import Policy
+from paymaster.learning.agents.ppo import PPO
+from paymaster.learning.phases import agents_config, evaluate, train_agents, train_principal
+from paymaster.learning.principals.algorithm_3 import Algorithm3
+from paymaster.learning.replay import Replay
 from paymaster.learning.returns import advantages, n_step
-from paymaster.learning.rllib.replay_buffer import Replay
-from paymaster.learning.rllib.runner import REPLAY
-from paymaster.learning.settings import DQNSettings, PPOSettings, PrincipalSettings, Resources
+from paymaster.learning.rllib.training import begun
+from paymaster.learning.role import REPLAY
+from paymaster.learning.settings import Resources
 
 SMALL: dict[str, Any] = {"hidden": (16,), "environments": 8, "fragment": 8}
-DQN = DQNSettings(**SMALL, batch=16, warm_up=0, replay=1000)
-PPO = PPOSettings(**SMALL, minibatches=2, epochs=2)
-PRINCIPAL = PrincipalSettings(**SMALL, batch=16, warm_up=0, replay=1000, steps=640)
+SMALL_DQN = DQN(**SMALL, batch=16, warm_up=0, replay=1000)
+SMALL_PPO = PPO(**SMALL, minibatches=2, epochs=2)
+PRINCIPAL = Algorithm3(**SMALL, batch=16, warm_up=0, replay=1000, steps=640)
 
 
 def column(*values: float) -> np.ndarray:
@@ -76,12 +80,12 @@ def test_returns_longer_than_the_rollout_stop_at_its_end() -> None:
 
 
 def test_averaged_targets_keep_no_gradients() -> None:
-    game = make("coin_game/ivanov-3x3")
-    with train_agents(game, make_mechanism("selfish", game), None, DQN, seed=0, steps=128) as phase:
-        for _ in phase:
-            pass
-        module = phase.algorithm.learner_group._learner.module["agents"]
-        online = [parameter.detach().clone() for parameter in module.net.parameters()]
+    algorithm = built(SMALL_DQN, seed=0, steps=128)
+    while algorithm.steps < 128:
+        algorithm.train()
+    module = algorithm.learner_group._learner.module["agents"]
+    online = [parameter.detach().clone() for parameter in module.net.parameters()]
+    algorithm.stop()
     targets = list(module.target.parameters())
     assert all(target.is_leaf and not target.requires_grad for target in targets)
     assert not any(torch.equal(one, other) for one, other in zip(targets, online, strict=True))
@@ -106,6 +110,12 @@ def test_new_rows_are_drawn_as_often_as_the_most_surprising() -> None:
     assert counts == pytest.approx([1 / 3] * 3, abs=0.02)
 
 
+def built(settings: Any, mechanism: str = "selfish", **further: Any) -> Any:
+    """The RLlib Algorithm that trains agents on the small Coin Game."""
+    game = make("coin_game/ivanov-3x3")
+    return agents_config(game, make_mechanism(mechanism, game), None, settings, **further).build_algo()
+
+
 def learned(settings: Any, mechanism: str = "selfish", steps: int = 640, **resources: Any) -> tuple[Episodes, Policy]:
     game = make("coin_game/ivanov-3x3", observation="egocentric")
     bound = make_mechanism(mechanism, game)
@@ -117,7 +127,7 @@ def learned(settings: Any, mechanism: str = "selfish", steps: int = 640, **resou
         return sum(episodes[1:], episodes[0]), phase.result()
 
 
-@pytest.mark.parametrize("settings", [DQN, PPO], ids=["dqn", "ppo"])
+@pytest.mark.parametrize("settings", [SMALL_DQN, SMALL_PPO], ids=["dqn", "ppo"])
 def test_every_episode_is_recorded_and_the_same_seed_gives_the_same_run(settings: Any) -> None:
     first, policy = learned(settings)
     again, same = learned(settings)
@@ -130,22 +140,22 @@ def test_every_episode_is_recorded_and_the_same_seed_gives_the_same_run(settings
 
 
 def test_a_checkpoint_is_tensors_and_brings_the_weights_back(tmp_path: Path) -> None:
-    game = make("coin_game/ivanov-3x3")
-    phases = [train_agents(game, make_mechanism("selfish", game), None, DQN, seed=seed, steps=128) for seed in (0, 1)]
-    with phases[0] as trained, phases[1] as fresh:
-        for _ in trained:
-            pass
-        trained.algorithm.save_checkpoint(str(tmp_path))
-        fresh.algorithm.load_checkpoint(str(tmp_path))
-        assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
-        wanted = trained.algorithm.weights()["agents"]
-        for name, value in fresh.algorithm.weights()["agents"].items():
-            np.testing.assert_array_equal(value, wanted[name])
-        for name, value in weights_of(fresh.algorithm.env_runner).items():
-            np.testing.assert_array_equal(value, wanted[name])
+    trained, fresh = (built(SMALL_DQN, seed=seed, steps=128) for seed in (0, 1))
+    while trained.steps < 128:
+        trained.train()
+    trained.save_checkpoint(str(tmp_path))
+    fresh.load_checkpoint(str(tmp_path))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+    wanted = trained.weights()["agents"]
+    for name, value in fresh.weights()["agents"].items():
+        np.testing.assert_array_equal(value, wanted[name])
+    for name, value in weights_of(fresh.env_runner).items():
+        np.testing.assert_array_equal(value, wanted[name])
+    trained.stop()
+    fresh.stop()
 
 
-@pytest.mark.parametrize("settings", [DQN, PPO], ids=["dqn", "ppo"])
+@pytest.mark.parametrize("settings", [SMALL_DQN, SMALL_PPO], ids=["dqn", "ppo"])
 def test_agents_begin_with_the_networks_of_others(settings: Any) -> None:
     game = make("coin_game/ivanov-3x3")
     selfish, joint = (make_mechanism(id, game) for id in ("selfish", "joint"))
@@ -153,16 +163,16 @@ def test_agents_begin_with_the_networks_of_others(settings: Any) -> None:
         for _ in phase:
             pass
         policy = phase.result()
+    algorithm = built(settings, "joint", seed=1, steps=128)
+    algorithm.go_on_from(begun(algorithm.weights(), policy))
+    wanted, given = policy.networks["agents"].state_dict(), algorithm.weights()["agents"]
+    assert len(given) == len(wanted) * (2 if settings is SMALL_DQN else 1)  # averages too
+    for name, value in given.items():
+        np.testing.assert_array_equal(value, wanted[name.partition(".")[2]].numpy())
+    for name, value in weights_of(algorithm.env_runner).items():
+        np.testing.assert_array_equal(value, given[name])
+    algorithm.stop()
     with train_agents(game, joint, None, settings, seed=1, steps=128, begin=policy) as phase:
-        wanted = policy.networks["agents"].state_dict()
-        begun = phase.algorithm.weights()["agents"]
-        assert len(begun) == len(wanted) * (2 if settings is DQN else 1)  # averages too
-        for name, value in begun.items():
-            np.testing.assert_array_equal(value, wanted[name.partition(".")[2]].numpy())
-        for name, value in weights_of(phase.algorithm.env_runner).items():
-            np.testing.assert_array_equal(value, begun[name])
-        for _ in phase:
-            pass
         learned_on = phase.result()
     assert any(
         not torch.equal(one, other)
@@ -172,23 +182,23 @@ def test_agents_begin_with_the_networks_of_others(settings: Any) -> None:
 
 @pytest.mark.parametrize("changed", [{"hidden": (8,)}, {"policies": "separate"}])
 def test_agents_cannot_begin_with_other_networks(changed: dict[str, Any]) -> None:
-    _, policy = learned(PPO)
+    _, policy = learned(SMALL_PPO)
     game = make("coin_game/ivanov-3x3", observation="egocentric")
-    settings = PPOSettings(**{**SMALL, **changed})
+    settings = PPO(**{**SMALL, **changed})
     with pytest.raises(UsageError, match="other networks than theirs"):
-        train_agents(game, make_mechanism("selfish", game), None, settings, seed=0, steps=128, begin=policy)
+        train_agents(game, make_mechanism("selfish", game), None, settings, seed=0, steps=128, begin=policy).result()
 
 
 def test_a_budget_below_the_warm_up_still_learns() -> None:
     game = make("coin_game/ivanov-3x3")
-    settings = DQNSettings(**SMALL, batch=16, replay=1000, warm_up=5000)
+    settings = DQN(**SMALL, batch=16, replay=1000, warm_up=5000)
     with train_agents(game, make_mechanism("selfish", game), None, settings, seed=0, steps=640) as phase:
         assert [bool(update.training) for update in phase].count(True) >= 8
 
 
 @pytest.mark.parametrize("policies", ["shared", "separate"])
 def test_policies_are_shared_or_separate_and_kept_as_tensors(policies: str, tmp_path: Path) -> None:
-    settings = DQNSettings(**{**SMALL, "policies": policies}, batch=16, warm_up=0, replay=1000)
+    settings = DQN(**{**SMALL, "policies": policies}, batch=16, warm_up=0, replay=1000)
     _, policy = learned(settings, mechanism="joint")
     assert set(policy.players) == ({"agents"} if policies == "shared" else set(make("coin_game/ivanov-3x3").agents))
     policy.save(tmp_path / "policy")
@@ -201,17 +211,19 @@ def weights_of(runner: Any) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in runner.module["agents"].state_dict().items()}
 
 
-@pytest.mark.parametrize(("settings", "resources"), [(DQN, {"runners": 2}), (PPO, {"runners": 1, "learners": 1})])
+@pytest.mark.parametrize(
+    ("settings", "resources"), [(SMALL_DQN, {"runners": 2}), (SMALL_PPO, {"runners": 1, "learners": 1})]
+)
 def test_remote_runners_play_with_what_remote_learners_learned(settings: Any, resources: dict[str, int]) -> None:
-    game = make("coin_game/ivanov-3x3")
     runners, episodes = resources["runners"], []
-    with train_agents(
-        game, make_mechanism("selfish", game), None, settings, seed=3, steps=640, resources=Resources(**resources)
-    ) as phase:
-        for update in phase:
-            episodes += [update.episodes] if update.episodes else []
-        held = phase.algorithm.env_runner_group.foreach_env_runner(weights_of, local_env_runner=False)
-        final = phase.algorithm.weights()["agents"]
+    algorithm = built(settings, seed=3, steps=640, resources=Resources(**resources))
+    while algorithm.steps < 640:
+        algorithm.train()
+        finished = algorithm.drain()
+        episodes += [finished] if finished else []
+    held = algorithm.env_runner_group.foreach_env_runner(weights_of, local_env_runner=False)
+    final = algorithm.weights()["agents"]
+    algorithm.stop()
     keys = np.concatenate([part.key for part in episodes])
     assert len(set(keys.tolist())) == len(keys) == 8 * runners * (640 // (8 * runners) // 20)
     assert len(held) == runners
@@ -222,8 +234,8 @@ def test_remote_runners_play_with_what_remote_learners_learned(settings: Any, re
 
 @pytest.mark.slow
 def test_the_same_seed_and_runners_give_the_same_run() -> None:
-    first, _ = learned(DQN, runners=2)
-    again, _ = learned(DQN, runners=2)
+    first, _ = learned(SMALL_DQN, runners=2)
+    again, _ = learned(SMALL_DQN, runners=2)
     for name, column in first.columns.items():
         np.testing.assert_array_equal(column, again.columns[name])
 
@@ -237,11 +249,11 @@ def test_a_principal_trains_with_remote_runners_and_a_remote_learner() -> None:
 
 def test_more_remote_actors_than_cores_are_refused() -> None:
     with pytest.raises(UsageError, match="1000 remote runners and 0 remote learners need as many cores"):
-        learned(DQN, runners=1000)
+        learned(SMALL_DQN, runners=1000)
 
 
 def test_evaluation_counts_each_environment_once_on_unseen_keys() -> None:
-    seen, policy = learned(PPO)
+    seen, policy = learned(SMALL_PPO)
     game = make("coin_game/ivanov-3x3", observation="egocentric")
     found = evaluate(game, make_mechanism("selfish", game), None, policy, seed=3, episodes=50)
     assert len(found.key) == 50
@@ -256,7 +268,7 @@ def test_a_principal_trains_and_fresh_agents_are_paid_only_for_following() -> No
     assert all(0 < part.compliance.mean() <= 1 for part in recorded)
     assert sum(part.payments.sum() for part in recorded) > 0
     contract = make_mechanism("principal-dqn", game)
-    with train_agents(game, contract, principal, DQN, seed=0, steps=640) as phase:
+    with train_agents(game, contract, principal, SMALL_DQN, seed=0, steps=640) as phase:
         for update in phase:
             if update.episodes:
                 paid = update.episodes.payments.sum(axis=1)
@@ -269,7 +281,7 @@ def test_a_principal_trains_and_fresh_agents_are_paid_only_for_following() -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [DQNSettings(), PPOSettings()], ids=["dqn", "ppo"])
+@pytest.mark.parametrize("settings", [DQN(), PPO()], ids=["dqn", "ppo"])
 def test_a_team_learns_what_the_coin_game_is_worth(settings: Any) -> None:
     _, policy = learned(settings, mechanism="joint", steps=150_000)
     game = make("coin_game/ivanov-3x3", observation="egocentric")
@@ -280,7 +292,7 @@ def test_a_team_learns_what_the_coin_game_is_worth(settings: Any) -> None:
 def test_sampled_play_draws_each_action_with_its_chance_from_the_episodes_own_draws(tmp_path: Path) -> None:
     game = make("coin_game/ivanov-3x3", observation="egocentric")
     mechanism = make_mechanism("selfish", game)
-    _, greedy = learned(PPOSettings(environments=8, fragment=8), mechanism="selfish")
+    _, greedy = learned(PPO(environments=8, fragment=8), mechanism="selfish")
     drawing = Policy(greedy.kind, greedy.players, greedy.network, play="sampled")
     drawing.networks.load_state_dict(greedy.networks.state_dict())
     drawing.save(tmp_path / "policy")

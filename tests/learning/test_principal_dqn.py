@@ -15,9 +15,9 @@ from paymaster.core.random import Stream, episode_keys
 from paymaster.learning.joint_networks import all_follow, joint, joint_rows, none_follows, others, principal_networks
 from paymaster.learning.least_payments import least_payments
 from paymaster.learning.losses.algorithm_3 import Transitions, Values, losses, others_on_policy
+from paymaster.learning.principals.algorithm_3 import mirrored
 from paymaster.learning.principals.recommending import TrainedPrincipal
-from paymaster.learning.rllib.recommending import mirrored
-from paymaster.learning.rllib.runner import REPLAY
+from paymaster.learning.role import REPLAY
 
 SHAPE = {"players": 2, "shape": ((4, 3, 3), 0), "actions": 4, "encoder": "mlp", "hidden": (8,), "dueling": True}
 

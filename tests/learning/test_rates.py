@@ -21,19 +21,22 @@ from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
 from paymaster.contracts.rates import THERMOMETER_BINS, Rates, RatesContract
 from paymaster.envs.coin_game import game as coin_game
+from paymaster.learning.agents.best_response import BestResponse
+from paymaster.learning.agents.ppo import PPO
 from paymaster.learning.phases import evaluate, train_agents, train_principal
 from paymaster.learning.principals.rates import RatesNetwork, RatesPrincipal, offered, world_rows, world_shape
+from paymaster.learning.principals.rates_ppo import CHOSEN, CHOSEN_LOGP, CLOCK, DUE, REWARD, WORLD, RatesPPO
 from paymaster.learning.returns import advantages, interval_advantages
-from paymaster.learning.rllib.rates import CHOSEN, CLOCK, DUE, LOGP, REWARD, WORLD
-from paymaster.learning.rllib.recommending import MODULE
-from paymaster.learning.settings import BestResponseSettings, PPOSettings, RatesSettings
+from paymaster.learning.rllib.training import configuration_of
+from paymaster.learning.role import TRAIN, Task
+from paymaster.learning.trained import PRINCIPAL
 
 from ..envs.plain_game import PlainGame
 
 GAME = make("matrix/prisoners-dilemma", horizon=7)
-SMALL = RatesSettings(
+SMALL = RatesPPO(
     steps=2240, hidden=(16,), batch=32, generations=1, burn_in=0.2,
-    agents=PPOSettings(hidden=(16,), environments=16, fragment=10, minibatches=2)
+    agents=PPO(hidden=(16,), environments=16, fragment=10, minibatches=2)
 )  # fmt: skip
 
 
@@ -162,7 +165,7 @@ def test_parameters_that_are_not_allowed_are_told() -> None:
 
 
 def test_a_contract_without_a_principal_is_refused_where_rates_are_due() -> None:
-    with pytest.raises(ValueError, match="needs a principal's decisions wherever rates are due"):
+    with pytest.raises(ValueError, match="RatesContract needs a principal's decisions"):
         Simulation(GAME, contract(), 1, seed=0)
 
 
@@ -185,7 +188,7 @@ def test_a_principal_outside_offers_rates_and_is_charged_what_they_pay() -> None
 
 def test_a_best_response_to_what_holds_for_longer_is_refused() -> None:
     with pytest.raises(UsageError, match="RatesContract remembers more than the state"):
-        train_agents(GAME, contract(), Counting(), BestResponseSettings(), seed=0, steps=1)
+        train_agents(GAME, contract(), Counting(), BestResponse(), seed=0, steps=1)
 
 
 # The network and what is kept of it
@@ -278,14 +281,22 @@ def test_decisions_of_one_step_have_the_advantages_of_ppo(seed: int) -> None:
 # Learning
 
 
+def built(settings: RatesPPO, mechanism: RatesContract) -> Any:
+    """The RLlib Algorithm that trains the principal and its agents."""
+    task = settings.prepared(Task(GAME, mechanism, TRAIN, 3, settings.steps))
+    return configuration_of(settings, task).build_algo()
+
+
 @pytest.mark.parametrize("offers", ["same", "each"])
 def test_the_principal_is_rewarded_by_welfare_less_what_it_pays(offers: str) -> None:
     mechanism = contract(every=3)
-    settings = RatesSettings(**{**SMALL.__dict__, "offers": offers})
-    with train_principal(GAME, settings, seed=3, mechanism=mechanism) as phase:
-        runner = phase.algorithm.env_runner
-        rollout = runner._play(14)
-        net = runner.module[MODULE].net
+    settings = RatesPPO(**{**SMALL.__dict__, "offers": offers})
+    algorithm = built(settings, mechanism)
+    runner = algorithm.env_runner
+    with torch.no_grad():
+        rollout = runner._sampled(14)
+    net = runner.net(PRINCIPAL)
+    algorithm.stop()
     episodes, noted = rollout.episodes, rollout.extras
     utility = (episodes.returns.sum(axis=1) - 0.1 * episodes.payments.sum(axis=1)) / 2
     rewards = np.concatenate([noted[REWARD][:7].sum(axis=0), noted[REWARD][7:].sum(axis=0)])
@@ -300,10 +311,10 @@ def test_the_principal_is_rewarded_by_welfare_less_what_it_pays(offers: str) -> 
     assert (seen[..., 0] == seen[..., 1]).all() == (offers == "same")
     chances = net.chances(world_rows(noted[WORLD][due])).detach().numpy()
     taken = np.take_along_axis(chances, chosen[due][..., None], axis=-1).sum(axis=(1, 2))
-    np.testing.assert_allclose(noted[LOGP][due], taken, rtol=1e-5)
+    np.testing.assert_allclose(noted[CHOSEN_LOGP][due], taken, rtol=1e-5)
 
 
-def trained(settings: RatesSettings = SMALL, **parameters: Any) -> tuple[Any, RatesPrincipal]:
+def trained(settings: RatesPPO = SMALL, **parameters: Any) -> tuple[Any, RatesPrincipal]:
     with train_principal(GAME, settings, seed=3, mechanism=contract(**parameters)) as phase:
         updates = list(phase)
         return updates, phase.result()
@@ -313,7 +324,7 @@ def test_the_principal_learns_from_whole_episodes_after_a_while_and_repeats_itse
     updates, principal = trained(every=3)
     # a rollout has 160 steps. From a fifth of 2240 on, the third being the last to wait: 16 environments decide 3 times
     # in 7 steps, so 32 decisions are there after 7, and one step more is waited for
-    learned = [update.steps for update in updates if f"{MODULE}/entropy" in update.training]
+    learned = [update.steps for update in updates if f"{PRINCIPAL}/entropy" in update.training]
     assert learned[0] == 160 * 3
     assert all("agents/entropy" in update.training for update in updates)
     again, same = trained(every=3)
@@ -324,38 +335,57 @@ def test_the_principal_learns_from_whole_episodes_after_a_while_and_repeats_itse
 
 def test_it_learns_from_whole_episodes_once() -> None:
     """What is left begins where an episode begins, and is less than a batch and a rollout: nothing is kept twice."""
-    with train_principal(GAME, SMALL, seed=3, mechanism=contract(every=7)) as phase:
-        for update in phase:
-            left = phase.algorithm._gathered
-            assert bool(left) == (update.steps > 0.2 * SMALL.steps)
-            if left:
-                assert not left[CLOCK][0, :, 0].any()
-                assert len(left[CLOCK]) <= 14 + 10
+    algorithm = built(SMALL, contract(every=7))
+    memory: Any = algorithm.memories[1][1]
+    while algorithm.steps < SMALL.steps:
+        algorithm.train()
+        left = memory.gathered
+        assert bool(left) == (algorithm.steps > 0.2 * SMALL.steps)
+        if left:
+            assert not left[CLOCK][0, :, 0].any()
+            assert len(left[CLOCK]) <= 14 + 10
+    algorithm.stop()
 
 
 def test_while_it_waits_the_principal_stands_still() -> None:
-    settings = RatesSettings(**{**SMALL.__dict__, "burn_in": 0.99})
-    with train_principal(GAME, settings, seed=3, mechanism=contract()) as phase:
-        before = {name: value.copy() for name, value in phase.algorithm.weights()[MODULE].items()}
-        agents = phase.algorithm.weights()["agents"]
-        while phase.algorithm.steps < 1600:
-            phase.algorithm.train()
-        for name, value in phase.algorithm.weights()[MODULE].items():
-            np.testing.assert_array_equal(value, before[name])
-        assert any((value != agents[name]).any() for name, value in phase.algorithm.weights()["agents"].items())
+    settings = RatesPPO(**{**SMALL.__dict__, "burn_in": 0.99})
+    algorithm = built(settings, contract())
+    before = {name: value.copy() for name, value in algorithm.weights()[PRINCIPAL].items()}
+    agents = algorithm.weights()["agents"]
+    while algorithm.steps < 1600:
+        algorithm.train()
+    for name, value in algorithm.weights()[PRINCIPAL].items():
+        np.testing.assert_array_equal(value, before[name])
+    assert any((value != agents[name]).any() for name, value in algorithm.weights()["agents"].items())
+    algorithm.stop()
+
+
+def test_a_phase_says_who_learns() -> None:
+    task = SMALL.prepared(Task(GAME, contract(), TRAIN._replace(learns=("principal",)), 3, 640))
+    algorithm = configuration_of(SMALL, task).build_algo()
+    before = algorithm.weights()
+    while algorithm.steps < 640:
+        algorithm.train()
+    after = algorithm.weights()
+    moved = {
+        id: any((now[name] != was[name]).any() for name in now) for id, now in after.items() for was in [before[id]]
+    }
+    assert moved == {"agents": False, PRINCIPAL: True}
+    algorithm.stop()
 
 
 def test_agents_begin_anew_and_the_principal_does_not() -> None:
     """Of 4 generations of 560 steps, the second begins at 640, the first rollout that ends in it."""
-    settings = RatesSettings(**{**SMALL.__dict__, "generations": 4})
-    with train_principal(GAME, settings, seed=3, mechanism=contract(every=7)) as phase:
-        states, steps = [], []
-        fresh = phase.algorithm.weights()
-        while phase.algorithm.steps < 960:
-            phase.algorithm.train()
-            states.append(phase.algorithm.weights())
-            steps.append(phase.algorithm.steps)
-        held = phase.algorithm.env_runner.module["agents"].state_dict()
+    settings = RatesPPO(**{**SMALL.__dict__, "generations": 4})
+    algorithm = built(settings, contract(every=7))
+    states, steps = [], []
+    fresh = algorithm.weights()
+    while algorithm.steps < 960:
+        algorithm.train()
+        states.append(algorithm.weights())
+        steps.append(algorithm.steps)
+    held = algorithm.env_runner.module["agents"].state_dict()
+    algorithm.stop()
     anew = [
         step
         for step, state in zip(steps, states, strict=True)
@@ -364,23 +394,26 @@ def test_agents_begin_anew_and_the_principal_does_not() -> None:
     assert anew == [640]
     for name, value in states[-1]["agents"].items():
         np.testing.assert_array_equal(value, held[name].numpy())
-    moved = [any((value != fresh[MODULE][name]).any() for name, value in state[MODULE].items()) for state in states]
+    moved = [
+        any((value != fresh[PRINCIPAL][name]).any() for name, value in state[PRINCIPAL].items()) for state in states
+    ]
     assert moved == [step >= 320 for step in steps]
 
 
 def test_the_runner_plays_with_what_the_principal_learned() -> None:
-    with train_principal(GAME, SMALL, seed=3, mechanism=contract(every=7)) as phase:
-        for _ in phase:
-            pass
-        held = phase.algorithm.env_runner.module[MODULE].state_dict()
-        for name, value in phase.algorithm.weights()[MODULE].items():
-            np.testing.assert_array_equal(value, held[name].numpy())
+    algorithm = built(SMALL, contract(every=7))
+    while algorithm.steps < SMALL.steps:
+        algorithm.train()
+    held = algorithm.env_runner.module[PRINCIPAL].state_dict()
+    for name, value in algorithm.weights()[PRINCIPAL].items():
+        np.testing.assert_array_equal(value, held[name].numpy())
+    algorithm.stop()
 
 
 DILEMMA = make("matrix/prisoners-dilemma")  # one shot: 3, 0, 4, 1, so whatever the other does, defecting earns 1 more
-LEARNS = RatesSettings(
+LEARNS = RatesPPO(
     steps=80_000, hidden=(32,), lr=3e-3, lr_final=1e-3, rungs=6, alpha=0.5,
-    agents=PPOSettings(hidden=(32,), environments=64, fragment=16, lr=3e-3, lr_final=1e-3),
+    agents=PPO(hidden=(32,), environments=64, fragment=16, lr=3e-3, lr_final=1e-3),
 )  # fmt: skip
 
 
@@ -392,7 +425,7 @@ def test_it_pays_what_cooperation_costs() -> None:
         principal = phase.result()
     rates = principal(DILEMMA, DILEMMA.reset(np.zeros(1, np.uint64))).promised[0, :, 0]
     assert ((rates > 1.0) & (rates < 1.5)).all(), rates
-    agents = PPOSettings(hidden=(32,), environments=64, fragment=16)
+    agents = PPO(hidden=(32,), environments=64, fragment=16)
     with train_agents(DILEMMA, mechanism, principal, agents, seed=100, steps=20_000) as phase:
         for _ in phase:
             pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -12,10 +11,8 @@ import torch
 from ...contracts.loop import AgentView
 from ...core.checkpoint import Checkpoint, Saved
 from ..exploration import sampled
-from ..features import rows
-from ..networks import ActorCritic, NetworkShape, QNetwork, arrays_of, give_arrays
-from ..settings import Play
-from .scripted import FollowPolicy, TablePolicy
+from ..networks import ActorCritic, NetworkShape, QNetwork, arrays_of, give_arrays, read_each
+from ..settings import PlayBy
 
 NETWORKS: dict[str, Callable[..., QNetwork | ActorCritic]] = {"q": QNetwork, "actor-critic": ActorCritic}
 
@@ -24,7 +21,7 @@ class Policy(Saved):
     """Every agent plays by the network of its module: greedily, or by sampling from an actor's probabilities."""
 
     def __init__(
-        self, kind: str, players: dict[str, tuple[int, ...]], network: NetworkShape, play: Play = "greedy"
+        self, kind: str, players: dict[str, tuple[int, ...]], network: NetworkShape, play: PlayBy = "greedy"
     ) -> None:
         self.kind, self.players, self.network, self.play = kind, players, network, play
         self.networks = torch.nn.ModuleDict({name: NETWORKS[kind](**network) for name in players})
@@ -32,30 +29,25 @@ class Policy(Saved):
     def __call__(self, seen: AgentView) -> np.ndarray:
         """The agents' actions (B, N)."""
         if self.play == "greedy":
-            return self._each(seen, lambda network, part: network(part).argmax(dim=-1), np.int64)
+            return self._each(seen, lambda network, part: network(part).argmax(dim=-1))
         assert seen.noise is not None, "agents that draw their actions need the episode's draws"
-        logits = self._each(seen, lambda network, part: network(part), np.float32)
+        logits = self._each(seen, lambda network, part: network(part))
         return sampled(torch.from_numpy(logits), torch.from_numpy(seen.noise)).numpy()
 
     def values(self, seen: AgentView) -> np.ndarray:
         """The discounted return that each agent expects from here on, (B, N) float32: its critic's, or its best Q."""
-        return self._each(seen, lambda network, part: network.values(part), np.float32)
+        return self._each(seen, lambda network, part: network.values(part))
+
+    def probabilities(self, seen: AgentView) -> np.ndarray:
+        """The probabilities of each agent's actions, (B, N, A) float32; 1 for the action of one that plays greedily."""
+        if self.play == "greedy":
+            return np.eye(self.network["actions"], dtype=np.float32)[self(seen)]
+        return self._each(seen, lambda network, part: network.probabilities(part))
 
     def _each(
-        self, seen: AgentView, read: Callable[[QNetwork | ActorCritic, torch.Tensor], torch.Tensor], dtype: type
+        self, seen: AgentView, read: Callable[[QNetwork | ActorCritic, torch.Tensor], torch.Tensor]
     ) -> np.ndarray:
-        """(B, N, ...): what `read` takes from each agent's network on its rows."""
-        flat = rows(seen)
-        found: dict[int, np.ndarray] = {}
-        with torch.no_grad():
-            for name, players in self.players.items():
-                network = self.networks[name]
-                assert isinstance(network, QNetwork | ActorCritic)
-                part = torch.from_numpy(flat[:, players].reshape(-1, flat.shape[-1]))
-                whole: np.ndarray = read(network, part).numpy().astype(dtype, copy=False)
-                whole = whole.reshape(len(flat), len(players), *whole.shape[1:])
-                found |= {player: whole[:, index] for index, player in enumerate(players)}
-        return np.stack([found[player] for player in sorted(found)], axis=1)
+        return read_each(seen, {name: (self.networks[name], own) for name, own in self.players.items()}, read)
 
     def checkpoint(self) -> Checkpoint:
         about = {"kind": self.kind, "players": self.players, "network": self.network, "play": self.play}
@@ -68,12 +60,3 @@ class Policy(Saved):
         policy = cls(about["kind"], players, about["network"], about.get("play", "greedy"))
         give_arrays(policy.networks, checkpoint.arrays)
         return policy
-
-
-KINDS: dict[str, type[FollowPolicy] | type[TablePolicy]] = {"follow": FollowPolicy, "table": TablePolicy}
-AnyPolicy = Policy | FollowPolicy | TablePolicy
-
-
-def load_policy(prefix: Path) -> AnyPolicy:
-    """The policy that was saved at `prefix`, of any kind. Raises UsageError where there is none."""
-    return KINDS.get(Checkpoint.read(prefix).about.get("kind", ""), Policy).load(prefix)

@@ -1,43 +1,18 @@
-"""Agents that learn nothing: obedient agents, and one exact best response to a frozen principal.
-
-They measure a principal apart from the agents' learning: `follow` under obedience, `best-response` against an agent
-that maximises its own return.
-"""
+"""`best-response`: one agent's exact best response to a frozen principal, which measures the principal alone."""
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Generator
+from typing import ClassVar, Self
 
 import numpy as np
 
 from ...contracts.loop import AgentView, Principal
 from ...contracts.mechanism import Mechanism
-from ...contracts.recommendation import RecommendationContract
 from ...core.checkpoint import Checkpoint, Saved
-from ...core.config import UsageError
+from ...core.config import UsageError, configuration
 from ...envs.game import Game
-from ...equilibria.principal.hidden_actions import best_response, contracts_of, unpaid
-from ...equilibria.tables.table import tabular
-from ...equilibria.tables.tabulate import tabulate
-from ..settings import BestResponseSettings, FollowSettings
-
-
-class FollowPolicy(Saved):
-    """Every agent takes the action that the first `actions` numbers of its terms recommend."""
-
-    def __init__(self, actions: int) -> None:
-        self.actions = actions
-
-    def __call__(self, seen: AgentView) -> np.ndarray:
-        """The agents' actions (B, N)."""
-        return seen.terms[..., : self.actions].argmax(axis=-1)
-
-    def checkpoint(self) -> Checkpoint:
-        return Checkpoint({"kind": "follow", "actions": self.actions})
-
-    @classmethod
-    def restored(cls, checkpoint: Checkpoint) -> Self:
-        return cls(checkpoint.about["actions"])
+from ..role import Role, Task, Update
 
 
 class TablePolicy(Saved):
@@ -58,23 +33,34 @@ class TablePolicy(Saved):
         return cls(checkpoint.arrays["actions"])
 
 
-def untrained(
-    game: Game, mechanism: Mechanism, principal: Principal | None, settings: FollowSettings | BestResponseSettings
-) -> FollowPolicy | TablePolicy:
-    """The policy of agents that learn nothing. Raises UsageError where the game or the mechanism gives them none."""
-    if isinstance(settings, BestResponseSettings):
+@configuration
+class BestResponse(Role):
+    """Nobody learns: the one agent plays its best response, by the table of the game and the frozen principal."""
+
+    plays: ClassVar[str] = "agents"
+    learns: ClassVar[bool] = False
+
+    def check(self, mechanism: Mechanism) -> None:
+        """Raise UsageError for a mechanism that remembers more than the state."""
         if mechanism.principal and mechanism.start(np.zeros(1, np.uint64)) != ():
             raise UsageError(
                 f"{type(mechanism).__name__} remembers more than the state: choose an algorithm that learns"
             )
-        return _best_response(game, principal)
-    if not isinstance(mechanism, RecommendationContract):
-        raise UsageError(f"{type(mechanism).__name__} recommends nothing that agents could follow: choose an algorithm")
-    return FollowPolicy(len(game.action_names))
+
+    def learn(self, task: Task) -> Generator[Update, None, TablePolicy]:
+        yield from ()
+        return _best_response(task.game, task.principal)
+
+    def kept(self) -> type[TablePolicy]:
+        return TablePolicy
 
 
 def _best_response(game: Game, principal: Principal | None) -> TablePolicy:
     """The one agent's best response in every state; where it is indifferent, the action the principal prefers."""
+    from ...equilibria.principal.hidden_actions import best_response, contracts_of, unpaid
+    from ...equilibria.tables.table import tabular
+    from ...equilibria.tables.tabulate import tabulate
+
     table, states = tabulate(game), tabular(game).representatives()
     if principal is None:
         actions = unpaid(table, game.horizon).actions

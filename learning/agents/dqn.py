@@ -1,0 +1,69 @@
+"""`dqn`: deep Q-learning of the agents, with RLlib's loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from ...contracts.loop import AgentView
+from ...core.config import configuration
+from ...core.random import Stream
+from ..exploration import epsilon_greedy
+from ..features import rows as rows_of
+from ..replay import ReplayedRole
+from ..returns import n_step
+from ..role import Task
+from ..settings import Count
+from ..trained import Col, Columns, Net, Play, Rollout, flat
+from .networked import NetworkedAgents
+
+if TYPE_CHECKING:
+    from ..networks import NetworkShape
+
+
+@configuration
+class DQN(ReplayedRole, NetworkedAgents):
+    """Double, dueling deep Q-learning with averaged targets, with one policy for all agents by default."""
+
+    n_step: Count = 4
+    """Steps of reward before a target bootstraps."""
+
+    kind: ClassVar[str] = "q"
+    rllib_loss: ClassVar[str] = "dqn"
+    reported: ClassVar[tuple[str, ...]] = ("qf_loss", "qf_mean")
+
+    def shape(self, task: Task) -> NetworkShape:
+        return {**super().shape(task), "dueling": True}
+
+    def act(self, net: Net, play: Play, players: tuple[int, ...]) -> Columns:
+        greedy = net(play.rows(players)).argmax(dim=-1)
+        actions = len(play.game.action_names)
+        return {Col.ACTIONS: epsilon_greedy(greedy, actions, self.explored, play.progress, play.noise(players)).numpy()}
+
+    def transitions(self, task: Task, rollout: Rollout) -> Columns:
+        """Joint rows (T * B, N, ...) of a rollout, each with its n-step return and the state that follows it."""
+        returns = n_step(rollout.earned, rollout.terminated, rollout.ended, self.n_step, self.discount)
+        B = np.arange(rollout.ended.shape[1])
+        columns = {
+            "observations": rollout.observations, "terms": rollout.terms, "actions": rollout.actions,
+            "rewards": returns.total.astype(np.float32), "terminated": returns.terminated,
+            "steps": returns.steps.astype(np.float32),
+            "next_observations": rollout.next_observations[returns.last, B],
+            "next_terms": rollout.next_terms[returns.last, B],
+        }  # fmt: skip
+        return flat(rollout, columns)
+
+    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+        n, N = rows["actions"].shape
+        columns = {
+            Col.OBS: rows_of(AgentView(rows["observations"], rows["terms"])),
+            Col.NEXT_OBS: rows_of(AgentView(rows["next_observations"], rows["next_terms"])),
+            Col.ACTIONS: rows["actions"].astype(np.int64),
+            Col.REWARDS: rows["rewards"],
+            Col.TERMINATEDS: np.repeat(rows["terminated"][:, None], N, axis=1),
+            "weights": np.ones((n, N), np.float32),
+            "n_step": np.repeat(rows["steps"][:, None], N, axis=1),
+        }
+        return self.each_module(task, columns)

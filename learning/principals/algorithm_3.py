@@ -1,0 +1,156 @@
+"""Algorithm 3 of Ivanov et al. 2024 as a role: a principal that recommends actions and pays for following."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from ...contracts.following import FollowedContract
+from ...contracts.loop import Situation
+from ...contracts.margins import PaymentMargins
+from ...contracts.mechanism import Decisions, Mechanism
+from ...core.config import UsageError, configuration
+from ...core.random import Stream
+from ...envs.game import Game, Symmetry, symmetries
+from ..exploration import epsilon_greedy
+from ..replay import ReplayedRole
+from ..role import Task
+from ..settings import Count, Network, Objective, Share
+from ..trained import PRINCIPAL, Col, Columns, Losses, Net, Peer, Play, Rollout, Tensors, flat
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..joint_networks import JointShape
+    from .recommending import TrainedPrincipal
+
+FOLLOWS = "follows"
+
+
+@configuration
+class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
+    """Algorithm 3 of Ivanov et al. 2024: training of the principal and its model of the agents, and its payments."""
+
+    steps: Count = 200_000
+    """Environment steps of the principal's own training; not part of the agents' budget."""
+    mirrored: bool = False
+    """Whether it learns from all symmetric views of a game (mirrored, rotated), and decides by their mean."""
+    follow: Share = 0.75
+    """The probability that an agent follows in an episode (f_i = 1)."""
+    epsilon: Share = 0.4
+    epsilon_final: Share = 0.02
+    exploration_fraction: Annotated[float, Field(gt=0.0, le=1.0, alias="explore_until")] = 0.7
+    tau: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
+    priority: Share = 0.4
+
+    margins: ClassVar[type] = PaymentMargins
+    reported: ClassVar[tuple[str, ...]] = ("agents_loss", "principal_loss")
+
+    def check(self, mechanism: Mechanism) -> None:
+        """Raise UsageError for `mirrored` without symmetries."""
+        if self.mirrored and not symmetries(mechanism.game):
+            raise UsageError("mirrored: the game has no symmetries; leave mirrored out, or set it to false")
+
+    def prepared(self, task: Task) -> Task:
+        """Agents follow or not, as the settings draw them."""
+        return replace(task, mechanism=FollowedContract(game=task.game, follow=self.follow))
+
+    def modules(self, game: Game) -> dict[str, tuple[int, ...]]:
+        """One module, which plays the agents as well: the principal's model of them."""
+        return {PRINCIPAL: tuple(range(len(game.agents)))}
+
+    def shape(self, game: Game) -> JointShape:
+        """The arguments of its networks, as they are stored with a principal."""
+        from ..networks import shape_of
+
+        return {
+            "players": len(game.agents), "shape": shape_of(game), "actions": len(game.action_names),
+            "encoder": self.encoder, "hidden": self.hidden, "dueling": True, "told_apart": self.favour > 0.0,
+        }  # fmt: skip
+
+    def network(self, task: Task) -> torch.nn.Module:
+        from ..joint_networks import principal_networks
+
+        return principal_networks(**self.shape(task.game))
+
+    def act(self, net: Net, play: Play, players: tuple[int, ...]) -> Columns:
+        """Followers take the recommended action, the others the best by their own values, with exploration."""
+        from .recommending import own_actions
+
+        follows = play.loop.memory
+        own = own_actions(net, play.loop.seen.observations, follows)
+        noise = play.noise(players).reshape(own.shape)
+        own = epsilon_greedy(own, len(play.game.action_names), self.explored, play.progress, noise)
+        actions = np.where(follows, play.loop.terms.recommended, own.numpy())
+        return {Col.ACTIONS: actions.ravel(), FOLLOWS: follows.ravel()}
+
+    def decide(self, net: Net, play: Play, situation: Situation) -> Decisions:
+        """Recommendations, with exploration, and the least payments by the online networks."""
+        from .recommending import exploring
+
+        actions, noise = len(play.game.action_names), play.drawn(situation, len(play.game.agents))
+        return exploring(
+            net, play.game.observe(situation.state),
+            lambda best: epsilon_greedy(best, actions, self.explored, play.progress, noise),
+        )  # fmt: skip
+
+    def transitions(self, task: Task, rollout: Rollout) -> Columns:
+        """Joint rows (T * B, N, ...), rewards from the environment alone."""
+        columns = {
+            "observations": rollout.observations, "next_observations": rollout.next_observations,
+            "actions": rollout.actions, "rewards": rollout.rewards.astype(np.float32),
+            "terminated": rollout.terminated, FOLLOWS: rollout.extras[FOLLOWS],
+        }  # fmt: skip
+        return flat(rollout, columns)
+
+    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+        n, N = rows["actions"].shape
+        columns: Columns = {
+            Col.OBS: rows["observations"].reshape(n, N, -1).astype(np.float32),
+            Col.NEXT_OBS: rows["next_observations"].reshape(n, N, -1).astype(np.float32),
+            Col.ACTIONS: rows["actions"].astype(np.int64), Col.REWARDS: rows["rewards"],
+            Col.TERMINATEDS: rows["terminated"].astype(np.float32), FOLLOWS: rows[FOLLOWS].astype(np.float32),
+        }  # fmt: skip
+        return {PRINCIPAL: mirrored(columns, symmetries(task.game), rng) if self.mirrored else columns}
+
+    def loss(self, net: Net, target: Net | None, batch: Tensors, peers: Mapping[str, Peer]) -> Losses:
+        """The two regressions of Algorithm 3."""
+        from ..losses.algorithm_3 import Transitions, losses, values_at
+
+        happened = Transitions(batch[Col.ACTIONS], batch[FOLLOWS], batch[Col.REWARDS], batch[Col.TERMINATEDS])
+        found = values_at(net, target, batch[Col.OBS], batch[Col.NEXT_OBS], batch[FOLLOWS])
+        agents, principal, errors = losses(
+            found, happened, discount=self.discount, alpha=self.alpha, favour=self.favour
+        )
+        return Losses(agents + principal, {"agents_loss": agents, "principal_loss": principal}, errors)
+
+    def frozen(self, weights: Mapping[str, Tensors], task: Task) -> TrainedPrincipal:
+        """The averaged networks, which vary less than the online ones."""
+        from .recommending import TrainedPrincipal
+
+        margins = PaymentMargins(**{each.name: getattr(self, each.name) for each in fields(PaymentMargins)})
+        principal = TrainedPrincipal(self.shape(task.game), margins, mirrored=self.mirrored)
+        principal.networks.load_state_dict(weights[PRINCIPAL])
+        return principal
+
+    def kept(self) -> type[TrainedPrincipal]:
+        from .recommending import TrainedPrincipal
+
+        return TrainedPrincipal
+
+
+def mirrored(columns: Columns, views: Sequence[Symmetry], rng: Stream) -> Columns:
+    """Every row of `columns` as it is seen in one of the `views`, drawn with `rng`."""
+    drawn = rng.integers(len(views), len(columns[Col.ACTIONS]))
+    cells = np.stack([view.cells for view in views])[drawn][:, None]  # (n, 1, D)
+    actions = np.stack([view.actions for view in views])[drawn]  # (n, A)
+    return {
+        **columns,
+        Col.OBS: np.take_along_axis(columns[Col.OBS], cells, axis=2),
+        Col.NEXT_OBS: np.take_along_axis(columns[Col.NEXT_OBS], cells, axis=2),
+        Col.ACTIONS: np.take_along_axis(actions, columns[Col.ACTIONS], axis=1),
+    }

@@ -1,0 +1,57 @@
+"""A principal that is solved, as a role."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ...core.config import configuration
+from ..role import Role, Task, Update
+from ..settings import Objective
+
+if TYPE_CHECKING:
+    from ...equilibria.exact_principal import ExactPrincipal
+
+
+@configuration
+class ExactSolution(Objective, Role):
+    """A principal that is solved and not learned: stationary, subgame-perfect, with least payments."""
+
+    against: Literal["recommended", "any"] = "recommended"
+    """What following is a best response to: the others' recommended actions, or any of theirs (dominant strategies)."""
+    margin: Annotated[float, Field(ge=0.0, alias="nudge")] = 0.0
+    """Payment on top of the least payment, where one is due."""
+    proportional_margin: Annotated[float, Field(ge=0.0, alias="stake")] = 0.0
+    """Following is better than each other action by this share of the welfare that the action would lose."""
+    discount: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.99
+    """Discount factor per step."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.proportional_margin and self.against == "any":
+            raise ValueError("a stake is a margin over least payments against what is recommended, not against any")
+        return self
+
+    learns: ClassVar[bool] = False
+
+    def learn(self, task: Task) -> Generator[Update, None, ExactPrincipal]:
+        from ...equilibria.exact_principal import ExactPrincipal
+        from ...equilibria.principal.proportional_margins import staked_payments
+        from ...equilibria.solve import solve
+        from ...equilibria.tables.tabulate import tabulate
+
+        yield from ()
+        rule = "principal" if self.against == "recommended" else "dominant"
+        table = tabulate(task.game)
+        solution = solve(table, rule, task.game.horizon, discount=self.discount, alpha=self.alpha, favour=self.favour)
+        if self.proportional_margin:
+            staked = staked_payments(table, solution.actions, stake=self.proportional_margin, discount=self.discount)
+            solution = solution._replace(promised=staked)
+        return ExactPrincipal(solution, self.margin)
+
+    def kept(self) -> type[ExactPrincipal]:
+        from ...equilibria.exact_principal import ExactPrincipal
+
+        return ExactPrincipal

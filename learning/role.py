@@ -1,0 +1,119 @@
+"""What a role is: whatever decides and learns, the agents and those that decide for a mechanism.
+
+A role is a configuration, whose fields are its settings. A run asks it to `learn` a `Task`; what it has learned is
+frozen, saved, and loaded again by the class that `kept` names. How it learns is its own affair: by RLlib
+(`learning/rllib`), by a table, by a bandit, by exact computation, or by any loop of its own. This module imports
+neither torch nor RLlib.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+from ..contracts.episodes import Episodes
+from ..contracts.loop import Loop, Minds, Principal, Simulation
+from ..contracts.mechanism import Mechanism
+from ..core.checkpoint import Saved
+from ..core.config import configuration
+from ..core.random import Stream
+from ..envs.game import Game
+from .settings import Resources
+
+ALONE = Resources()
+REPLAY, ORDERS, ROLES = 4, 5, 6  # streams of draws for learning; 3 is that of the starts at which contracts are signed
+
+
+class Phase(NamedTuple):
+    """A phase of a run, as data: who learns in it, and how its budget is divided. What does not learn is frozen."""
+
+    name: str
+    stream: int  # of the episodes' keys: no phase sees another's episodes
+    learns: tuple[str, ...]  # "principal", "agents"
+    generations: int = 1  # how often the agents begin anew, after equal parts of the budget
+    burn_in: float = 0.0  # the share of each generation in which only the agents learn
+
+
+TRAIN = Phase("train", 0, ("principal", "agents"))
+VALIDATE = Phase("validate", 1, ("agents",))
+EVALUATE = Phase("evaluate", 2, ())
+PHASES = (TRAIN, VALIDATE, EVALUATE)
+
+
+class Update(NamedTuple):
+    """Progress of a phase since its last update."""
+
+    steps: int  # environment steps of the phase so far
+    total: int  # its budget
+    episodes: Episodes | None  # the finished ones
+    training: dict[str, float]  # losses by name; a run keeps them in training.parquet
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a role learns on: a game under a mechanism, the budget, and where its draws come from."""
+
+    game: Game
+    mechanism: Mechanism
+    phase: Phase
+    seed: int
+    steps: int  # the budget, in environment steps
+    principal: Principal | None = None  # what decides for the mechanism; frozen but in the phase in which it learns
+    resources: Resources = ALONE
+    begin: Saved | None = None  # what was learned before and is learned further; None for a fresh start
+
+    def loop(self, B: int) -> Loop:
+        """`B` environments of this phase, whose decisions and actions whoever runs it passes in."""
+        return Loop(self.game, self.mechanism, B, seed=self.seed, stream=self.phase.stream)
+
+    def simulation(self, B: int, agents: object = None) -> Simulation:
+        """`B` environments of this phase, in which `principal` decides.
+
+        `agents` may have methods `values(seen)` (B, N) and `probabilities(seen)` (B, N, A), for mechanisms that ask.
+        """
+        return Simulation(
+            self.game, self.mechanism, B,
+            seed=self.seed, stream=self.phase.stream, principal=self.principal, minds=Minds.of(agents),
+        )  # fmt: skip
+
+    def draws(self, number: int = 0) -> Stream:
+        """A stream of random draws of this phase and seed, for what a role draws in learning."""
+        return Stream(self.seed, ROLES, self.phase.stream + len(PHASES) * number)
+
+    def under(self, principal: Principal) -> Task:
+        """The same task, in which `principal` decides."""
+        return replace(self, principal=principal)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """RLlib copies configurations again and again; a task never changes, and its principal must stay the same."""
+        return self
+
+
+@configuration
+class Role:
+    """Whatever decides and learns. Its fields are its settings, and a subclass overrides `learn` and `kept`.
+
+    Some fields have a meaning for a run: `steps` of a principal is the budget of its training, its `alpha` the price of
+    money, and `discount` of the agents that at which audits judge them.
+    """
+
+    plays: ClassVar[str] = "principal"  # whom it plays: the "agents", or the "principal", who decides for a mechanism
+    learns: ClassVar[bool] = True  # whether anything is learned, or it is computed
+    margins: ClassVar[type | None] = None  # settings of what it promises, on which none of its training depends
+
+    def check(self, mechanism: Mechanism) -> None:
+        """Raise UsageError where the role cannot play under the mechanism. It must be quick: every plan calls it."""
+
+    def learn(self, task: Task) -> Generator[Update, None, Saved]:
+        """Learn the task: yield progress, and return what has been learned.
+
+        Agents return a policy: `policy(seen)` gives actions (B, N) for an `AgentView`, and `policy.values(seen)`
+        (B, N), where there is one, what each agent expects. A principal returns what gives decisions for
+        `(game, state)`. Both are `Saved`, have no memory of their own, and do not change when they act.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it learns")
+
+    def kept(self) -> type[Saved]:
+        """The class of what is learned, which loads it again."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it keeps")
