@@ -43,7 +43,7 @@ class ConstantRates(Saved):
 def offered(rates: np.ndarray, agents: int) -> Decisions:
     """Decisions that offer the `rates` (B, K) to each agent, and recommend nothing."""
     B, K = rates.shape
-    return Decisions(np.full((B, agents), -1), np.broadcast_to(rates[:, None], (B, agents, K)))
+    return Decisions.pay_only(np.broadcast_to(rates[:, None], (B, agents, K)))
 
 
 class Elimination:
@@ -190,10 +190,11 @@ class RatesBandit(Role):
         rungs = np.linspace(0.0, contract.highest, self.rungs)
         rates = np.stack(np.meshgrid(*[rungs] * facts, indexing="ij"), axis=-1).reshape(-1, facts)
         bandit = Elimination(len(rates), self.pulls, self.delta)
-        part = task.steps // (2 * self.finalists) if self.finalists > 1 else 0
-        first = replace(task, steps=task.steps - part * self.finalists)
+        last = min(self.finalists, len(rates))
+        part = task.steps // (2 * last) if last > 1 else 0
+        first = replace(task, steps=task.steps - part * last)
         yield from self._eliminate(first, Arms(rates, agents, bandit, task.draws()), task.steps)
-        finalists = [ConstantRates(rates[arm].tolist(), agents) for arm in bandit.ranked[: self.finalists]]
+        finalists = [ConstantRates(rates[arm].tolist(), agents) for arm in bandit.ranked[:last]]
         if len(finalists) == 1:
             return finalists[0]
         found: list[float] = []

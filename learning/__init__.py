@@ -23,12 +23,16 @@ from .role import Phase, Role, Task, Update
 from .settings import Resources
 
 if TYPE_CHECKING:
+    from .agents.a2c import A2C
     from .agents.dqn import DQN
-    from .agents.ppo import PPO
+    from .agents.networked import NetworkedAgents
+    from .agents.ppo import PPO, ActorCriticAgents
     from .exploration import epsilon_greedy, sampled
     from .networks import arrays_of, give_arrays
     from .phases import agents_config, evaluate, load_policy, train_agents, train_principal
+    from .replay import ReplayedRole
     from .saved_network import SavedNetwork
+    from .trained import Batch, Col, Context, Losses, Memory, Peer, Rollout, Trained
 
     DQNSettings, PPOSettings = DQN, PPO
 
@@ -48,21 +52,22 @@ OWN: dict[str, str] = {
     "principal-exact": ".principals.exact:ExactSolution",
 }
 
-LATER = {
-    "agents_config": ".phases:agents_config", "evaluate": ".phases:evaluate", "train_agents": ".phases:train_agents",
-    "train_principal": ".phases:train_principal", "load_policy": ".phases:load_policy",
-    "DQN": ".agents.dqn:DQN", "DQNSettings": ".agents.dqn:DQN", "PPO": ".agents.ppo:PPO",
-    "PPOSettings": ".agents.ppo:PPO", "arrays_of": ".networks:arrays_of", "give_arrays": ".networks:give_arrays",
-    "epsilon_greedy": ".exploration:epsilon_greedy", "sampled": ".exploration:sampled",
-    "SavedNetwork": ".saved_network:SavedNetwork",
+LATER = {  # module: its names, relative to this package
+    ".agents.a2c": ("A2C",), ".agents.dqn": ("DQN",), ".agents.networked": ("NetworkedAgents",),
+    ".agents.ppo": ("PPO", "ActorCriticAgents"), ".exploration": ("epsilon_greedy", "sampled"),
+    ".networks": ("arrays_of", "give_arrays"), ".saved_network": ("SavedNetwork",), ".replay": ("ReplayedRole",),
+    ".phases": ("agents_config", "evaluate", "load_policy", "train_agents", "train_principal"),
+    ".trained": ("Batch", "Col", "Context", "Losses", "Memory", "Peer", "Rollout", "Trained"),
 }  # fmt: skip
+FORMER = {"DQNSettings": "DQN", "PPOSettings": "PPO"}
 
 __all__ = [
-    "DQN", "PPO", "ROLES", "AgentView", "Checkpoint", "DQNSettings", "Loop", "PPOSettings", "Phase", "Resources",
-    "Role", "Saved", "SavedNetwork", "Simulation", "Step", "Task", "Update", "UsageError", "advantages",
-    "agents_config", "algorithm_class", "algorithms", "arrays_of", "configuration", "epsilon_greedy", "evaluate",
-    "give_arrays", "load_policy", "n_step", "principal_class", "register_role", "rows", "sampled", "train_agents",
-    "train_principal", "width",
+    "A2C", "DQN", "PPO", "ROLES", "ActorCriticAgents", "AgentView", "Batch", "Checkpoint", "Col", "Context",
+    "DQNSettings", "Loop", "Losses", "Memory", "NetworkedAgents", "PPOSettings", "Peer", "Phase", "ReplayedRole",
+    "Resources", "Role", "Rollout", "Saved", "SavedNetwork", "Simulation", "Step", "Task", "Trained", "Update",
+    "UsageError", "advantages", "agents_config", "algorithm_class", "algorithms", "arrays_of", "configuration",
+    "epsilon_greedy", "evaluate", "give_arrays", "load_policy", "n_step", "principal_class", "register_role", "rows",
+    "sampled", "train_agents", "train_principal", "width",
 ]  # fmt: skip
 
 
@@ -75,7 +80,11 @@ def _fault(cls: Any) -> str:
     if not made_by_configuration(cls):
         return "has no settings that are checked: put @configuration above it"
     missing = [name for name in ("learn", "kept") if getattr(cls, name) is getattr(Role, name)]
-    return f"does not define {' and '.join(missing)}: a role says how it learns and what it keeps" if missing else ""
+    if missing:
+        return f"does not define {' and '.join(missing)}: a role says how it learns and what it keeps"
+    if cls.plays == "principal" and cls.learns and "steps" not in cls.__pydantic_fields__:  # type: ignore[attr-defined]
+        return "has no setting `steps`: the budget, in environment steps, in which it learns"
+    return ""
 
 
 ROLES: Registry[Role] = Registry("role", "paymaster.roles", __package__, OWN, _fault)
@@ -123,9 +132,9 @@ def register_role(id: str) -> Callable[[type[T]], type[T]]:
 
 
 def __getattr__(name: str) -> object:
-    if name not in LATER:
+    module = next((module for module, names in LATER.items() if FORMER.get(name, name) in names), None)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, attribute = LATER[name].partition(":")
     if module == ".phases":
         require("torch", "ray", what=f"paymaster.learning.{name}")
-    return getattr(import_module(module, __name__), attribute)
+    return getattr(import_module(module, __name__), FORMER.get(name, name))

@@ -48,7 +48,8 @@ class Learning(Iterator[Update], Generic[T]):
                 "from ()`, where there are none) and then return what was learned"
             )
         self._updates = _seeded(updates, task)
-        self._learned: list[T] = []
+        self._learned: list[T] = []  # once it is there
+        self._ended = False
 
     def __iter__(self) -> Iterator[Update]:
         return self
@@ -57,14 +58,20 @@ class Learning(Iterator[Update], Generic[T]):
         try:
             return next(self._updates)
         except StopIteration as end:
-            if not self._learned:
+            if not self._ended:
+                self._ended = True
                 self._learned.append(cast(T, frozen(end.value, self._role)))
+            raise
+        except BaseException:
+            self._ended = True
             raise
 
     def result(self) -> T:
-        """What has been learned, once the role has spent its budget."""
+        """What has been learned, once the role has spent its budget. Raises RuntimeError where it was not finished."""
         for _ in self:
             pass
+        if not self._learned:
+            raise RuntimeError(f"{type(self._role).__name__} was not finished: nothing has been learned")
         return self._learned[0]
 
     def __enter__(self) -> Self:
@@ -72,6 +79,7 @@ class Learning(Iterator[Update], Generic[T]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._updates.close()
+        self._ended = True
 
 
 def train_agents(
@@ -92,6 +100,8 @@ def train_agents(
     mechanism; so does learning where `begin` has other networks than theirs.
     """
     settings.check(mechanism)
+    if begin is not None and not settings.continues:
+        raise UsageError(f"{type(settings).__name__} cannot go on from a policy: leave `begin` out")
     return Learning(settings, Task(game, mechanism, VALIDATE, seed, steps, principal, resources, begin))
 
 
@@ -141,6 +151,8 @@ def agents_config(
     """
     from .rllib.training import configuration_of
 
+    if not isinstance(settings, Trained):
+        raise UsageError(f"{type(settings).__name__} is not trained by RLlib: it has no configuration for Tune")
     task = Task(game, mechanism, VALIDATE, seed, steps, principal, resources)
     return configuration_of(settings, settings.prepared(task))
 
@@ -158,6 +170,7 @@ def frozen(learned: Saved, role: Role) -> Saved:
         again = role.kept().restored(
             Checkpoint(json.loads(json.dumps(dict(about))), {name: np.array(array) for name, array in arrays.items()})
         )
+        freeze(again)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, UsageError):
             raise
@@ -165,7 +178,7 @@ def frozen(learned: Saved, role: Role) -> Saved:
             f"what {type(role).__name__} learned cannot be saved and read again ({type(error).__name__}: {error}): "
             "give it `checkpoint` and `restored`, as paymaster.learning.Saved has them"
         ) from error
-    return freeze(again)
+    return again
 
 
 def _seeded(updates: Generator[Update, None, T], task: Task) -> Generator[Update, None, T]:

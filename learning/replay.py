@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..core.config import configuration
+from ..core.config import UsageError, configuration
 from ..core.random import Stream
-from .role import REPLAY, Task
+from .exploration import epsilon_greedy
+from .role import PHASES, REPLAY, Task
 from .settings import Replayed
-from .trained import Batch, Columns, Memory, Networks, Rollout, Trained
+from .trained import Batch, Columns, Context, Memory, Networks, Rollout, Trained
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Replay:
@@ -71,24 +75,25 @@ class ReplayedRole(Replayed, Trained):
         """The joint rows (T * B, ...) of a rollout to store."""
         raise NotImplementedError
 
-    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+    def replayed(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
         """The columns of each module, from stored rows that were drawn."""
         raise NotImplementedError
 
     def memory(self, task: Task) -> ReplayMemory:
         return ReplayMemory(self, task)
 
-    @property
-    def explored(self) -> tuple[float, float, float]:
-        """Epsilon at the start, at the end, and the share of the budget over which it falls."""
-        return self.epsilon, self.epsilon_final, self.exploration_fraction
+    def explore(self, greedy: torch.Tensor, context: Context, noise: torch.Tensor) -> torch.Tensor:
+        """The `greedy` actions, or with probability epsilon random ones, by draws of the same shape."""
+        schedule = (self.epsilon, self.epsilon_final, self.exploration_fraction)
+        progress = context.generation if self.plays == "agents" else context.progress
+        return epsilon_greedy(greedy, len(context.game.action_names), schedule, progress, noise)
 
     @property
-    def sampled(self) -> tuple[int, int]:
+    def rollout_shape(self) -> tuple[int, int]:
         return self.environments, self.rollout_length
 
     @property
-    def cuts(self) -> tuple[int, int]:
+    def minibatches_and_epochs(self) -> tuple[int, int]:
         """One gradient step for each vector step."""
         return self.rollout_length, 1
 
@@ -103,7 +108,10 @@ class ReplayMemory(Memory):
 
     def __init__(self, role: ReplayedRole, task: Task) -> None:
         super().__init__(role, task)
-        self.kept = Replay(role.replay, role.priority, Stream(task.seed, REPLAY, task.phase.stream))
+        beside = role.plays == "agents" and "principal" in task.phase.learns  # one of two roles that learn
+        self.kept = Replay(
+            role.replay, role.priority, Stream(task.seed, REPLAY, task.phase.stream + len(PHASES) * beside)
+        )
         self.chosen = np.zeros(0, np.int64)
 
     def add(self, rollouts: Sequence[Rollout], steps: int, nets: Networks) -> Batch | None:
@@ -113,11 +121,13 @@ class ReplayMemory(Memory):
         if steps < min(role.warm_up, task.steps // 10):
             return None
         self.chosen = self.kept.draw(role.rollout_length * role.batch)
-        return Batch(role.drawn(task, self.kept.rows(self.chosen), self.kept.rng), len(self.chosen))
+        return Batch(role.replayed(task, self.kept.rows(self.chosen), self.kept.rng), len(self.chosen))
 
     def learned(self, errors: Mapping[str, np.ndarray]) -> None:
-        """New priorities, from the mean error over modules and agents."""
+        """New priorities, from the mean error over modules and agents. Raises UsageError where there are none."""
         if self.role.priority:
+            if not errors:
+                raise UsageError(f"priority: the loss of {type(self.role).__name__} gives no errors; set it to 0")
             count = len(self.chosen)
             each = [found.reshape(count, -1).mean(axis=1) for found in errors.values()]
             self.kept.reprioritise(self.chosen, np.mean(each, axis=0))

@@ -31,7 +31,7 @@ class Phase(NamedTuple):
     name: str
     stream: int  # of the episodes' keys: no phase sees another's episodes
     learns: tuple[str, ...]  # "principal", "agents"
-    generations: int = 1  # how often the agents begin anew, after equal parts of the budget
+    generations: int = 1  # how often agents begin anew, after equal parts of the budget; their optimisers go on
     burn_in: float = 0.0  # the share of each generation in which only the agents learn
 
 
@@ -94,12 +94,14 @@ class Task:
 class Role:
     """Whatever decides and learns. Its fields are its settings, and a subclass overrides `learn` and `kept`.
 
-    Some fields have a meaning for a run: `steps` of a principal is the budget of its training, its `alpha` the price of
-    money, and `discount` of the agents that at which audits judge them.
+    Some fields have a meaning for a run: `steps` of a principal, which must have it if it learns, is the budget of its
+    training; its `alpha`, its price of money, is in the run's name where it is not the default; `discount` of agents is
+    that at which audits judge them.
     """
 
     plays: ClassVar[str] = "principal"  # whom it plays: the "agents", or the "principal", who decides for a mechanism
     learns: ClassVar[bool] = True  # whether anything is learned, or it is computed
+    continues: ClassVar[bool] = False  # whether it can learn further what was learned before (`Task.begin`)
     margins: ClassVar[type | None] = None  # settings of what it promises, on which none of its training depends
 
     def check(self, mechanism: Mechanism) -> None:

@@ -79,15 +79,16 @@ class Peer(NamedTuple):
     """Another role's module, as a loss may read it."""
 
     net: Net
-    batch: Tensors  # the rows from which it learns, or last learned
+    batch: Tensors  # the rows from which it learns, or last learned; none before it learns
 
 
-class Play:
+class Context:
     """What roles may read where they act and decide, at one step."""
 
-    def __init__(self, loop: Loop, progress: float, minds: Minds) -> None:
+    def __init__(self, loop: Loop, progress: float, generation: float, minds: Minds) -> None:
         self.loop = loop
         self.progress = progress  # the share of the budget used so far, in [0, 1]
+        self.generation = generation  # the share of the agents' generation: the same where there is one
         self.minds = minds  # what agents can be asked: values (B, N) and probabilities (B, N, A) of an `AgentView`
 
     @property
@@ -113,14 +114,14 @@ class Play:
 
 
 class Memory:
-    """What a role makes of the rollouts, between the calls of the Learners: by default it `reads` each once."""
+    """What a role makes of the rollouts, between the calls of the Learners: by default it reads each once."""
 
     def __init__(self, role: Trained, task: Task) -> None:
         self.role, self.task = role, task
 
     def add(self, rollouts: Sequence[Rollout], steps: int, nets: Networks) -> Batch | None:
         """A batch to learn from, after `steps` environment steps in all; None where there is nothing to learn yet."""
-        return self.role.reads(self.task, rollouts)
+        return self.role.batch_of(self.task, rollouts)
 
     def learned(self, errors: Mapping[str, np.ndarray]) -> None:
         """Take the errors of the batch's rows, by module: where losses give any."""
@@ -136,7 +137,6 @@ class Trained(Optimiser, Role):
     averaged: ClassVar[bool] = False  # whether targets follow its networks, by `tau` at every gradient step
     sees_peers: ClassVar[bool] = False  # whether its loss reads other modules, and must not move them
     rllib_loss: ClassVar[str] = ""  # "dqn" or "ppo": RLlib's own loss; else the role's `loss` is minimised
-    reported: ClassVar[tuple[str, ...]] = ()  # the parts of its loss that a run records
 
     # The task
 
@@ -144,13 +144,13 @@ class Trained(Optimiser, Role):
         """The task as it is trained: a role may bring a mechanism and a schedule of its own. Raises UsageError."""
         return task
 
-    def together(self) -> tuple[Trained, ...]:
+    def roles(self) -> tuple[Trained, ...]:
         """The roles that learn together, in this order: agents first, then the role itself."""
         return (self,)
 
     def modules(self, game: Game) -> dict[str, tuple[int, ...]]:
-        """The modules that learn, each with the agents that it plays."""
-        return {PRINCIPAL: ()}
+        """The modules that learn, each with the agents that it plays: by default one, of all agents or of none."""
+        return {"agents": tuple(range(len(game.agents)))} if self.plays == "agents" else {PRINCIPAL: ()}
 
     def network(self, task: Task) -> Net:
         """The networks of a module."""
@@ -161,29 +161,29 @@ class Trained(Optimiser, Role):
         return gym.spaces.Discrete(len(task.game.action_names))
 
     @property
-    def sampled(self) -> tuple[int, int]:
+    def rollout_shape(self) -> tuple[int, int]:
         """Parallel environments of a runner, and vector steps in a rollout, where the role comes first."""
         raise NotImplementedError
 
-    # At a runner, without gradients
+    # At a runner, without gradients. All roles and modules note their columns under names of one space.
 
-    def act(self, net: Net, play: Play, players: tuple[int, ...]) -> Columns:
-        """The `actions` (B * P,) of the module's players in `play.loop`, and further columns (B * P, ...)."""
+    def act(self, net: Net, context: Context, players: tuple[int, ...]) -> Columns:
+        """The `actions` (B * P,) of the module's players in `context.loop`, and further columns (B * P, ...)."""
         raise NotImplementedError
 
-    def decide(self, net: Net, play: Play, situation: Situation) -> Decisions:
+    def decide(self, net: Net, context: Context, situation: Situation) -> Decisions:
         """The decisions of a module that plays the principal."""
         raise NotImplementedError
 
-    def before(self, net: Net, play: Play) -> Columns:
+    def before(self, net: Net, context: Context) -> Columns:
         """Columns (B, ...) of a step, noted once its terms are offered."""
         return {}
 
-    def after(self, net: Net, play: Play, step: Step) -> Columns:
+    def after(self, net: Net, game: Game, step: Step) -> Columns:
         """Columns (B, ...) of a step, noted once it is played."""
         return {}
 
-    def complete(self, nets: Networks, play: Play, rollout: Rollout) -> Columns:
+    def complete(self, nets: Networks, context: Context, rollout: Rollout) -> Columns:
         """Columns (T, B, ...) that are computed from a whole rollout."""
         return {}
 
@@ -193,25 +193,30 @@ class Trained(Optimiser, Role):
         """What makes batches of the rollouts."""
         return Memory(self, task)
 
-    def reads(self, task: Task, rollouts: Sequence[Rollout]) -> Batch:
+    def batch_of(self, task: Task, rollouts: Sequence[Rollout]) -> Batch:
         """What is learned from rollouts, where they are learned from as they come."""
         raise NotImplementedError
 
     @property
-    def cuts(self) -> tuple[int, int]:
+    def minibatches_and_epochs(self) -> tuple[int, int]:
         """Minibatches, that is gradient steps, in a pass over a batch; and passes."""
         return 1, 1
 
     def loss(self, net: Net, target: Net | None, batch: Tensors, peers: Mapping[str, Peer]) -> Losses:
-        """The loss of a module's minibatch, in pure torch; `peers` are the other modules, if it `sees_peers`."""
+        """The loss of a module's minibatch, in pure torch; `peers` are the other modules, if it `sees_peers`.
+
+        Its `parts` are recorded, by the names of the module and the part.
+        """
         raise NotImplementedError
 
     def training(self, task: Task) -> dict[str, object]:
-        """RLlib's training settings, as its `AlgorithmConfig.training` takes them."""
-        return {"gamma": self.discount, "lr": falling(self.lr, self.lr_final, task.steps, task.phase.generations)}
+        """RLlib's training settings, as its `AlgorithmConfig.training` takes them; else RLlib's defaults hold."""
+        generations = task.phase.generations if self.plays == "agents" else 1
+        lr = falling(self.lr, self.lr_final, task.steps, generations)
+        return {"gamma": self.discount, "lr": lr, "grad_clip": None, "entropy_coeff": 0.0}
 
     def frozen(self, weights: Mapping[str, Tensors], task: Task) -> Saved:
-        """What was learned, from the weights of the modules: of their averages, where there are any."""
+        """What was learned, from the weights of its modules; a principal's are the averages, where there are any."""
         raise NotImplementedError
 
     def learn(self, task: Task) -> Generator[Update, None, Saved]:

@@ -113,7 +113,13 @@ def _base(question: Question, out: Path) -> Resolved:
     settings = parse_settings(question.settings)
     if LEVEL in settings or f"mechanism.{LEVEL}" in settings:
         raise UsageError(f"{LEVEL} is what is searched for: leave it out, or set it in `paymaster run`")
-    shares = "policies" in stored_names(algorithm_class(question.algorithm))
+    role = algorithm_class(question.algorithm)
+    if not role.continues:
+        raise UsageError(
+            f"in the search agents go on from those of the level before, and those of {question.algorithm} cannot: "
+            "choose one of dqn, ppo, a2c, or let the role take `task.begin` and say `continues = True`"
+        )
+    shares = "policies" in stored_names(role)
     spec = RunSpec(
         game=question.game, mechanism=MECHANISM, algorithm=question.algorithm,
         settings={"policies": "separate"} if shares else {}, steps=DEFAULT_STEPS,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from ...contracts.episodes import Episodes
+from ...core.checkpoint import Saved
 from ...core.config import UsageError, require
 from ...learning.role import EVALUATE
 from .. import files
@@ -96,7 +99,7 @@ class RunInProgress:
     """A run that is being made: its inputs, and the results of the phases so far."""
 
     principal: Any = None  # frozen once it is trained
-    frozen: Mapping[str, np.ndarray] = {}  # what it was when it had been trained
+    frozen: str | None = None  # a digest of what it was when agents began to learn under it
     policy: Any
     evaluated: Episodes
 
@@ -117,7 +120,8 @@ class RunInProgress:
                 run.game, run.principal, seed=run.spec.seed, resources=run.resources, mechanism=self.mechanism
             )
             self.principal = yield from self._phase("train", phase)
-            self.frozen = _weights(self.principal)
+        if self.principal is not None:
+            self.frozen = _kept(self.principal)
 
     def validate(self) -> Iterator[Progress]:
         """Train fresh agents, or those of another run (warm start), under the frozen mechanism."""
@@ -149,8 +153,7 @@ class RunInProgress:
 
         Raises UsageError where the principal went on learning after its own phase: the agents knew another one.
         """
-        now = _weights(self.principal)
-        if any(not np.array_equal(now[name], before, equal_nan=True) for name, before in self.frozen.items()):
+        if self.frozen is not None and _kept(self.principal) != self.frozen:
             raise UsageError(
                 f"the principal of {self.run.name} changed while agents learned under it: what decides for a mechanism "
                 "learns in its own phase, and is frozen after it"
@@ -218,10 +221,13 @@ class RunInProgress:
         }
 
 
-def _weights(principal: Any) -> dict[str, np.ndarray]:
-    """A copy of the arrays that a principal would save."""
-    arrays = principal.checkpoint().arrays if hasattr(principal, "checkpoint") else {}
-    return {name: np.array(array) for name, array in arrays.items()}
+def _kept(principal: Saved) -> str:
+    """A digest of all that a principal would save."""
+    about, arrays = principal.checkpoint()
+    found = hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode())
+    for name in sorted(arrays):
+        found.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+    return found.hexdigest()
 
 
 def _recent(recent: Episodes | None, new: Episodes | None) -> Episodes | None:

@@ -112,6 +112,8 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     mechanism = make_mechanism(spec.mechanism, game, **{**spec.parameters, **dict.fromkeys(sources.parameters, PROBE)})
     agents = configure(algorithm_class(spec.algorithm), spec.settings, what=f"algorithm {spec.algorithm}")
     agents.check(mechanism)
+    if sources.agents and not agents.continues:
+        raise UsageError(f"agents of algorithm {spec.algorithm} cannot go on from those of another run: leave it out")
     principal, resources = _principal(spec, mechanism), resources_of(spec)
     referred = {name: _referred(reference, sources.parameters[name]) for name, reference in references(spec).items()}
     parameters = {**parameters_of(mechanism), **referred}

@@ -41,10 +41,15 @@ class BestResponse(Role):
     learns: ClassVar[bool] = False
 
     def check(self, mechanism: Mechanism) -> None:
-        """Raise UsageError for a mechanism that remembers more than the state."""
+        """Raise UsageError for agents that do not see their state, and for a mechanism that remembers more than it."""
         if mechanism.principal and mechanism.start(np.zeros(1, np.uint64)) != ():
             raise UsageError(
                 f"{type(mechanism).__name__} remembers more than the state: choose an algorithm that learns"
+            )
+        game = mechanism.game
+        if game.observation_space.shape != (1, 1) or not game.classes:
+            raise UsageError(
+                f"{type(game).__name__} does not show the agent its state as one class: choose an algorithm that learns"
             )
 
     def learn(self, task: Task) -> Generator[Update, None, TablePolicy]:
@@ -67,8 +72,6 @@ def _best_response(game: Game, principal: Principal | None) -> TablePolicy:
     else:
         actions = best_response(table, contracts_of(principal, game)).actions
     seen = game.observe(states)[:, 0]
-    if seen.shape[1:] != (1, 1) or not game.classes:
-        raise UsageError(f"{type(game).__name__} does not show the agent its state as one class: choose an algorithm")
     chosen = np.zeros(game.classes, np.int64)
     chosen[seen[:, 0, 0]] = actions[states.t, np.arange(len(seen))]  # a state tells its step
     return TablePolicy(chosen)

@@ -10,13 +10,12 @@ import numpy as np
 from ...contracts.loop import AgentView
 from ...core.config import configuration
 from ...core.random import Stream
-from ..exploration import epsilon_greedy
 from ..features import rows as rows_of
 from ..replay import ReplayedRole
 from ..returns import n_step
 from ..role import Task
 from ..settings import Count
-from ..trained import Col, Columns, Net, Play, Rollout, flat
+from ..trained import Col, Columns, Context, Net, Rollout, flat
 from .networked import NetworkedAgents
 
 if TYPE_CHECKING:
@@ -32,15 +31,13 @@ class DQN(ReplayedRole, NetworkedAgents):
 
     kind: ClassVar[str] = "q"
     rllib_loss: ClassVar[str] = "dqn"
-    reported: ClassVar[tuple[str, ...]] = ("qf_loss", "qf_mean")
 
     def shape(self, task: Task) -> NetworkShape:
         return {**super().shape(task), "dueling": True}
 
-    def act(self, net: Net, play: Play, players: tuple[int, ...]) -> Columns:
-        greedy = net(play.rows(players)).argmax(dim=-1)
-        actions = len(play.game.action_names)
-        return {Col.ACTIONS: epsilon_greedy(greedy, actions, self.explored, play.progress, play.noise(players)).numpy()}
+    def act(self, net: Net, context: Context, players: tuple[int, ...]) -> Columns:
+        greedy = net(context.rows(players)).argmax(dim=-1)
+        return {Col.ACTIONS: self.explore(greedy, context, context.noise(players)).numpy()}
 
     def transitions(self, task: Task, rollout: Rollout) -> Columns:
         """Joint rows (T * B, N, ...) of a rollout, each with its n-step return and the state that follows it."""
@@ -55,7 +52,7 @@ class DQN(ReplayedRole, NetworkedAgents):
         }  # fmt: skip
         return flat(rollout, columns)
 
-    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+    def replayed(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
         n, N = rows["actions"].shape
         columns = {
             Col.OBS: rows_of(AgentView(rows["observations"], rows["terms"])),

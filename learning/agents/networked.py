@@ -23,6 +23,7 @@ class NetworkedAgents(Shared, Network, Trained):
     """Agents that play by networks over what they see: their observation, and the terms that they are offered."""
 
     plays: ClassVar[str] = "agents"
+    continues: ClassVar[bool] = True
     kind: ClassVar[str] = "actor-critic"  # of network: "q" or "actor-critic"
 
     def modules(self, game: Game) -> dict[str, tuple[int, ...]]:

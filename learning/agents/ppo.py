@@ -15,7 +15,7 @@ from ..features import rows as rows_of
 from ..returns import advantages
 from ..role import Task
 from ..settings import Count, OnPolicy, PlayBy, PolicyGradient
-from ..trained import Batch, Col, Columns, Net, Networks, Play, Rollout, flat
+from ..trained import Batch, Col, Columns, Context, Net, Networks, Rollout, flat
 from .networked import NetworkedAgents
 
 NEXT_VALUES = "next_values"
@@ -30,34 +30,32 @@ class ActorCriticAgents(PolicyGradient, NetworkedAgents):
     rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 32
     """Vector steps in a rollout."""
     play: PlayBy = "greedy"
-    """Play in the evaluation. greedy: the most probable action; sampled: draw from the policy, as in training."""
-
-    reported: ClassVar[tuple[str, ...]] = ("policy_loss", "vf_loss", "entropy")
+    """Context in the evaluation. greedy: the most probable action; sampled: draw from the policy, as in training."""
 
     @property
-    def sampled(self) -> tuple[int, int]:
+    def rollout_shape(self) -> tuple[int, int]:
         return self.environments, self.rollout_length
 
-    def act(self, net: Net, play: Play, players: tuple[int, ...]) -> Columns:
-        logits = net(play.rows(players))
-        actions = sampled(logits, play.noise(players))
+    def act(self, net: Net, context: Context, players: tuple[int, ...]) -> Columns:
+        logits = net(context.rows(players))
+        actions = sampled(logits, context.noise(players))
         logp = logits.log_softmax(dim=-1).gather(-1, actions.unsqueeze(-1)).squeeze(-1)
         return {Col.ACTIONS: actions.numpy(), Col.LOGP: logp.numpy(), Col.LOGITS: logits.numpy()}
 
-    def complete(self, nets: Networks, play: Play, rollout: Rollout) -> Columns:
+    def complete(self, nets: Networks, context: Context, rollout: Rollout) -> Columns:
         """The values (T, B, N) of each step's view, and of the view after it, before any reset."""
         T, B, N = rollout.actions.shape
         seen = AgentView(*(part.reshape(T * B, *part.shape[2:]) for part in (rollout.observations, rollout.terms)))
-        expected = play.minds.values
+        expected = context.minds.values
         assert expected is not None
         values = expected(seen).reshape(T, B, N)
-        following = np.concatenate([values[1:], expected(play.loop.seen)[None]])
+        following = np.concatenate([values[1:], expected(context.loop.seen)[None]])
         if rollout.ended.any():
             last = AgentView(rollout.next_observations[rollout.ended], rollout.next_terms[rollout.ended])
             following[rollout.ended] = expected(last)
         return {Col.VALUES: values, NEXT_VALUES: following}
 
-    def reads(self, task: Task, rollouts: Sequence[Rollout]) -> Batch:
+    def batch_of(self, task: Task, rollouts: Sequence[Rollout]) -> Batch:
         """What the modules learn from, with advantages of mean 0 and deviation 1 for each."""
         parts = [self._columns(rollout) for rollout in rollouts]
         columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -100,7 +98,7 @@ class PPO(OnPolicy, ActorCriticAgents):
     rllib_loss: ClassVar[str] = "ppo"
 
     @property
-    def cuts(self) -> tuple[int, int]:
+    def minibatches_and_epochs(self) -> tuple[int, int]:
         return self.minibatches, self.epochs
 
     def training(self, task: Task) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
@@ -15,11 +15,10 @@ from ...contracts.outcomes import OutcomeContract
 from ...core.config import configuration
 from ...core.random import Stream
 from ...envs.game import Game
-from ..exploration import epsilon_greedy
 from ..replay import ReplayedRole
 from ..role import Task
 from ..settings import Count, Rate, Share
-from ..trained import PRINCIPAL, Col, Columns, Losses, Net, Peer, Play, Rollout, Tensors, flat
+from ..trained import PRINCIPAL, Col, Columns, Context, Losses, Net, Peer, Rollout, Tensors, flat
 
 if TYPE_CHECKING:
     import torch
@@ -56,8 +55,6 @@ class Algorithm2(ReplayedRole):
     """Capacity of the replay buffer, in environment steps: by default all, since no transition becomes outdated."""
     rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 20
 
-    reported: ClassVar[tuple[str, ...]] = ("agent_loss", "principal_loss")
-
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError for a game to which Algorithm 2 does not apply."""
         OutcomeContract(game=mechanism.game).check_principal()
@@ -79,25 +76,25 @@ class Algorithm2(ReplayedRole):
 
         return outcome_networks(**self.shape(task.game))
 
-    def act(self, net: Net, play: Play, players: tuple[int, ...]) -> Columns:
+    def act(self, net: Net, context: Context, players: tuple[int, ...]) -> Columns:
         """The agent takes the induced action."""
-        return {Col.ACTIONS: play.loop.terms.recommended.ravel()}
+        return {Col.ACTIONS: context.loop.terms.recommended.ravel()}
 
-    def decide(self, net: Net, play: Play, situation: Situation) -> Decisions:
+    def decide(self, net: Net, context: Context, situation: Situation) -> Decisions:
         """The induced actions, with exploration, and their payments, by the online networks."""
         from .outcomes import decide
 
-        actions, noise = len(play.game.action_names), play.drawn(situation, 1)[:, 0]
+        noise = context.drawn(situation, 1)[:, 0]
         return decide(
-            net, play.game, situation.state, nudge=self.margin,
-            explore=lambda induced: epsilon_greedy(induced, actions, self.explored, play.progress, noise),
+            net, context.game, situation.state, nudge=self.margin,
+            explore=lambda induced: self.explore(induced, context, noise),
         )  # fmt: skip
 
-    def after(self, net: Net, play: Play, step: Step) -> Columns:
+    def after(self, net: Net, game: Game, step: Step) -> Columns:
         """The outcome that came, what it is worth to the principal, and the chances of the next ones."""
         from .outcomes import outcome_chance
 
-        game, moved = play.game, step.transition
+        moved = step.transition
         return {
             OUTCOME: game.facts(moved.events)[:, 0],
             VALUE: game.principal_reward(moved.events),
@@ -114,7 +111,7 @@ class Algorithm2(ReplayedRole):
         }  # fmt: skip
         return {**{name: column.reshape(n) for name, column in columns.items()}, **flat(rollout, rollout.extras)}
 
-    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+    def replayed(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
         return {PRINCIPAL: rows}
 
     def loss(self, net: Net, target: Net | None, batch: Tensors, peers: Mapping[str, Peer]) -> Losses:
@@ -137,7 +134,7 @@ class Algorithm2(ReplayedRole):
         from .outcomes import OutcomePrincipal
 
         principal = OutcomePrincipal(self.shape(task.game), nudge=self.margin)
-        principal.networks.load_state_dict(weights[PRINCIPAL])
+        principal.network.load_state_dict(weights[PRINCIPAL])
         return principal
 
     def kept(self) -> type[OutcomePrincipal]:

@@ -16,11 +16,10 @@ from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError, configuration
 from ...core.random import Stream
 from ...envs.game import Game, Symmetry, symmetries
-from ..exploration import epsilon_greedy
 from ..replay import ReplayedRole
 from ..role import Task
 from ..settings import Count, Network, Objective, Share
-from ..trained import PRINCIPAL, Col, Columns, Losses, Net, Peer, Play, Rollout, Tensors, flat
+from ..trained import PRINCIPAL, Col, Columns, Context, Losses, Net, Peer, Rollout, Tensors, flat
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +47,6 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
     priority: Share = 0.4
 
     margins: ClassVar[type] = PaymentMargins
-    reported: ClassVar[tuple[str, ...]] = ("agents_loss", "principal_loss")
 
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError for `mirrored` without symmetries."""
@@ -77,26 +75,23 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
 
         return principal_networks(**self.shape(task.game))
 
-    def act(self, net: Net, play: Play, players: tuple[int, ...]) -> Columns:
+    def act(self, net: Net, context: Context, players: tuple[int, ...]) -> Columns:
         """Followers take the recommended action, the others the best by their own values, with exploration."""
         from .recommending import own_actions
 
-        follows = play.loop.memory
-        own = own_actions(net, play.loop.seen.observations, follows)
-        noise = play.noise(players).reshape(own.shape)
-        own = epsilon_greedy(own, len(play.game.action_names), self.explored, play.progress, noise)
-        actions = np.where(follows, play.loop.terms.recommended, own.numpy())
+        follows = context.loop.memory
+        own = own_actions(net, context.loop.seen.observations, follows)
+        own = self.explore(own, context, context.noise(players).reshape(own.shape))
+        actions = np.where(follows, context.loop.terms.recommended, own.numpy())
         return {Col.ACTIONS: actions.ravel(), FOLLOWS: follows.ravel()}
 
-    def decide(self, net: Net, play: Play, situation: Situation) -> Decisions:
+    def decide(self, net: Net, context: Context, situation: Situation) -> Decisions:
         """Recommendations, with exploration, and the least payments by the online networks."""
         from .recommending import exploring
 
-        actions, noise = len(play.game.action_names), play.drawn(situation, len(play.game.agents))
-        return exploring(
-            net, play.game.observe(situation.state),
-            lambda best: epsilon_greedy(best, actions, self.explored, play.progress, noise),
-        )  # fmt: skip
+        noise = context.drawn(situation, len(context.game.agents))
+        seen = context.game.observe(situation.state)
+        return exploring(net, seen, lambda best: self.explore(best, context, noise))
 
     def transitions(self, task: Task, rollout: Rollout) -> Columns:
         """Joint rows (T * B, N, ...), rewards from the environment alone."""
@@ -107,7 +102,7 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
         }  # fmt: skip
         return flat(rollout, columns)
 
-    def drawn(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
+    def replayed(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
         n, N = rows["actions"].shape
         columns: Columns = {
             Col.OBS: rows["observations"].reshape(n, N, -1).astype(np.float32),

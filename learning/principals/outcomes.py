@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import Self, TypedDict, cast
+from typing import TypedDict, cast
 
 import numpy as np
 import torch
 
 from ...contracts.mechanism import Decisions
-from ...core.checkpoint import Checkpoint, Saved
 from ...envs.game import Game
 from ...equilibria.tables.table import tabular
 from ...equilibria.tables.tabulate import tabulate
 from ..losses.algorithm_2 import acting, inducing
-from ..networks import arrays_of, give_arrays
 from ..payments_on_outcomes import OUTCOMES, least_payments_on_outcomes
+from ..saved_network import SavedNetwork
 
 
 class ClassNetwork(torch.nn.Module):
@@ -52,24 +51,17 @@ class OutcomeShape(TypedDict):
     hidden: Sequence[int]
 
 
-class OutcomePrincipal(Saved):
+class OutcomePrincipal(SavedNetwork):
     """A frozen principal: induces argmax_a q(s, a) by the least payments on outcomes, by its model of the agent."""
 
+    network: torch.nn.ModuleDict
+
     def __init__(self, shape: OutcomeShape, *, nudge: float) -> None:
-        self.shape, self.nudge = shape, nudge
-        self.networks = outcome_networks(**shape)
+        self.about, self.nudge = {"shape": shape, "nudge": nudge}, nudge
+        self.network = outcome_networks(**shape)
 
     def __call__(self, game: Game, state: object) -> Decisions:
-        return decide(self.networks, game, state, nudge=self.nudge)
-
-    def checkpoint(self) -> Checkpoint:
-        return Checkpoint({"shape": self.shape, "nudge": self.nudge}, arrays_of(self.networks))
-
-    @classmethod
-    def restored(cls, checkpoint: Checkpoint) -> Self:
-        principal = cls(checkpoint.about["shape"], nudge=checkpoint.about["nudge"])
-        give_arrays(principal.networks, checkpoint.arrays)
-        return principal
+        return decide(self.network, game, state, nudge=self.nudge)
 
 
 def decide(

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Self, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import nn
 
 from ...contracts.mechanism import Decisions
-from ...core.checkpoint import Checkpoint, Saved
 from ...envs.game import Game
 from ...envs.grid.maps import CLEAN_BEAM, FACINGS
-from ..networks import Encoder, Shape, arrays_of, give_arrays
+from ..networks import Encoder, Shape
+from ..saved_network import SavedNetwork
 
 EXTRA = 2  # extra inputs of the critic: the clock, and the share of the cap that is left
 
@@ -65,7 +65,7 @@ class RatesShape(TypedDict):
     hidden: Sequence[int]
 
 
-class RatesPrincipal(Saved):
+class RatesPrincipal(SavedNetwork):
     """A frozen principal: in every state it offers the mean of its learned distribution over rates from 0 to `highest`.
 
     The distribution is categorical and not Gaussian: near-uniform at the start, it offers every contract, so that
@@ -74,8 +74,11 @@ class RatesPrincipal(Saved):
     most of the probability above it.
     """
 
+    network: RatesNetwork
+
     def __init__(self, shape: RatesShape, promised: Sequence[int], highest: float) -> None:
-        self.shape, self.promised, self.highest = shape, tuple(promised), highest
+        self.about = {"shape": shape, "promised": promised, "highest": highest}
+        self.promised, self.highest = tuple(promised), highest
         self.network = RatesNetwork(**shape)
 
     def __call__(self, game: Game, state: object) -> Decisions:
@@ -84,16 +87,6 @@ class RatesPrincipal(Saved):
         chosen = (chances * torch.arange(self.network.rungs)).sum(dim=-1)
         return offered(chosen, self.promised, self.highest, self.network.rungs)
 
-    def checkpoint(self) -> Checkpoint:
-        about: dict[str, object] = {"shape": self.shape, "promised": self.promised, "highest": self.highest}
-        return Checkpoint(about, arrays_of(self.network))
-
-    @classmethod
-    def restored(cls, checkpoint: Checkpoint) -> Self:
-        principal = cls(**checkpoint.about)
-        give_arrays(principal.network, checkpoint.arrays)
-        return principal
-
 
 def offered(chosen: torch.Tensor, promised: Sequence[int], highest: float, rungs: int) -> Decisions:
     """Decisions that offer the `chosen` rungs, or rates between them, and recommend nothing.
@@ -101,7 +94,7 @@ def offered(chosen: torch.Tensor, promised: Sequence[int], highest: float, rungs
     `promised` is (N, K), and `chosen` (B, N * K), each agent's, or (B, K), the same for all.
     """
     rates = chosen.numpy().reshape(len(chosen), -1, promised[1]).astype(np.float32) * np.float32(highest / (rungs - 1))
-    return Decisions(np.full((len(rates), promised[0]), -1), np.broadcast_to(rates, (len(rates), *promised)))
+    return Decisions.pay_only(np.broadcast_to(rates, (len(rates), *promised)))
 
 
 def world_shape(game: Game) -> Shape:

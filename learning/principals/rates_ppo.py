@@ -29,12 +29,13 @@ from ...contracts.loop import Situation, Step
 from ...contracts.mechanism import Decisions, Mechanism
 from ...contracts.rates import RatesContract
 from ...core.config import UsageError, configuration
+from ...envs.game import Game
 from ..agents.ppo import PPO
 from ..exploration import sampled
 from ..returns import interval_advantages
 from ..role import Task
 from ..settings import Count, Network, OnPolicy, Rate, Share
-from ..trained import PRINCIPAL, Batch, Col, Columns, Memory, Net, Networks, Play, Rollout, Tensors, Trained, falling
+from ..trained import PRINCIPAL, Batch, Col, Columns, Context, Memory, Net, Networks, Rollout, Tensors, Trained, falling
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +74,6 @@ class RatesPPO(Network, OnPolicy, Trained):
     """The settings of its agents; the environments, epochs and minibatches hold for both."""
 
     rllib_loss: ClassVar[str] = "ppo"
-    reported: ClassVar[tuple[str, ...]] = ("policy_loss", "vf_loss", "entropy")
 
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError for a mechanism that offers no rates."""
@@ -86,7 +86,7 @@ class RatesPPO(Network, OnPolicy, Trained):
         """The schedule of its settings."""
         return replace(task, phase=task.phase._replace(generations=self.generations, burn_in=self.burn_in))
 
-    def together(self) -> tuple[Trained, ...]:
+    def roles(self) -> tuple[Trained, ...]:
         return (self.agents, self)
 
     def shape(self, task: Task) -> RatesShape:
@@ -108,18 +108,18 @@ class RatesPPO(Network, OnPolicy, Trained):
         """A rung for each rate."""
         return gym.spaces.MultiDiscrete([self.rungs] * self.shape(task)["heads"])
 
-    def decide(self, net: Net, play: Play, situation: Situation) -> Decisions:
+    def decide(self, net: Net, context: Context, situation: Situation) -> Decisions:
         """Rates sampled from the policy."""
         from .rates import offered, world_rows
 
-        contract = contract_of(play)
-        chances = net.chances(world_rows(play.game.world(situation.state)))
-        chosen = sampled(chances, play.drawn(situation, net.heads))
+        contract = contract_of(context)
+        chances = net.chances(world_rows(context.game.world(situation.state)))
+        chosen = sampled(chances, context.drawn(situation, net.heads))
         return offered(chosen, contract.promised_shape, contract.highest, net.rungs)
 
-    def before(self, net: Net, play: Play) -> Columns:
+    def before(self, net: Net, context: Context) -> Columns:
         """What the principal sees of the state in which agents act, and the rungs that hold."""
-        loop, contract = play.loop, contract_of(play)
+        loop, contract = context.loop, contract_of(context)
         rung = contract.highest / (self.rungs - 1)
         return {
             WORLD: loop.game.world(loop.state),
@@ -128,11 +128,11 @@ class RatesPPO(Network, OnPolicy, Trained):
             CHOSEN: np.rint(loop.memory.rates.reshape(loop.B, -1)[:, : net.heads] / rung).astype(np.int64),
         }
 
-    def after(self, net: Net, play: Play, step: Step) -> Columns:
-        reward = play.game.principal_reward(step.transition.events) - self.alpha * step.ledger.payments.sum(axis=1)
-        return {REWARD: (reward / len(play.game.agents)).astype(np.float32)}
+    def after(self, net: Net, game: Game, step: Step) -> Columns:
+        reward = game.principal_reward(step.transition.events) - self.alpha * step.ledger.payments.sum(axis=1)
+        return {REWARD: (reward / len(game.agents)).astype(np.float32)}
 
-    def complete(self, nets: Networks, play: Play, rollout: Rollout) -> Columns:
+    def complete(self, nets: Networks, context: Context, rollout: Rollout) -> Columns:
         """The log probability (T, B) of the rungs, where rates were due."""
         from .rates import chosen_logp
 
@@ -144,15 +144,14 @@ class RatesPPO(Network, OnPolicy, Trained):
         return Intervals(self, task)
 
     @property
-    def cuts(self) -> tuple[int, int]:
-        return self.agents.cuts
+    def minibatches_and_epochs(self) -> tuple[int, int]:
+        return self.agents.minibatches_and_epochs
 
     def training(self, task: Task) -> dict[str, object]:
         """Its own rates and clipping; all others are its agents'."""
-        steps = task.steps
         return {
-            "lr": falling(self.lr, self.lr_final, steps), "clip_param": self.clip,
-            "entropy_coeff": falling(self.entropy, self.entropy_final, steps),
+            **self.agents.training(task), "lr": falling(self.lr, self.lr_final, task.steps), "clip_param": self.clip,
+            "entropy_coeff": falling(self.entropy, self.entropy_final, task.steps),
         }  # fmt: skip
 
     def frozen(self, weights: Mapping[str, Tensors], task: Task) -> RatesPrincipal:
@@ -227,8 +226,8 @@ class Intervals(Memory):
         return Batch({PRINCIPAL: columns}, cut * due.shape[1])
 
 
-def contract_of(play: Play) -> RatesContract:
+def contract_of(context: Context) -> RatesContract:
     """The contract of rates that is played."""
-    contract = play.loop.mechanism
+    contract = context.loop.mechanism
     assert isinstance(contract, RatesContract)
     return contract

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ray.rllib.algorithms.algorithm import Algorithm
@@ -16,7 +18,8 @@ from safetensors.numpy import load_file, save_file
 
 from ...contracts.episodes import Episodes
 from ..trained import Batch, Memory, Rollout, Trained
-from .module import cast_of
+from .learner import PARTS, RLLIB
+from .module import roles_of
 from .runner import ArrayEnvRunner
 
 WEIGHTS = "weights.safetensors"
@@ -35,9 +38,9 @@ class RolesAlgorithm(Algorithm):
 
     def setup(self, config: AlgorithmConfig) -> None:
         super().setup(config)
-        self.cast = cast_of(self.config)
-        self.task = self.cast.task
-        self.memories: list[tuple[Trained, Memory]] = [(role, role.memory(self.task)) for role in self.cast.roles]
+        self.roles = roles_of(self.config)
+        self.task = self.roles.task
+        self.memories: list[tuple[Trained, Memory]] = [(role, role.memory(self.task)) for role in self.roles.roles]
         self.steps = 0
         self.training: dict[str, float] = {}
         self._episodes: Episodes | None = None
@@ -55,8 +58,9 @@ class RolesAlgorithm(Algorithm):
             if rollout.episodes is not None:
                 self._keep(rollout.episodes, len(rollouts))
         self.metrics.log_value((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), self.steps, reduce="max")
+        self._moved = False
         self.training = self.learn(rollouts)
-        if self.training:
+        if self._moved:
             self._send_weights(remote)
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
@@ -69,8 +73,10 @@ class RolesAlgorithm(Algorithm):
             batch = memory.add(rollouts, self.steps, self.env_runner.nets)
             if batch is not None:
                 recorded |= self._learned(role, memory, batch)
-            if role.plays == "agents":
-                self._renew(sum(rollout.ended.size for rollout in rollouts))
+            if role.plays == "agents" and self._begins(sum(rollout.ended.size for rollout in rollouts)):
+                memory.forget()
+                self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: self._fresh}})
+                self._moved = True
         return recorded
 
     def _learned(self, role: Trained, memory: Memory, batch: Batch) -> dict[str, float]:
@@ -78,21 +84,21 @@ class RolesAlgorithm(Algorithm):
         made = MultiAgentBatch({name: SampleBatch(part) for name, part in batch.columns.items()}, batch.steps)
         results: Results = self.learner_group.update(batch=made, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps})
         memory.learned({name: errors for name in batch.columns for errors in _errors(results, name)})
-        return {f"{name}/{key}": float(results[0][name][key].peek()) for name in batch.columns for key in role.reported}
+        self._moved = True
+        return {f"{name}/{part}": value for name in batch.columns for part, value in _parts(role, results, name)}
 
     def _only_agents_learn(self) -> bool:
         """Whether a generation has just begun."""
         phase, generation = self.task.phase, self.task.steps / self.task.phase.generations
         return self.steps % generation <= phase.burn_in * generation and self.steps < self.task.steps
 
-    def _renew(self, played: int) -> None:
-        """At the start of a generation, return the agents to their first weights, which the next sync sends on."""
+    def _begins(self, played: int) -> bool:
+        """Whether a generation began in the last steps `played`: agents then return to their first weights."""
         generation = self.task.steps / self.task.phase.generations
-        if self.steps // generation > (self.steps - played) // generation and self.steps < self.task.steps:
-            self.learner_group.set_state({COMPONENT_LEARNER: {COMPONENT_RL_MODULE: self._fresh}})
+        return self.steps // generation > (self.steps - played) // generation and self.steps < self.task.steps
 
     def _agents(self) -> Weights:
-        agents = [name for name, role in self.cast.role_of.items() if role.plays == "agents"]
+        agents = [name for name, role in self.roles.role_of.items() if role.plays == "agents"]
         return {name: state for name, state in self.weights().items() if name in agents}
 
     def drain(self) -> Episodes | None:
@@ -144,7 +150,8 @@ def _sample(runner: ArrayEnvRunner) -> Rollout | Exception:
     try:
         return runner.sample()
     except Exception as error:
-        error.add_note("".join(traceback.format_exception(error)))  # a traceback itself does not reach other processes
+        if runner.worker_index:  # a traceback itself does not reach other processes
+            error.add_note("".join(traceback.format_exception(error)))
         return error
 
 
@@ -152,6 +159,15 @@ def _given(sampled: Rollout | Exception) -> Rollout:
     if isinstance(sampled, Exception):
         raise sampled
     return sampled
+
+
+def _parts(role: Trained, results: Results, module_id: str) -> Iterator[tuple[str, float]]:
+    """What is recorded of a module's loss, by name."""
+    found: Any = results[0][module_id]
+    if role.rllib_loss:
+        _, _, names = RLLIB[role.rllib_loss]
+        return ((name, float(found[name].peek())) for name in names)
+    return ((name, float(value.peek())) for name, value in found.get(PARTS, {}).items())
 
 
 def _errors(results: Results, module_id: str) -> list[np.ndarray]:

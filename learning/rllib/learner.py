@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 import torch
@@ -16,24 +16,25 @@ from ray.rllib.utils.metrics import TD_ERROR_KEY
 from ...core.random import Stream
 from ..role import ORDERS, PHASES
 from ..trained import Col, Peer, Tensors
-from .module import Cast, RoleModule, cast_of
+from .module import RoleModule, Roles, roles_of
 
 Batch = dict[str, Tensors]  # by module
+PARTS = "parts"  # the metrics under which the parts of a role's own loss stand
 
 
 class RoleLearner(PPOTorchLearner):
     """Cuts the batch of one `update` call into minibatches itself.
 
     RLlib's own iterator slices and concatenates Python objects for every minibatch, and cycles each module until the
-    largest has done its epochs. Here the rows of every module are cut alike, in tensors, as their role says (`cuts`),
-    so one call of a few milliseconds of overhead holds many gradient steps. With several epochs the rows are shuffled,
-    alike for all modules of a batch of the same length. Targets follow the networks by `tau` after every step.
+    largest has done its epochs. Here the rows of every module are cut alike, in tensors, as its role says, so one call
+    of a few milliseconds of overhead holds many gradient steps. With several epochs the rows are shuffled, alike for
+    all modules of a batch of the same length. A module's targets follow it after each of its own steps.
     """
 
     def build(self) -> None:
         super().build()
         for name in self.module.keys():  # noqa: SIM118 (it is no dict)
-            self._own(name).make_target_networks()
+            self._own(name).make_target()
         self._seen: Batch = {}  # the last minibatch of every module
 
     def configure_optimizers_for_module(self, module_id: str, config: AlgorithmConfig) -> None:
@@ -53,21 +54,21 @@ class RoleLearner(PPOTorchLearner):
     ) -> torch.Tensor:
         module = self._own(module_id)
         if module.role.rllib_loss:
-            forward, of = RLLIB[module.role.rllib_loss]
+            forward, of, _ = RLLIB[module.role.rllib_loss]
             return of.compute_loss_for_module(
                 self, module_id=module_id, config=config, batch=batch, fwd_out=forward(module, batch)
             )
-        others = [name for name in self._cast.modules if name != module_id] if module.role.sees_peers else []
+        others = [name for name in self._roles.modules if name != module_id] if module.role.sees_peers else []
         peers = {name: Peer(self._own(name).net, self._seen.get(name, {})) for name in others}
         total, parts, errors = module.role.loss(module.net, module.target, batch, peers)
         if errors is not None:
             self.metrics.log_value((module_id, TD_ERROR_KEY), errors, reduce="item_series")
-        self.metrics.log_dict(dict(parts), key=module_id, window=1)
+        self.metrics.log_dict(dict(parts), key=(module_id, PARTS), window=1)
         return total
 
     def compute_gradients(self, loss_per_module: Tensors, **kwargs: object) -> dict[str, torch.Tensor | None]:
         """Where a loss sees its peers, of each loss by its own module's parameters alone."""
-        if not any(self._cast.role_of[name].sees_peers for name in loss_per_module):
+        if not any(self._roles.role_of[name].sees_peers for name in loss_per_module):
             return super().compute_gradients(loss_per_module, **kwargs)
         found: dict[str, torch.Tensor | None] = dict.fromkeys(self._params)
         for name, loss in loss_per_module.items():
@@ -76,34 +77,36 @@ class RoleLearner(PPOTorchLearner):
             found |= {self.get_param_ref(each): gradient for each, gradient in zip(own, gradients, strict=True)}
         return found
 
-    def apply_gradients(self, gradients_dict: Tensors) -> None:
-        super().apply_gradients(gradients_dict)
-        for name in self.module.keys():  # noqa: SIM118
-            for online, target in self._own(name).get_target_network_pairs():
-                tau = self.config.get_config_for_module(name).tau
-                with torch.no_grad():
-                    torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), tau)
-
     def _update(self, batch: Batch, **kwargs: object) -> tuple[Batch, Tensors, dict[str, object]]:
-        minibatches, epochs = self._cast.role_of[next(iter(batch))].cuts
+        minibatches, epochs = self._roles.role_of[next(iter(batch))].minibatches_and_epochs
         for _ in range(epochs):
             order = self._orders(batch) if epochs > 1 else {}
             for part in range(minibatches):
                 result = super()._update(_part(batch, order, part, minibatches), **kwargs)
+                self._average(batch)
         return result
+
+    def _average(self, names: Iterable[str]) -> None:
+        """Move the targets of some modules."""
+        for name in names:
+            module = self._own(name)
+            if module.target is not None:
+                tau = self.config.get_config_for_module(name).tau
+                with torch.no_grad():
+                    torch._foreach_lerp_(list(module.target.parameters()), list(module.net.parameters()), tau)
 
     def _own(self, module_id: str) -> RoleModule:
         return self.module[module_id].unwrapped()
 
     @cached_property
-    def _cast(self) -> Cast:
-        return cast_of(self.config)
+    def _roles(self) -> Roles:
+        return roles_of(self.config)
 
     @cached_property
     def _order(self) -> Stream:
         """The stream of this Learner's draws in this phase."""
-        phase = self._cast.task.phase.stream
-        return Stream(self._cast.task.seed, ORDERS, phase + len(PHASES) * self._learner_index)
+        phase = self._roles.task.phase.stream
+        return Stream(self._roles.task.seed, ORDERS, phase + len(PHASES) * self._learner_index)
 
     def _orders(self, batch: Batch) -> dict[int, torch.Tensor]:
         """A random order of the rows, for each length among the modules."""
@@ -123,9 +126,10 @@ def _forward_ppo(module: RoleModule, batch: Tensors) -> Tensors:
     return {Col.LOGITS: logits, "embeddings": values}
 
 
-RLLIB: dict[str, tuple[Callable[[RoleModule, Tensors], Tensors], type[TorchLearner]]] = {
-    "dqn": (_forward_dqn, DQNTorchLearner),
-    "ppo": (_forward_ppo, PPOTorchLearner),
+RLLIB: dict[str, tuple[Callable[[RoleModule, Tensors], Tensors], type[TorchLearner], tuple[str, ...]]] = {
+    # what the loss reads, whose it is, and what of it is recorded
+    "dqn": (_forward_dqn, DQNTorchLearner, ("qf_loss", "qf_mean")),
+    "ppo": (_forward_ppo, PPOTorchLearner, ("policy_loss", "vf_loss", "entropy")),
 }
 
 

@@ -12,15 +12,15 @@ import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical, TorchMultiCategorical
 from ray.rllib.core.learner.utils import make_target_network
-from ray.rllib.core.rl_module.apis import TargetNetworkAPI, ValueFunctionAPI
+from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, ValueFunctionAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 
 from ..role import Task
-from ..trained import PRINCIPAL, Col, Tensors, Trained
+from ..trained import PRINCIPAL, Tensors, Trained
 
 
 @dataclass(frozen=True)
-class Cast:
+class Roles:
     """The roles of an Algorithm and their task: the part of its configuration that RLlib carries as `env_config`.
 
     Not a NamedTuple: Tune takes those apart where they stand in a parameter space.
@@ -47,37 +47,32 @@ class Cast:
     @property
     def deciding(self) -> Trained | None:
         """The role that learns to decide here; None where a frozen principal decides, or nobody."""
-        return self.role_of.get(PRINCIPAL)
+        return self.role_of.get(PRINCIPAL) if "principal" in self.task.phase.learns else None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """As with a task: RLlib's copies share it."""
         return self
 
 
-class RoleModule(TorchRLModule, ValueFunctionAPI, TargetNetworkAPI):
-    """A role's network, and its average where the role has one."""
+class RoleModule(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):
+    """A role's network, and its average where the role has one, which runners do without."""
 
     def setup(self) -> None:
         self.role: Trained = self.model_config["role"]
         self.net = self.role.network(self.model_config["task"])
         self.target: torch.nn.Module | None = None
 
-    def make_target_networks(self) -> None:
+    def make_target(self) -> None:
+        """Make the average, if the role has one."""
         if self.role.averaged:
             self.target = make_target_network(self.net)
-
-    def get_target_network_pairs(self) -> list[tuple[torch.nn.Module, torch.nn.Module]]:
-        return [(self.net, self.target)] if self.target is not None else []
 
     def get_non_inference_attributes(self) -> list[str]:
         return ["target"] if self.role.averaged else []
 
-    def forward_target(self, batch: Tensors) -> Tensors:
-        raise NotImplementedError("losses read the average themselves")
-
-    def compute_values(self, batch: Tensors, embeddings: torch.Tensor | None = None) -> torch.Tensor:
-        """RLlib's PPO loss passes on what `forward_ppo` gave it."""
-        return self.net.values(batch[Col.OBS]) if embeddings is None else embeddings
+    def compute_values(self, batch: Tensors, embeddings: torch.Tensor) -> torch.Tensor:
+        """RLlib's PPO loss passes on what it was given as embeddings: the values."""
+        return embeddings
 
     def get_train_action_dist_cls(self) -> type[TorchCategorical | TorchMultiCategorical]:
         if isinstance(self.action_space, gym.spaces.MultiDiscrete):
@@ -90,6 +85,6 @@ class RoleModule(TorchRLModule, ValueFunctionAPI, TargetNetworkAPI):
         return {}  # a loss calls the networks that it needs
 
 
-def cast_of(config: AlgorithmConfig) -> Cast:
+def roles_of(config: AlgorithmConfig) -> Roles:
     """The roles of an Algorithm and their task."""
-    return config.env_config["cast"]
+    return config.env_config["roles"]

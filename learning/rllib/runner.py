@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gymnasium as gym
 import numpy as np
 import ray
@@ -18,8 +20,8 @@ from ...contracts.mechanism import Decisions
 from ...core.arrays import take
 from ..features import width
 from ..networks import read_each
-from ..trained import PRINCIPAL, Col, Columns, Net, Networks, Play, Rollout
-from .module import cast_of
+from ..trained import PRINCIPAL, Col, Columns, Context, Net, Networks, Rollout
+from .module import roles_of
 
 
 class ArrayEnvRunner(EnvRunner):
@@ -27,8 +29,8 @@ class ArrayEnvRunner(EnvRunner):
 
     def __init__(self, *, config: AlgorithmConfig, **kwargs: object) -> None:
         super().__init__(config=config, **kwargs)
-        self.cast = cast_of(self.config)
-        self.task = self.cast.task
+        self.roles = roles_of(self.config)
+        self.task = self.roles.task
         self.T, self.B = self.config.get_rollout_fragment_length(), self.config.num_envs_per_env_runner
         self.make_module()
         self.make_env()
@@ -47,7 +49,7 @@ class ArrayEnvRunner(EnvRunner):
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         space = gym.spaces.Box(-np.inf, np.inf, (width(self.task.game, self.task.mechanism),), np.float32)
-        chosen = {name: role.action_space(self.task) for name, role in self.cast.role_of.items()}
+        chosen = {name: role.action_space(self.task) for name, role in self.roles.role_of.items()}
         return {name: (space, chosen.get(name, space)) for name in (INPUT_ENV_SPACES, *chosen)}
 
     def sample(self, **kwargs: object) -> Rollout:
@@ -60,8 +62,8 @@ class ArrayEnvRunner(EnvRunner):
         extras: list[Columns] = []
         finished: Episodes | None = None
         for _ in range(T):
-            seen, play = self.loop.seen, self.play
-            actions, noted = self.act(play)
+            seen = self.loop.seen
+            actions, noted = self.act(self.context)
             step = self._step(actions)
             following = self._following(step)
             steps.append(
@@ -77,41 +79,46 @@ class ArrayEnvRunner(EnvRunner):
                     "ended": step.ended,
                 }
             )
-            for name, role in self.cast.role_of.items():
-                noted |= role.after(self.net(name), play, step)
+            for name, role in self.roles.role_of.items():
+                noted |= role.after(self.net(name), self.task.game, step)
             extras.append(noted)
             if step.episodes is not None:
                 finished = step.episodes if finished is None else finished + step.episodes
         rollout = Rollout(**_stacked(steps), extras=_stacked(extras), episodes=finished)
-        for role in self.cast.roles:
-            rollout.extras.update(role.complete(self.nets, self.play, rollout))
+        for role in self.roles.roles:
+            rollout.extras.update(role.complete(self.nets, self.context, rollout))
         return rollout
 
-    def act(self, play: Play) -> tuple[np.ndarray, Columns]:
+    def act(self, context: Context) -> tuple[np.ndarray, Columns]:
         """The modules' actions (B, N), with exploration, and what their roles note: (B, N, ...) or (B, ...)."""
         found: Columns = {}
-        for name, players in self.cast.acting:
-            for key, value in self.cast.role_of[name].act(self.net(name), play, players).items():
+        for name, players in self.roles.acting:
+            for key, value in self.roles.role_of[name].act(self.net(name), context, players).items():
                 part = value.reshape(self.B, len(players), *value.shape[1:])
                 whole = found.setdefault(key, np.empty((self.B, self.loop.N, *part.shape[2:]), part.dtype))
                 whole[:, players] = part
-        for name, role in self.cast.role_of.items():
-            found |= role.before(self.net(name), play)
+        for name, role in self.roles.role_of.items():
+            found |= role.before(self.net(name), context)
         return found.pop(Col.ACTIONS), found
 
     @property
     def minds(self) -> Minds:
-        """What the agents expect, and with which probabilities they act but for exploration, by their own modules."""
-        own = {name: (self.net(name), players) for name, players in self.cast.acting}
-        return Minds(
-            lambda seen: read_each(seen, own, lambda net, part: net.values(part)),
-            lambda seen: read_each(seen, own, lambda net, part: net.probabilities(part)),
-        )
+        """What the agents expect, and with which probabilities they act but for exploration, where networks tell it."""
+        own = {name: (self.net(name), players) for name, players in self.roles.acting}
+
+        def told(what: str) -> Callable[[AgentView], np.ndarray] | None:
+            if not all(hasattr(net, what) for net, _ in own.values()):
+                return None
+            return lambda seen: read_each(seen, own, lambda net, part: getattr(net, what)(part))
+
+        return Minds(told("values"), told("probabilities"))
 
     @property
-    def play(self) -> Play:
+    def context(self) -> Context:
         """What roles may read now."""
-        return Play(self.loop, self.progress, self.minds)
+        progress, generations = self.progress, self.task.phase.generations
+        within = progress if generations == 1 else progress * generations % 1
+        return Context(self.loop, progress, within, self.minds)
 
     @property
     def progress(self) -> float:
@@ -124,10 +131,10 @@ class ArrayEnvRunner(EnvRunner):
 
     @property
     def nets(self) -> Networks:
-        return {name: self.net(name) for name in self.cast.modules}
+        return {name: self.net(name) for name in self.roles.modules}
 
     def _step(self, actions: np.ndarray) -> Step:
-        """Play a step, and offer the terms of the next one."""
+        """Context a step, and offer the terms of the next one."""
         step = self.loop.settle(self.loop.asked(self.loop.play(actions), self.minds))
         self._offer()
         return step
@@ -145,12 +152,12 @@ class ArrayEnvRunner(EnvRunner):
 
     def _decisions(self, situation: Situation) -> Decisions | None:
         """The decisions of the role that learns to decide, or of the task's principal; None where none are due."""
-        task, role = self.task, self.cast.deciding
+        task, role = self.task, self.roles.deciding
         if not task.mechanism.due(situation.memory, len(situation.t)).any():
             return None
         if role is not None:
             with torch.no_grad():
-                return role.decide(self.net(PRINCIPAL), self.play, situation)
+                return role.decide(self.net(PRINCIPAL), self.context, situation)
         return task.principal(task.game, situation.state) if task.principal else None
 
     def get_state(self, *args: object, **kwargs: object) -> dict[str, object]:

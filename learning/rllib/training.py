@@ -22,7 +22,7 @@ from ..trained import Tensors, Trained
 from .algorithm import RolesAlgorithm, Weights
 from .allocator import keep_large_blocks
 from .learner import RoleLearner
-from .module import Cast, RoleModule
+from .module import RoleModule, Roles
 from .runner import ArrayEnvRunner
 
 
@@ -60,7 +60,7 @@ def configuration_of(role: Trained, task: Task) -> AlgorithmConfig:
     than Ray has cores.
     """
     _start_ray()
-    resources, cast = task.resources, Cast(task, role.together())
+    resources, cast = task.resources, Roles(task, role.roles())
     there = ray.cluster_resources()
     resources.check(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
     if resources.learners > 1 and any(role.sees_peers for role in cast.roles):
@@ -71,12 +71,12 @@ def configuration_of(role: Trained, task: Task) -> AlgorithmConfig:
         for name, each in cast.role_of.items()
     }
     own = {name: RolesConfig.overrides(**each.training(task)) for each in further for name in each.modules(task.game)}
-    environments, length = first.sampled
+    environments, length = first.rollout_shape
     sampled = environments * length * max(1, resources.runners)
     config = RolesConfig()
     config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
     return (
-        config.environment(env=None, env_config={"cast": cast})
+        config.environment(env=None, env_config={"roles": cast})
         .framework("torch", torch_skip_nan_gradients=True)  # leaves out RLlib's check of every gradient, for speed
         .env_runners(
             env_runner_cls=ArrayEnvRunner, num_env_runners=resources.runners,

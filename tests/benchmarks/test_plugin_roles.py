@@ -115,6 +115,7 @@ class Tallies(Role):
     """Each agent plays the action that earned it most on average."""
 
     plays: ClassVar = "agents"
+    continues: ClassVar = True
     environments: int = 8
     """Parallel environments."""
 
@@ -122,6 +123,8 @@ class Tallies(Role):
         simulation, draws = task.simulation(self.environments), task.draws()
         N, A = simulation.N, len(task.game.action_names)
         earned, count = np.zeros((N, A)), np.ones((N, A))
+        if task.begin is not None:  # learning goes on from what was liked best
+            earned[np.arange(N), task.begin.actions] = 0.1
         while simulation.steps < task.steps:
             actions = draws.integers(A, simulation.B * N).reshape(simulation.B, N)
             step = simulation.step(actions)
@@ -245,6 +248,12 @@ def test_an_algorithm_is_searched_with(paymaster: Paymaster) -> None:
     small = ("--set", "steps=800", "--set", "episodes=16", "--seeds", 2, "--seed", 100, "--workers", 1)
     told = paymaster("self-interest", GAME, "--algorithm", "theirs", "--json", "--plugin", "theirs", *small)
     assert 0.6 < json.loads(told[told.index("{") :])["level"] <= 0.75
+
+
+def test_a_search_goes_on_from_agents_that_can(paymaster: Paymaster, tmp_path: Path) -> None:
+    (tmp_path / "once.py").write_text(THEIRS.replace('"theirs"', '"once"').replace("continues: ClassVar = True", ""))
+    told = paymaster("self-interest", GAME, "--algorithm", "once", "--plugin", "once", code=2)
+    assert "agents go on from those of the level before, and those of once cannot" in told
 
 
 def test_rays_workers_know_plugins_and_one_that_fails_leaves_the_others(apart: Paymaster, tmp_path: Path) -> None:

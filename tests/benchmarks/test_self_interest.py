@@ -303,7 +303,7 @@ def test_no_dilemma_is_told(paymaster: Paymaster, monkeypatch: pytest.MonkeyPatc
         ([PD, "--seed", -1], ["--seed of 0 or more", "-1"]),
         ([PD, "--set", "self_interest=0.5"], ["self_interest is what is searched for"]),
         ([PD, "--set", "lr=-1"], ["lr", "-1"]),
-        ([PD, "--algorithm", "follow"], ["recommends nothing that agents could follow"]),
+        ([PD, "--algorithm", "follow"], ["those of follow cannot"]),
         ([PD, "--algorithm", "pp"], ["'pp'", "Did you mean 'ppo'"]),
         ([PD, "--workers", 0], ["workers", "0"]),
         (["tree/ivanov-d10"], ["rewards go from one agent to another"]),

@@ -265,7 +265,7 @@ def test_the_same_seed_gives_the_same_principal() -> None:
         with train_principal(GAME, SMALL, seed=3) as phase:
             for _ in phase:
                 pass
-            kept.append(phase.result().networks.state_dict())
+            kept.append(phase.result().network.state_dict())
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
 
 

@@ -149,6 +149,7 @@ def test_a_principals_required_setting_needs_no_default() -> None:
     @configuration
     class Priced(Draws):
         plays: ClassVar[str] = "principal"
+        steps: int = 100
         levels: int
         alpha: float = 0.1
 

@@ -25,10 +25,11 @@ from paymaster.learning.agents.dqn import DQN
 from paymaster.learning.agents.policy import Policy
 from paymaster.learning.agents.ppo import PPO
 from paymaster.learning.networks import ActorCritic
-from paymaster.learning.phases import evaluate, train_agents, train_principal
-from paymaster.learning.replay import ReplayedRole
-from paymaster.learning.role import Role, Task, Update
-from paymaster.learning.trained import PRINCIPAL, Batch, Col, Losses, Net, Peer, Play, Trained
+from paymaster.learning.phases import agents_config, evaluate, train_agents, train_principal
+from paymaster.learning.replay import ReplayedRole, ReplayMemory
+from paymaster.learning.rllib.training import configuration_of
+from paymaster.learning.role import TRAIN, VALIDATE, Role, Task, Update
+from paymaster.learning.trained import PRINCIPAL, Batch, Col, Context, Losses, Net, Peer, Trained
 from paymaster.views.making import view
 
 DILEMMA = make("matrix/prisoners-dilemma")  # one shot: 3, 0, 4, 1
@@ -39,7 +40,7 @@ IDS = ["dqn", "ppo", "a2c"]
 
 
 def test_columns_have_the_names_that_rllibs_losses_read() -> None:
-    assert Col.OBS, Col.NEXT_OBS == (RLlibColumns.OBS, RLlibColumns.NEXT_OBS)
+    assert (Col.OBS, Col.NEXT_OBS) == (RLlibColumns.OBS, RLlibColumns.NEXT_OBS)
     assert (Col.ACTIONS, Col.REWARDS) == (RLlibColumns.ACTIONS, RLlibColumns.REWARDS)
     assert (Col.TERMINATEDS, Col.LOGP) == (RLlibColumns.TERMINATEDS, RLlibColumns.ACTION_LOGP)
     assert (Col.LOGITS, Col.VALUES) == (RLlibColumns.ACTION_DIST_INPUTS, RLlibColumns.VF_PREDS)
@@ -222,25 +223,22 @@ class Toll(Trained):
 
     steps: int = 1024
     lr: float = 1e-2
+    lr_final: float = 1e-2
 
     sees_peers: ClassVar[bool] = True
-    reported: ClassVar[tuple[str, ...]] = ("sure", "rows")
 
-    def together(self) -> tuple[Trained, ...]:
+    def roles(self) -> tuple[Trained, ...]:
         return (AGENTS[0], self)
 
     def network(self, task: Task) -> Net:
         return Rate()
 
-    def decide(self, net: Net, play: Play, situation: Any) -> Decisions:
-        return Kept(net)(play.game, situation.state)
+    def decide(self, net: Net, context: Context, situation: Any) -> Decisions:
+        return Kept(net)(context.game, situation.state)
 
-    def reads(self, task: Task, rollouts: Any) -> Batch:
+    def batch_of(self, task: Task, rollouts: Any) -> Batch:
         """A batch of one row for every rollout."""
         return Batch({PRINCIPAL: {Col.OBS: np.zeros((1, 1), np.float32)}}, 1)
-
-    def training(self, task: Task) -> dict[str, object]:
-        return {"lr": self.lr}
 
     def loss(self, net: Net, target: Net | None, batch: Any, peers: Mapping[str, Peer]) -> Losses:
         agents = peers["agents"]
@@ -274,6 +272,7 @@ def test_a_loss_sees_its_peers_and_moves_only_its_own_networks() -> None:
         """The same without moving: its agents must learn the very same."""
 
         lr: float = 1e-12
+        lr_final: float = 1e-12
 
     with train_principal(DILEMMA, Blind(), seed=0, mechanism=contract) as phase:
         first = next(phase)
@@ -289,6 +288,94 @@ def test_peers_need_one_learner() -> None:
         train_principal(DILEMMA, Toll(), seed=0, mechanism=contract, resources=Resources(learners=2)) as phase,
     ):
         next(phase)
+
+
+def moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray], part: str) -> bool:
+    return any(np.any(after[name] != before[name]) for name in before if name.startswith(part))
+
+
+@configuration
+class Silent(Toll):
+    """Records nothing of its loss, and learns nothing from its peers."""
+
+    sees_peers: ClassVar[bool] = False
+
+    def loss(self, net: Net, target: Net | None, batch: Any, peers: Mapping[str, Peer]) -> Losses:
+        assert not peers
+        return Losses(-net.rate, {})
+
+
+def test_what_is_learned_is_played_also_where_nothing_is_recorded() -> None:
+    contract = RatesContract(game=DILEMMA, highest=8.0)
+    task = Task(DILEMMA, contract, TRAIN._replace(learns=("principal",)), 0, 512)
+    algorithm: Any = configuration_of(Silent(), task).build_algo()
+    while algorithm.steps < 512:
+        algorithm.train()
+    assert algorithm.training == {}
+    held = algorithm.env_runner.net(PRINCIPAL).rate.detach()
+    assert float(held) == float(algorithm.weights()[PRINCIPAL]["net.rate"]) > 0.5
+    algorithm.stop()
+
+
+def test_targets_follow_only_their_own_module() -> None:
+    """DQN agents that are not trained stand still with their targets while a principal beside them learns."""
+    contract = RatesContract(game=DILEMMA, highest=8.0)
+    algorithm: Any = configuration_of(Silent(), Task(DILEMMA, contract, TRAIN, 0, 512)).build_algo()
+    algorithm.train()
+    agents, principal = algorithm.memories
+    before = algorithm.weights()
+    algorithm._learned(*principal, principal[1].add([], 0, {}))
+    after = algorithm.weights()
+    assert moved(before[PRINCIPAL], after[PRINCIPAL], "net.")
+    assert not moved(before["agents"], after["agents"], "")
+    algorithm._learned(*agents, agents[1].add([], 512, {}))
+    last = algorithm.weights()
+    assert moved(after["agents"], last["agents"], "target.")
+    algorithm.stop()
+
+
+def test_a_role_beside_the_first_has_settings_of_its_own() -> None:
+    contract = RatesContract(game=DILEMMA)
+    phase = TRAIN._replace(generations=2)
+    config = configuration_of(Silent(discount=0.5), Task(DILEMMA, contract, phase, 0, 512))
+    own = config.get_config_for_module(PRINCIPAL)
+    assert (own.gamma, own.grad_clip, own.entropy_coeff) == (0.5, None, 0.0)
+    assert own.lr == [[0, 1e-2], [512, 1e-2]]  # it does not begin anew with the agents
+    assert config.lr == [[0, 1e-3], [255, 1e-4], [256, 1e-3], [511, 1e-4]]
+    assert config.grad_clip == 10.0
+
+
+def test_agents_of_a_new_generation_forget_what_they_played_and_explore_anew() -> None:
+    contract = RatesContract(game=DILEMMA, highest=8.0)
+    task = Task(DILEMMA, contract, TRAIN._replace(generations=2), 0, 512)
+    algorithm: Any = configuration_of(Silent(), task).build_algo()
+    kept, generation = algorithm.memories[0][1].kept, []
+    sizes = []
+    while algorithm.steps < 512:
+        generation.append(algorithm.env_runner.context.generation)
+        algorithm.train()
+        sizes.append(kept.size)
+    assert sizes == [128, 0, 128, 256]  # the second rollout ends the first generation
+    assert generation == [0.0, 0.5, 0.0, 0.5]
+    algorithm.stop()
+
+
+def test_a_replay_with_priorities_needs_errors() -> None:
+    memory = ReplayMemory(DQN(priority=0.5), Task(COINS, Mechanism(game=COINS), VALIDATE, 0, 1))
+    with pytest.raises(UsageError, match="the loss of DQN gives no errors"):
+        memory.learned({})
+
+
+def test_agents_without_a_critic_are_refused_where_one_is_asked_for() -> None:
+    @configuration
+    class Blank(A2C):
+        """Its network tells neither values nor probabilities."""
+
+        def network(self, task: Task) -> Net:
+            return torch.nn.Linear(int(np.prod(COINS.observation_space.shape)), len(COINS.action_names))
+
+    with pytest.raises(UsageError, match="Told needs the probabilities of actions, and these agents tell none"):
+        train_agents(COINS, Told(game=COINS), None, Blank(**SMALL), seed=0, steps=64).result()
 
 
 # Roles without RLlib
@@ -342,6 +429,33 @@ def test_a_role_without_rllib_is_seeded_by_the_run_and_frozen() -> None:
     assert first == again != other
     assert torch.equal(one.net.weight, same.net.weight)
     assert not any(parameter.requires_grad for parameter in one.net.parameters())
+
+
+def test_agents_that_cannot_go_on_are_not_given_a_policy() -> None:
+    with pytest.raises(UsageError, match="Guessing cannot go on from a policy"):
+        train_agents(DILEMMA, Mechanism(game=DILEMMA), None, Guessing(), seed=0, steps=8, begin=Guess(0))
+    with pytest.raises(UsageError, match="Guessing is not trained by RLlib"):
+        agents_config(DILEMMA, Mechanism(game=DILEMMA), None, Guessing(), seed=0, steps=8)  # type: ignore[arg-type]
+
+
+def test_a_result_that_is_not_there_is_told() -> None:
+    @configuration
+    class Failing(Guessing):
+        """Fails at its second step."""
+
+        def learn(self, task: Task) -> Generator[Update, None, Guess]:
+            yield Update(1, task.steps, None, {})
+            raise ArithmeticError("on the way")
+
+    with train_agents(DILEMMA, Mechanism(game=DILEMMA), None, Failing(), seed=0, steps=8) as phase:
+        with pytest.raises(ArithmeticError):
+            list(phase)
+        with pytest.raises(RuntimeError, match="Failing was not finished"):
+            phase.result()
+    with train_agents(DILEMMA, Mechanism(game=DILEMMA), None, Guessing(), seed=0, steps=8) as phase:
+        next(phase)
+    with pytest.raises(RuntimeError, match="Guessing was not finished"):
+        phase.result()
 
 
 def test_what_cannot_be_saved_is_told() -> None:
