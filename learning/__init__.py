@@ -23,7 +23,6 @@ from .role import Phase, Role, Task, Update
 from .settings import Resources
 
 if TYPE_CHECKING:
-    from .agents.a2c import A2C
     from .agents.dqn import DQN
     from .agents.networked import NetworkedAgents
     from .agents.ppo import PPO, ActorCriticAgents
@@ -53,7 +52,7 @@ OWN: dict[str, str] = {
 }
 
 LATER = {  # module: its names, relative to this package
-    ".agents.a2c": ("A2C",), ".agents.dqn": ("DQN",), ".agents.networked": ("NetworkedAgents",),
+    ".agents.dqn": ("DQN",), ".agents.networked": ("NetworkedAgents",),
     ".agents.ppo": ("PPO", "ActorCriticAgents"), ".exploration": ("epsilon_greedy", "sampled"),
     ".networks": ("arrays_of", "give_arrays"), ".saved_network": ("SavedNetwork",), ".replay": ("ReplayedRole",),
     ".phases": ("agents_config", "evaluate", "load_policy", "train_agents", "train_principal"),
@@ -62,7 +61,7 @@ LATER = {  # module: its names, relative to this package
 FORMER = {"DQNSettings": "DQN", "PPOSettings": "PPO"}
 
 __all__ = [
-    "A2C", "DQN", "PPO", "ROLES", "ActorCriticAgents", "AgentView", "Batch", "Checkpoint", "Col", "Context",
+    "DQN", "PPO", "ROLES", "ActorCriticAgents", "AgentView", "Batch", "Checkpoint", "Col", "Context",
     "DQNSettings", "Loop", "Losses", "Memory", "NetworkedAgents", "PPOSettings", "Peer", "Phase", "ReplayedRole",
     "Resources", "Role", "Rollout", "Saved", "SavedNetwork", "Simulation", "Step", "Task", "Trained", "Update",
     "UsageError", "advantages", "agents_config", "algorithm_class", "algorithms", "arrays_of", "configuration",
@@ -79,7 +78,8 @@ def _fault(cls: Any) -> str:
         return f"plays {cls.plays!r}: a role plays the 'agents' or the 'principal'"
     if not made_by_configuration(cls):
         return "has no settings that are checked: put @configuration above it"
-    missing = [name for name in ("learn", "kept") if getattr(cls, name) is getattr(Role, name)]
+    given = {"learn": cls.learn is not Role.learn, "kept": cls.kept is not Role.kept or bool(cls.keeps)}
+    missing = [name for name, there in given.items() if not there]
     if missing:
         return f"does not define {' and '.join(missing)}: a role says how it learns and what it keeps"
     if cls.plays == "principal" and cls.learns and "steps" not in cls.__pydantic_fields__:  # type: ignore[attr-defined]

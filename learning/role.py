@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, Self
 
 from ..contracts.episodes import Episodes
@@ -102,6 +103,7 @@ class Role:
     plays: ClassVar[str] = "principal"  # whom it plays: the "agents", or the "principal", who decides for a mechanism
     learns: ClassVar[bool] = True  # whether anything is learned, or it is computed
     continues: ClassVar[bool] = False  # whether it can learn further what was learned before (`Task.begin`)
+    keeps: ClassVar[str] = ""  # of Paymaster's own roles: module:class of what is learned, for `kept`
     margins: ClassVar[type | None] = None  # settings of what it promises, on which none of its training depends
 
     def check(self, mechanism: Mechanism) -> None:
@@ -118,4 +120,5 @@ class Role:
 
     def kept(self) -> type[Saved]:
         """The class of what is learned, which loads it again."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what it keeps")
+        module, _, name = self.keeps.partition(":")
+        return getattr(import_module(module, __package__), name)

@@ -36,12 +36,10 @@ STREAM = 0  # of the keys of the episodes that are pictured
 GUIDES = (
     "[A mechanism that learns](guides/a-mechanism-that-learns.md): one file with a mechanism, the principal that "
     "learns for it in plain torch, and what is kept of it.",
-    "[Your own learner](guides/your-own-learner.md): agents that learn by a table, and by PPO in one file, as "
-    "algorithms of the command line.",
+    "[Your own learner](guides/your-own-learner.md): agents that learn by a table, and by PPO in one file.",
     "[A learner that RLlib trains](guides/a-learner-that-rllib-trains.md): REINFORCE for the agents by the engine of "
     "the built-in learners, and what such a role says.",
-    "[Agents trained elsewhere](guides/agents-trained-elsewhere.md): evaluated and recorded, so that they are "
-    "compared, drawn and audited like a run.",
+    "[Agents trained elsewhere](guides/agents-trained-elsewhere.md): evaluated, compared, drawn, audited like a run.",
     "[The batched loop](guides/the-batched-loop.md): a thousand environments at a time with your own code.",
 )
 MONEY = {  # by the word that comes first in a mechanism's docstring

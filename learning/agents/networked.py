@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class NetworkedAgents(Shared, Network, Trained):
     """Agents that play by networks over what they see: their observation, and the terms that they are offered."""
 
+    keeps: ClassVar[str] = ".agents.policy:Policy"
     plays: ClassVar[str] = "agents"
     continues: ClassVar[bool] = True
     kind: ClassVar[str] = "actor-critic"  # of network: "q" or "actor-critic"
@@ -60,8 +61,3 @@ class NetworkedAgents(Shared, Network, Trained):
         for name, tensors in weights.items():
             policy.networks[name].load_state_dict(tensors)
         return policy
-
-    def kept(self) -> type[Policy]:
-        from .policy import Policy
-
-        return Policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -54,6 +54,8 @@ class Algorithm2(ReplayedRole):
     replay: Annotated[int, Field(ge=1000)] = 1_280_000
     """Capacity of the replay buffer, in environment steps: by default all, since no transition becomes outdated."""
     rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 20
+
+    keeps: ClassVar[str] = ".principals.outcomes:OutcomePrincipal"
 
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError for a game to which Algorithm 2 does not apply."""
@@ -136,8 +138,3 @@ class Algorithm2(ReplayedRole):
         principal = OutcomePrincipal(self.shape(task.game), nudge=self.margin)
         principal.network.load_state_dict(weights[PRINCIPAL])
         return principal
-
-    def kept(self) -> type[OutcomePrincipal]:
-        from .outcomes import OutcomePrincipal
-
-        return OutcomePrincipal

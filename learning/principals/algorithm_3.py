@@ -46,6 +46,7 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
     tau: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     priority: Share = 0.4
 
+    keeps: ClassVar[str] = ".principals.recommending:TrainedPrincipal"
     margins: ClassVar[type] = PaymentMargins
 
     def check(self, mechanism: Mechanism) -> None:
@@ -131,11 +132,6 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
         principal = TrainedPrincipal(self.shape(task.game), margins, mirrored=self.mirrored)
         principal.networks.load_state_dict(weights[PRINCIPAL])
         return principal
-
-    def kept(self) -> type[TrainedPrincipal]:
-        from .recommending import TrainedPrincipal
-
-        return TrainedPrincipal
 
 
 def mirrored(columns: Columns, views: Sequence[Symmetry], rng: Stream) -> Columns:

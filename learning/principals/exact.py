@@ -35,6 +35,7 @@ class ExactSolution(Objective, Role):
         return self
 
     learns: ClassVar[bool] = False
+    keeps: ClassVar[str] = "..equilibria.exact_principal:ExactPrincipal"
 
     def learn(self, task: Task) -> Generator[Update, None, ExactPrincipal]:
         from ...equilibria.exact_principal import ExactPrincipal
@@ -50,8 +51,3 @@ class ExactSolution(Objective, Role):
             staked = staked_payments(table, solution.actions, stake=self.proportional_margin, discount=self.discount)
             solution = solution._replace(promised=staked)
         return ExactPrincipal(solution, self.margin)
-
-    def kept(self) -> type[ExactPrincipal]:
-        from ...equilibria.exact_principal import ExactPrincipal
-
-        return ExactPrincipal

@@ -73,6 +73,7 @@ class RatesPPO(Network, OnPolicy, Trained):
     agents: PPO = Field(default_factory=PPO)
     """The settings of its agents; the environments, epochs and minibatches hold for both."""
 
+    keeps: ClassVar[str] = ".principals.rates:RatesPrincipal"
     rllib_loss: ClassVar[str] = "ppo"
 
     def check(self, mechanism: Mechanism) -> None:
@@ -162,11 +163,6 @@ class RatesPPO(Network, OnPolicy, Trained):
         principal = RatesPrincipal(self.shape(task), contract.promised_shape, contract.highest)
         principal.network.load_state_dict(weights[PRINCIPAL])
         return principal
-
-    def kept(self) -> type[RatesPrincipal]:
-        from .rates import RatesPrincipal
-
-        return RatesPrincipal
 
 
 class Intervals(Memory):

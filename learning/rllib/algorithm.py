@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME, TD_ERROR_KEY
@@ -28,6 +30,16 @@ Weights = dict[str, dict[str, np.ndarray]]  # module id: name: array
 Results = list[dict[str, dict[str, StatsBase]]]  # a Learner each, by module id and name of the metric
 
 
+class RolesConfig(PPOConfig, DQNConfig):
+    """The settings of RLlib's PPO and DQN side by side: each module's role reads those of its own loss."""
+
+    def __init__(self, algo_class: type | None = None) -> None:
+        super().__init__(algo_class=algo_class or RolesAlgorithm)
+        self.double_q, self.num_atoms, self.td_error_loss_fn = True, 1, "huber"
+        self.minibatch_size, self.grad_clip_by = None, "global_norm"
+        self.use_kl_loss, self.entropy_coeff = False, 0.0
+
+
 class RolesAlgorithm(Algorithm):
     """A training step takes a rollout from every runner, lets each role learn, and sends the weights to the runners.
 
@@ -35,6 +47,11 @@ class RolesAlgorithm(Algorithm):
     budget, and in each only they learn until its `burn_in` is over. Finished episodes are kept until `drain()`; their
     mean welfare is also logged, for Tune.
     """
+
+    @classmethod
+    def get_default_config(cls) -> AlgorithmConfig:
+        """What Tune updates by its parameter space."""
+        return RolesConfig()
 
     def setup(self, config: AlgorithmConfig) -> None:
         super().setup(config)

@@ -8,8 +8,6 @@ import numpy as np
 import ray
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.dqn import DQNConfig
-from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.util.debug import log_once
@@ -19,21 +17,11 @@ from ...core.config import UsageError
 from ..agents.policy import Policy
 from ..role import Task, Update
 from ..trained import Tensors, Trained
-from .algorithm import RolesAlgorithm, Weights
+from .algorithm import RolesAlgorithm, RolesConfig, Weights
 from .allocator import keep_large_blocks
 from .learner import RoleLearner
 from .module import RoleModule, Roles
 from .runner import ArrayEnvRunner
-
-
-class RolesConfig(PPOConfig, DQNConfig):
-    """The settings of RLlib's PPO and DQN side by side: each module's role reads those of its own loss."""
-
-    def __init__(self, algo_class: type | None = None) -> None:
-        super().__init__(algo_class=algo_class or RolesAlgorithm)
-        self.double_q, self.num_atoms, self.td_error_loss_fn = True, 1, "huber"
-        self.minibatch_size, self.grad_clip_by = None, "global_norm"
-        self.use_kl_loss, self.entropy_coeff = False, 0.0
 
 
 def train(role: Trained, task: Task) -> Generator[Update, None, Saved]:
@@ -56,19 +44,14 @@ def train(role: Trained, task: Task) -> Generator[Update, None, Saved]:
 def configuration_of(role: Trained, task: Task) -> AlgorithmConfig:
     """RLlib's configuration of what trains a role; `task` is as the role prepared it.
 
-    The first role's settings hold for all modules, the others' for their own. Raises UsageError for more remote actors
-    than Ray has cores.
+    Each role's settings hold for its modules. Raises UsageError for more remote actors than Ray has cores.
     """
-    _start_ray()
-    resources, cast = task.resources, Roles(task, role.roles())
-    there = ray.cluster_resources()
-    resources.check(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
-    if resources.learners > 1 and any(role.sees_peers for role in cast.roles):
-        raise UsageError(f"a loss that sees its peers needs one Learner (got {resources.learners}): leave learners out")
-    first, *further = cast.roles
+    resources, roles = task.resources, Roles(task, role.roles())
+    _start_ray(roles)
+    first, *further = roles.roles
     specs = {
         name: RLModuleSpec(module_class=RoleModule, model_config={"role": each, "task": task})
-        for name, each in cast.role_of.items()
+        for name, each in roles.role_of.items()
     }
     own = {name: RolesConfig.overrides(**each.training(task)) for each in further for name in each.modules(task.game)}
     environments, length = first.rollout_shape
@@ -76,7 +59,7 @@ def configuration_of(role: Trained, task: Task) -> AlgorithmConfig:
     config = RolesConfig()
     config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
     return (
-        config.environment(env=None, env_config={"roles": cast})
+        config.environment(env=None, env_config={"roles": roles})
         .framework("torch", torch_skip_nan_gradients=True)  # leaves out RLlib's check of every gradient, for speed
         .env_runners(
             env_runner_cls=ArrayEnvRunner, num_env_runners=resources.runners,
@@ -100,13 +83,20 @@ def configuration_of(role: Trained, task: Task) -> AlgorithmConfig:
     )  # fmt: skip
 
 
-def _start_ray() -> None:
-    """Start Ray where it does not run, and keep this process's memory from being returned and mapped anew."""
+def _start_ray(roles: Roles) -> None:
+    """Start Ray where it does not run, and keep this process's memory from being returned and mapped anew.
+
+    Raises UsageError where Ray has not the resources that the task asks for, or a loss needs fewer.
+    """
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     keep_large_blocks()
     for kind in RolesAlgorithm.mro():
         log_once(f"{kind.__name__}_on_new_api_stack")  # RLlib would tell every user of it
+    there, resources = ray.cluster_resources(), roles.task.resources
+    resources.check(int(there.get("CPU", 0)), int(there.get("GPU", 0)))
+    if resources.learners > 1 and any(role.sees_peers for role in roles.roles):
+        raise UsageError(f"a loss that sees its peers needs one Learner (got {resources.learners}): leave learners out")
 
 
 def begun(weights: Weights, begin: Saved) -> Weights:

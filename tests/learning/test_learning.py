@@ -116,6 +116,16 @@ def built(settings: Any, mechanism: str = "selfish", **further: Any) -> Any:
     return agents_config(game, make_mechanism(mechanism, game), None, settings, **further).build_algo()
 
 
+@pytest.mark.parametrize("settings", [SMALL_DQN, SMALL_PPO], ids=["dqn", "ppo"])
+def test_tune_takes_a_configuration_as_its_parameters(settings: Any) -> None:
+    game = make("coin_game/ivanov-3x3")
+    config = agents_config(game, make_mechanism("selfish", game), None, settings, seed=0, steps=128)
+    again = config.algo_class.get_default_config().update_from_dict(config.to_dict())
+    assert config.algo_class.default_resource_request(config.to_dict()) is not None
+    for name in ("gamma", "lr", "tau", "grad_clip", "clip_param", "entropy_coeff", "double_q", "env_config"):
+        assert getattr(again, name) == getattr(config, name), name
+
+
 def learned(settings: Any, mechanism: str = "selfish", steps: int = 640, **resources: Any) -> tuple[Episodes, Policy]:
     game = make("coin_game/ivanov-3x3", observation="egocentric")
     bound = make_mechanism(mechanism, game)
