@@ -206,7 +206,7 @@ class RatesBandit(Role):
     def _eliminate(self, task: Task, arms: Arms, total: int) -> Generator[Update, None, None]:
         """Pull arms in all episodes of the task, and eliminate some once the burn-in is over."""
         bandit = arms.elimination
-        for update in self.agents.learn(task.under(arms)):
+        for update in self.agents.learn(replace(task, principal=arms)):
             if update.episodes is not None:
                 arms.observe(update.episodes, self.alpha)
             if not bandit.round and update.steps >= self.burn_in * task.steps:

@@ -112,6 +112,7 @@ class ReplayMemory(Memory):
         self.kept = Replay(
             role.replay, role.priority, Stream(task.seed, REPLAY, task.phase.stream + len(PHASES) * beside)
         )
+        self.takes_errors = role.priority > 0.0
         self.chosen = np.zeros(0, np.int64)
 
     def add(self, rollouts: Sequence[Rollout], steps: int, nets: Networks) -> Batch | None:
@@ -125,12 +126,10 @@ class ReplayMemory(Memory):
 
     def learned(self, errors: Mapping[str, np.ndarray]) -> None:
         """New priorities, from the mean error over modules and agents. Raises UsageError where there are none."""
-        if self.role.priority:
-            if not errors:
-                raise UsageError(f"priority: the loss of {type(self.role).__name__} gives no errors; set it to 0")
-            count = len(self.chosen)
-            each = [found.reshape(count, -1).mean(axis=1) for found in errors.values()]
-            self.kept.reprioritise(self.chosen, np.mean(each, axis=0))
+        if not errors:
+            raise UsageError(f"priority: the loss of {type(self.role).__name__} gives no errors; set it to 0")
+        each = [found.reshape(len(self.chosen), -1).mean(axis=1) for found in errors.values()]
+        self.kept.reprioritise(self.chosen, np.mean(each, axis=0))
 
     def forget(self) -> None:
         self.kept.size = self.kept.next = 0

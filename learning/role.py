@@ -9,7 +9,7 @@ neither torch nor RLlib.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -81,10 +81,6 @@ class Task:
     def draws(self, number: int = 0) -> Stream:
         """A stream of random draws of this phase and seed, for what a role draws in learning."""
         return Stream(self.seed, ROLES, self.phase.stream + len(PHASES) * number)
-
-    def under(self, principal: Principal) -> Task:
-        """The same task, in which `principal` decides."""
-        return replace(self, principal=principal)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """RLlib copies configurations again and again; a task never changes, and its principal must stay the same."""

@@ -2,8 +2,7 @@
 
 One RLlib Algorithm trains the roles of a task together (`learning/rllib`). A runner asks each role to `act` or to
 `decide`, and keeps the columns that it notes; a role's `memory` makes batches of the rollouts; a Learner takes gradient
-steps on its `loss`; and what it learned is `frozen`. Names of columns are RLlib's, since its own losses read them. This
-module imports neither torch nor RLlib.
+steps on its `loss`; and what it learned is `frozen`. This module imports neither torch nor RLlib.
 """
 
 from __future__ import annotations
@@ -116,6 +115,8 @@ class Context:
 class Memory:
     """What a role makes of the rollouts, between the calls of the Learners: by default it reads each once."""
 
+    takes_errors = False  # whether it is told the errors of what was learned
+
     def __init__(self, role: Trained, task: Task) -> None:
         self.role, self.task = role, task
 
@@ -124,7 +125,7 @@ class Memory:
         return self.role.batch_of(self.task, rollouts)
 
     def learned(self, errors: Mapping[str, np.ndarray]) -> None:
-        """Take the errors of the batch's rows, by module: where losses give any."""
+        """Take the errors of the batch's rows, by module: where losses give any, and it `takes_errors`."""
 
     def forget(self) -> None:
         """Drop what was gathered: nothing is learned from it."""

@@ -14,7 +14,7 @@ import numpy as np
 from ...contracts.episodes import Episodes
 from ...core.checkpoint import Saved
 from ...core.config import UsageError, require
-from ...learning.role import EVALUATE
+from ...learning.role import EVALUATE, TRAIN, VALIDATE
 from .. import files
 from ..measures.audit import Exam, examine, write_audit
 from ..measures.exact_solutions import is_cheap
@@ -119,7 +119,7 @@ class RunInProgress:
             phase = phases.train_principal(
                 run.game, run.principal, seed=run.spec.seed, resources=run.resources, mechanism=self.mechanism
             )
-            self.principal = yield from self._phase("train", phase)
+            self.principal = yield from self._phase(TRAIN.name, phase)
         if self.principal is not None:
             self.frozen = _kept(self.principal)
 
@@ -133,7 +133,7 @@ class RunInProgress:
             seed=run.spec.seed, steps=run.spec.steps, resources=run.resources,
             begin=load_run(before, self.out).policy if before else None,
         )  # fmt: skip
-        self.policy = yield from self._phase("validate", phase)
+        self.policy = yield from self._phase(VALIDATE.name, phase)
 
     def evaluate(self) -> Iterator[Progress]:
         """Play the learned policies in episodes that no training saw."""
@@ -144,9 +144,9 @@ class RunInProgress:
             self.run.game, self.mechanism, self.principal, self.policy, seed=spec.seed, episodes=spec.episodes
         )
         total = int(self.evaluated.length.sum())
-        self.record.add("evaluate", total, self.evaluated, {})
-        self.record.seconds["evaluate"] = time.perf_counter() - began
-        yield Progress("evaluate", total, total, *_means(self.evaluated))
+        self.record.add(EVALUATE.name, total, self.evaluated, {})
+        self.record.seconds[EVALUATE.name] = time.perf_counter() - began
+        yield Progress(EVALUATE.name, total, total, *_means(self.evaluated))
 
     def save(self) -> None:
         """Write the run's folder, which appears complete or not at all.
@@ -160,7 +160,7 @@ class RunInProgress:
             )
         exam = self._exam()
         if exam is not None:
-            self.record.deviation_regret["evaluate"] = exam.regrets
+            self.record.deviation_regret[EVALUATE.name] = exam.regrets
         with files.atomic_dir(self.out / self.run.folder) as partial:
             self.record.save(partial)
             self._keep(partial)

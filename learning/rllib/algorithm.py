@@ -100,7 +100,8 @@ class RolesAlgorithm(Algorithm):
         """One call of the Learners on a batch: many gradient steps. RLlib's batch is of module id: column: (n, ...)."""
         made = MultiAgentBatch({name: SampleBatch(part) for name, part in batch.columns.items()}, batch.steps)
         results: Results = self.learner_group.update(batch=made, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps})
-        memory.learned({name: errors for name in batch.columns for errors in _errors(results, name)})
+        if memory.takes_errors:
+            memory.learned({name: errors for name in batch.columns for errors in _errors(results, name)})
         self._moved = True
         return {f"{name}/{part}": value for name in batch.columns for part, value in _parts(role, results, name)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import gymnasium as gym
 import numpy as np
@@ -101,7 +102,7 @@ class ArrayEnvRunner(EnvRunner):
             found |= role.before(self.net(name), context)
         return found.pop(Col.ACTIONS), found
 
-    @property
+    @cached_property
     def minds(self) -> Minds:
         """What the agents expect, and with which probabilities they act but for exploration, where networks tell it."""
         own = {name: (self.net(name), players) for name, players in self.roles.acting}

@@ -15,6 +15,7 @@ Paymaster = Callable[..., str]
 GAME = "matrix/prisoners-dilemma"
 MINE = '''
 """A principal that tries prices, and the contract it pays by."""
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -60,7 +61,7 @@ class Prices(Role):
         prices = (0.0, 1.5, 3.0)
         found = []
         for number, price in enumerate(prices, 1):
-            simulation = task.under(Price(price)).simulation(4)
+            simulation = replace(task, principal=Price(price)).simulation(4)
             net = 0.0
             while simulation.steps < task.steps / len(prices):
                 actions = np.full((4, simulation.N), int(price <= self.wage))
