@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,14 +15,13 @@ from ...envs import make
 from ..measures.audit import Money
 from ..measures.columns import PAYMENT, WELFARE, distances
 from ..measures.exact_solutions import BEST_RATE, PRINCIPAL, Exact, exact
-from ..measures.statistics import interquartile_mean, paired_difference
+from ..measures.statistics import interquartile_mean
 from . import dataset
 from .dataset import Dataset, Evaluated, Published
-from .groups import Difference, Group, Interquartile, Line
+from .groups import Group, Interquartile
+from .lines import Sourced, compared, differing, lines_of, named, settings_of
 
 BASE = "selfish"  # the mechanism to which differences are taken by default
-
-Sourced = tuple[str, Evaluated]  # a row behind the folder or the table that it was read from
 
 BENCHMARKS = {"spe": PRINCIPAL, "best_rate": BEST_RATE}  # the exact solutions to which distances are taken
 
@@ -36,26 +36,35 @@ class Comparison(NamedTuple):
     notes: list[str]  # in which rules and settings tables and lines differ
     damaged: list[str]
     rows: list[Evaluated]
+    labels: list[str]  # of the rows: those of their lines
 
 
 def compare(*paths: str | Path, against: str | None = None, solve: bool = True) -> Comparison:
     """Compare the evaluated runs in folders and tables.
 
-    `against` names the mechanism, or the mechanism/learner, to which differences are taken, seed by seed; it is
-    selfish by default. With `solve` the exact solutions of games that have a table of states are computed. Raises
-    UsageError where there is nothing to compare, or nothing of that name.
+    `against` names the mechanism, or the mechanism/learner, to which differences are taken, within the same learner and
+    budget; it is selfish by default. With `solve` the exact solutions of games that have a table of states are
+    computed. Raises UsageError where there is nothing to compare, or nothing of that name.
     """
     rows, published, damaged = _read([Path(path) for path in paths])
     if not rows and not published:
         raise UsageError("; ".join(["nothing is left to compare", *damaged]))
-    groups = [_group(each, against or BASE, solve=solve) for each in _by_rules(rows)]
+    made = [_group(each, against or BASE, solve=solve) for each in _by_rules(rows)]
+    groups = [group for group, _ in made]
     if against is not None:
         _check_against(against, groups)
     families = {group.game.partition("/")[0] for group in groups}
     known = dataset.read(dataset.PUBLISHED).published
     published += [row for row in known if row.game.partition("/")[0] in families and row not in published]
     notes = [*_different_rules(groups), *(note for group in groups for note in _different_settings(group))]
-    return Comparison(groups, against, _across(groups), published, notes, damaged, [row for _, row in rows])
+    notes += [note for _, lacking in made for note in lacking]
+    twice = _twice(groups)
+    notes = list(dict.fromkeys(notes))
+    notes += [f"no score over games for {game}: it stands here under several rules" for game in twice]
+    across = _across([group for group in groups if group.game not in twice])
+    return Comparison(
+        groups, against, across, published, notes, damaged, [row for _, row in rows], _labels(rows, groups)
+    )
 
 
 def _read(paths: Sequence[Path]) -> Dataset:
@@ -78,31 +87,16 @@ def _by_rules(rows: Iterable[Sourced]) -> list[list[Sourced]]:
     return list(groups.values())
 
 
-def _group(rows: list[Sourced], against: str, *, solve: bool) -> Group:
+def _group(rows: list[Sourced], against: str, *, solve: bool) -> tuple[Group, list[str]]:
+    """The group of the rows, and notes on the differences that cannot be taken."""
     first = rows[0][1]
     solutions = exact(make(first.game, **first.rules)) if solve and _current(first) else []
-    lines = _lines([(source, _with_regrets(row, solutions)) for source, row in rows])
-    found = {line.label: _difference(line, _bases(lines, against)) for line in lines}
-    differences = {label: difference for label, difference in found.items() if difference}
-    return Group(
+    lines = lines_of([(source, _with_regrets(row, solutions)) for source, row in rows])
+    differences, notes = compared(lines, against)
+    group = Group(
         first.game, first.game_version, first.rules, first.horizon, first.agents, solutions, lines, differences
     )
-
-
-def _lines(rows: list[Sourced]) -> list[Line]:
-    """A line for each variant, and for each source where two sources hold the same seed; the highest welfare first."""
-    variants: dict[str, list[Sourced]] = {}
-    for source, row in rows:
-        variants.setdefault(row.variant, []).append((source, row))
-    lines = []
-    for each in variants.values():
-        seeds = [row.seed for _, row in each]
-        sources = sorted({source for source, _ in each}) if len(set(seeds)) < len(seeds) else [""]
-        for source in sources:
-            own = {row.seed: row for where, row in each if source in ("", where)}
-            first = next(iter(own.values()))
-            lines.append(Line(first.name, first.algorithm, source, own))
-    return sorted(lines, key=lambda line: -line.estimate(WELFARE).mean)
+    return group, notes
 
 
 def _with_regrets(row: Evaluated, solutions: list[Exact]) -> Evaluated:
@@ -127,27 +121,25 @@ def _current(row: Evaluated) -> bool:
         return False
 
 
-def _bases(lines: list[Line], against: str) -> list[Line]:
-    """The lines that `against` names: as a name with its learner, or else as a name, or else as a mechanism."""
-    for of in (lambda line: f"{line.name}/{line.algorithm}", lambda line: line.name, lambda line: line.first.mechanism):
-        found = [line for line in lines if of(line) == against]
-        if found:
-            return found
-    return []
-
-
-def _difference(line: Line, bases: list[Line]) -> Difference | None:
-    """The difference to the base of the same learner and source, where there is one; None for a base itself."""
-    if line in bases or not bases:
-        return None
-    base = max(bases, key=lambda base: (base.algorithm == line.algorithm, base.source == line.source))
-    return Difference(base.label, paired_difference(line.values(WELFARE), base.values(WELFARE)))
-
-
 def _check_against(against: str, groups: list[Group]) -> None:
     names = {name for group in groups for line in group.lines for name in (line.name, f"{line.name}/{line.algorithm}")}
-    if not any(_bases(group.lines, against) for group in groups):
+    if not any(named(group.lines, against) for group in groups):
         raise UsageError(did_you_mean("mechanism to compare to", against, names))
+
+
+def _twice(groups: list[Group]) -> list[str]:
+    """The games that stand in several groups, beside other games: one game under two rules is not two games."""
+    count = Counter(group.game for group in groups)
+    return [game for game, times in count.items() if times > 1 and len(count) > 1]
+
+
+def _labels(rows: list[Sourced], groups: list[Group]) -> list[str]:
+    """The label of the line of each row."""
+    labels = {
+        (line.source, line.first.variant, seed, row.run): line.label
+        for group in groups for line in group.lines for seed, row in line.seeds.items()
+    }  # fmt: skip
+    return [labels.get((source, row.variant, row.seed, row.run), "") for source, row in rows]
 
 
 def _across(groups: list[Group]) -> dict[str, Interquartile]:
@@ -156,7 +148,7 @@ def _across(groups: list[Group]) -> dict[str, Interquartile]:
     for group in groups:
         for line in group.lines:
             if len(found := group.scores(line)):
-                scores.setdefault(line.label, {})[group.title] = found
+                scores.setdefault(line.label, {})[group.game] = found
     return {
         label: Interquartile(interquartile_mean(games), len(games)) for label, games in scores.items() if len(games) > 1
     }
@@ -169,32 +161,17 @@ def _different_rules(groups: list[Group]) -> list[str]:
         for other in groups[index + 1 :]:
             if one.game.partition("/")[0] == other.game.partition("/")[0]:
                 ours, theirs = ({"version": each.version, **each.rules} for each in (one, other))
-                notes.append(f"not comparable: {one.game} and {other.game} differ in {_differing(ours, theirs)}")
+                notes.append(f"not comparable: {one.game} and {other.game} differ in {differing(ours, theirs)}")
     return notes
 
 
 def _different_settings(group: Group) -> list[str]:
-    """For each pair of lines of one name, the settings in which they differ."""
+    """For each pair of lines of one mechanism and learner, the settings in which they differ."""
     notes = []
     for index, one in enumerate(group.lines):
         for other in group.lines[index + 1 :]:
-            same = (one.name, one.algorithm) == (other.name, other.algorithm)
+            same = (one.first.name, one.algorithm) == (other.first.name, other.algorithm)
             if same and one.first.variant != other.first.variant:
-                ours, theirs = ({"steps": each.first.steps, **_flat(each.first.settings)} for each in (one, other))
-                notes.append(
-                    f"not pooled: two lines of {one.name}/{one.algorithm} differ in {_differing(ours, theirs)}"
-                )
+                told = differing(settings_of(one), settings_of(other))
+                notes.append(f"not pooled: two lines of {one.first.name}/{one.algorithm} differ in {told}")
     return notes
-
-
-def _differing(ours: Mapping[str, object], theirs: Mapping[str, object]) -> str:
-    keys = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
-    return ", ".join(f"{key} ({ours.get(key)} and {theirs.get(key)})" for key in keys) or "nothing that is recorded"
-
-
-def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Nested values by their paths, `settings.lr`."""
-    flat: dict[str, object] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypeVar
@@ -22,6 +22,8 @@ from ..specs.run_names import learner_name
 from ..specs.spec import faults
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published.csv"
+
+TOLD = ("total_steps", "label")  # columns that a table has for its readers: they follow from the others
 
 Word = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]  # printable: it ends on somebody's terminal
 Count = Annotated[int, Field(ge=0)]
@@ -44,7 +46,7 @@ class Evaluated:
     settings: Settings
     seed: Count
     steps: Count  # in which the agents learned
-    principal_steps: Count  # in which the run's own principal learned before
+    principal_steps: Count  # in which its mechanism learned before: its principal, and all that other runs gave it
     seconds: FiniteFloat  # of all phases
     episodes: Count
     run: Word  # its folder, relative
@@ -57,6 +59,11 @@ class Evaluated:
         if missing:
             raise ValueError(f"no value of {', '.join(missing)}")
         return metrics
+
+    @property
+    def total_steps(self) -> int:
+        """All environment steps that were learned in."""
+        return self.steps + self.principal_steps
 
     def __getitem__(self, name: str) -> float | None:
         """A metric; None where it is undefined or unknown."""
@@ -124,7 +131,7 @@ def of_run(folder: Path) -> Evaluated:
             name=about["name"],
             variant=about["variant"],
             settings={key: resolved[key] for key in ("parameters", "settings", "principal", "episodes")},
-            principal_steps=about["steps"].get("train", 0),
+            principal_steps=about["steps"].get("train", 0) + sum(about.get("steps_taken", {}).values()),
             seconds=round(sum(about["seconds"].values()), 1),
             episodes=len(run.episodes),
             run=about["run"],
@@ -134,20 +141,21 @@ def of_run(folder: Path) -> Evaluated:
         raise UsageError(f"{folder} is damaged: {_reason(error)}") from None
 
 
-def write(rows: Iterable[Evaluated]) -> str:
-    """The rows as CSV, which `read` reads again."""
+def write(rows: Sequence[Evaluated], labels: Sequence[str] = ()) -> str:
+    """The rows as CSV, which `read` reads again; `labels` are those of the lines to which they belong."""
     text = io.StringIO()
     writer = csv.DictWriter(text, table_columns(), restval="", lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(getattr(row, name)) for name in _identity()} | row.metrics)
+    for row, label in zip(rows, labels or [""] * len(rows), strict=True):
+        told = {"total_steps": row.total_steps, "label": label}
+        writer.writerow({name: _cell(getattr(row, name)) for name in _identity()} | told | row.metrics)
     return text.getvalue()
 
 
 def table_columns() -> list[str]:
     """The columns of a table, in order."""
     *first, run = _identity()
-    return [*first, *_stored(Stored.VALUE, Stored.COLUMN), run, *_stored(Stored.LATER)]
+    return [*first, *_stored(Stored.VALUE, Stored.COLUMN), run, *_stored(Stored.LATER), *TOLD]
 
 
 def _identity() -> list[str]:
@@ -192,7 +200,7 @@ def _read_table(path: Path) -> Dataset:
 def _grouped(line: Mapping[str, str]) -> dict[str, object]:
     """A line whose metrics stand together; empty cells among them are left out."""
     stored = _stored(Stored.VALUE, Stored.COLUMN, Stored.LATER)
-    others = {name: cell for name, cell in line.items() if name not in stored}
+    others = {name: cell for name, cell in line.items() if name not in (*stored, *TOLD)}
     return {**others, "metrics": {name: cell for name in stored if (cell := line.get(name))}}
 
 

@@ -12,8 +12,8 @@ from ...core.config import UsageError, to_json
 from ...envs import make
 from ...equilibria.tolerances import WELFARE_TIE
 from ..measures.columns import WELFARE
-from ..measures.exact_solutions import FINITE, HIGHEST, OPTIMUM, Exact
-from ..measures.statistics import Estimate, estimate, success_rate
+from ..measures.exact_solutions import HIGHEST, OPTIMUM, Exact
+from ..measures.statistics import Estimate, Judged, Rate, estimate, success_rate
 from .dataset import Evaluated
 
 JOINT = "joint"  # the mechanism under which agents want the welfare itself
@@ -22,12 +22,13 @@ NEAR = 0.9  # ... or, where no equilibrium is known, where its welfare is this f
 
 
 class Line(NamedTuple):
-    """A mechanism and a learner: all seeds of one variant."""
+    """A mechanism and a learner: all seeds of one variant in one table or folder."""
 
-    name: str
+    name: str  # no other line of the same group, learner and source has it
     algorithm: str
-    source: str  # the table or folder, where the same seed stands in several
+    source: str  # the table or folder from which it was read
     seeds: dict[int, Evaluated]
+    alone: bool = True  # whether no other source holds a line that is called the same
 
     @property
     def first(self) -> Evaluated:
@@ -35,7 +36,8 @@ class Line(NamedTuple):
 
     @property
     def label(self) -> str:
-        return f"{self.name}/{self.algorithm}" + (f" ({self.source})" if self.source else "")
+        """The line's name in its group, where no other has it."""
+        return f"{self.name}/{self.algorithm}" + (f" ({self.source})" if not self.alone else "")
 
     def values(self, metric: str) -> dict[int, float]:
         """The metric by seed, of the seeds that have one."""
@@ -47,10 +49,10 @@ class Line(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A line's welfare less that of the line that it is compared to, seed by seed."""
+    """A line's welfare less that of the line to which it is compared, among all differences of its group."""
 
     base: str  # its label
-    estimate: Estimate
+    judged: Judged
 
 
 class Interquartile(NamedTuple):
@@ -68,9 +70,9 @@ class Group(NamedTuple):
     rules: Mapping[str, object]
     horizon: int
     agents: int
-    exact: list[Exact]  # empty where the game has no table
+    exact: list[Exact]  # those of the game that learners are given come first; empty where the game has no table
     lines: list[Line]
-    differences: dict[str, Difference]  # by label; none for the line that others are compared to
+    differences: dict[str, Difference]  # by label; none for lines that others are compared to, or that have no base
 
     @property
     def title(self) -> str:
@@ -87,6 +89,11 @@ class Group(NamedTuple):
     def _changed(self) -> dict[str, object]:
         preset = preset_rules(self.game)
         return {rule: value for rule, value in self.rules.items() if preset.get(rule) != value}
+
+    @property
+    def given(self) -> list[Exact]:
+        """The exact solutions of the game that learners are given: one kind, each once."""
+        return [each for each in self.exact if each.kind == self.exact[0].kind]
 
     def scores(self, line: Line) -> np.ndarray:
         """(S,): the normalised welfare, 0 at the selfish equilibrium of highest welfare and 1 at the optimum.
@@ -111,7 +118,7 @@ class Group(NamedTuple):
         joint = [float(welfare_of(line).mean()) for line in self.lines if line.first.mechanism == JOINT]
         return NEAR * max(joint) if joint and max(joint) > 0 and not self.exact else None
 
-    def success_rate(self, line: Line) -> float | None:
+    def success_rate(self, line: Line) -> Rate | None:
         """The fraction of the seeds whose welfare is at least `success_threshold`; None where there is none."""
         threshold = self.success_threshold
         return None if threshold is None else success_rate(welfare_of(line), threshold)
@@ -119,7 +126,7 @@ class Group(NamedTuple):
     @property
     def _gap(self) -> tuple[float, float] | None:
         """Welfare at the selfish equilibrium of highest welfare and at the optimum; None unless they differ."""
-        known = {each.name: each.welfare for each in self.exact if each.kind == FINITE}
+        known = {each.name: each.welfare for each in self.given}
         if not known.keys() >= {OPTIMUM, HIGHEST} or isclose(known[OPTIMUM], known[HIGHEST], abs_tol=WELFARE_TIE):
             return None
         return known[HIGHEST], known[OPTIMUM]

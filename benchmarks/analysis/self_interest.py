@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..measures.statistics import paired_difference
+from ..measures.statistics import contrast, judged
 
 RATIOS = (20.0, 10.0, 5.0, 3.0, 5 / 2, 2.0, 5 / 3, 4 / 3, 1.0)
 """What an agent keeps of its reward divided by what each other agent gets of it, by level (Willis et al. 2025)."""
@@ -102,8 +102,9 @@ def search(play: Play, players: int, tolerance: float = TOLERANCE) -> Found:
 
 
 def _better(ours: Welfare, theirs: Welfare) -> bool:
-    """Whether the interval of the paired difference lies above 0."""
-    return paired_difference(ours, theirs).low > 0
+    """Whether the welfare is higher beyond chance (Welch's t)."""
+    (found,) = judged([contrast(np.array([*ours.values()]), np.array([*theirs.values()]))])
+    return found.verdict == "better"
 
 
 def _way(trial: Trial, selfish: Trial, joint: Trial) -> float:

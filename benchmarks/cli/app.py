@@ -96,6 +96,8 @@ def run(
 
     paymaster compare runs/coin-3x3 results/reference/coin-3x3.csv --against constant-share
 
+    paymaster compare runs/coin-3x3 --all
+
     paymaster compare runs/coin-3x3 --format csv --out results/coin-3x3.csv
     """
 )
@@ -104,6 +106,7 @@ def compare(
     format: options.ComparisonFormat = options.Format.TABLE,
     against: options.Against = None,
     out: options.ComparisonFile = None,
+    everything: options.Everything = False,
     plugins: options.Plugins = None,
 ) -> None:
     """Compare finished runs: their welfare and who pays for it, with exact and published results beside them.
@@ -112,7 +115,7 @@ def compare(
     """
     from .compare import compare_and_write
 
-    sys.exit(compare_and_write(paths, format.value, against, out))
+    sys.exit(compare_and_write(paths, format.value, against, out, everything=everything))
 
 
 @app.command(

@@ -15,7 +15,9 @@ from ..reports.comparison_table import present
 from ..runs.record import read_about
 
 
-def compare_and_write(paths: Sequence[Path], format: str, against: str | None, out: Path | None) -> int:
+def compare_and_write(
+    paths: Sequence[Path], format: str, against: str | None, out: Path | None, *, everything: bool = False
+) -> int:
     """Print a comparison, or write it to `out` with a record of how it was made beside it, and return the exit code.
 
     Raises UsageError where there is nothing to compare, and where `out` cannot be written.
@@ -23,7 +25,7 @@ def compare_and_write(paths: Sequence[Path], format: str, against: str | None, o
     comparison = compare(*paths, against=against, solve=format != "csv")
     for damaged in comparison.damaged:
         print(f"paymaster: left out: {damaged}", file=sys.stderr)
-    text = present(comparison, format)
+    text = present(comparison, format, everything=everything)
     if out is None:
         print(text)
         return 0

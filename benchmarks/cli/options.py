@@ -129,7 +129,13 @@ ComparisonFormat = Annotated[
 ]
 Against = Annotated[
     str | None,
-    option(metavar="ID", help="Mechanism to which differences in welfare are taken (default: selfish)."),
+    option(
+        metavar="ID",
+        help="Mechanism to which differences in welfare are taken, within one learner and budget (default: selfish).",
+    ),
+]
+Everything = Annotated[
+    bool, option("--all", help="Print every column, the audits, every seed and published numbers, not only the first.")
 ]
 ComparisonFile = Annotated[
     Path | None,
@@ -208,7 +214,7 @@ SearchAlgorithm = Annotated[
     str,
     option(metavar="ID", help="Algorithm by which the agents learn: ppo, dqn, a2c or your own (default: ppo)."),
 ]
-SearchSeeds = Annotated[int, option(metavar="N", help="Number of seeds at each level, 2 or more (default: 3).")]
+SearchSeeds = Annotated[int, option(metavar="N", help="Number of seeds at each level, 3 or more (default: 3).")]
 SearchFirstSeed = Annotated[int, option(metavar="N", help="First seed, 0 or more (default: 0).")]
 SearchFolder = Annotated[
     Path,

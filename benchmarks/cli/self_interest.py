@@ -18,7 +18,7 @@ from ...learning import algorithm_class
 from .. import files
 from ..analysis.empirical_game import empirical_payoffs
 from ..analysis.self_interest import COOPERATES, RATIOS, TOLERANCE, Found, Trial, Welfare, search
-from ..measures.statistics import estimate
+from ..measures.statistics import ENOUGH, estimate
 from ..provenance import command, provenance
 from ..reports.self_interest import PICTURE, RECORD, draw, lines
 from ..runs.load import load
@@ -31,7 +31,7 @@ from ..specs.run_names import digest
 from ..specs.spec import DEFAULT_STEPS, RunSpec
 
 MECHANISM, LEVEL = "symmetric-transfer", "self_interest"
-FEWEST = 2  # seeds; one seed has no confidence interval
+FEWEST = ENOUGH  # seeds: fewer give no verdict on whether there is a dilemma
 MOST = 6  # agents in a game whose empirical game is evaluated, which takes 2 ** N evaluations
 
 

@@ -143,7 +143,7 @@ _ENTRIES = (
         "payment_share", "share", "payment share", "the payment as a fraction of the welfare",
         lambda run: _share(run.mean(WELFARE), run.mean(PAYMENT)),
         of_exact=lambda exact: _share(exact.welfare, exact.payment),
-        stored=Stored.COLUMN, format="{:.0%}", always=True, interval=True,
+        stored=Stored.COLUMN, format="{:.0%}", always=True,
     ),
     Column(
         "transfer_volume", "transfers", "transfer volume", "the money that agents pay each other in an episode, gross",

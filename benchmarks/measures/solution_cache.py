@@ -31,12 +31,12 @@ def cached_summary(
 
     `tables` keeps the game's table for the next call with the same list. Raises UsageError for a game without one.
     """
-    from ...equilibria.solve import summary
-    from ...equilibria.tables.tabulate import tabulate
-
     found = kept_summary(game, alpha, discount)
     if found is not None:
         return found
+    from ...equilibria.solve import summary
+    from ...equilibria.tables.tabulate import tabulate
+
     if tables is not None and not tables and not hides_actions(game):
         tables.append(tabulate(game))
     found = summary(game, alpha=alpha, discount=discount, table=tables[0] if tables else None)

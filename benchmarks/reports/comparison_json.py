@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from ..analysis.comparison import Comparison
 from ..analysis.groups import Group, Line
 from ..measures.columns import COLUMNS
-from ..measures.statistics import Estimate
+from ..measures.statistics import Estimate, Rate
 
 
 def as_json(comparison: Comparison) -> str:
@@ -25,9 +25,7 @@ def as_json(comparison: Comparison) -> str:
         }
         for group in comparison.groups
     ]  # fmt: skip
-    across = {
-        label: {**_json_estimate(each.estimate), "games": each.games} for label, each in comparison.across.items()
-    }
+    across = {label: {**_json(each.estimate), "games": each.games} for label, each in comparison.across.items()}
     columns = {
         name: {"label": column.label, "about": column.about, "section": column.section.value}
         for name, column in COLUMNS.items()
@@ -41,18 +39,26 @@ def as_json(comparison: Comparison) -> str:
 
 
 def _json_line(group: Group, line: Line) -> dict[str, object]:
-    difference = group.differences.get(line.label)
+    difference, success = group.differences.get(line.label), group.success_rate(line)
     return {
-        "mechanism": line.first.mechanism, "name": line.name, "algorithm": line.algorithm, "source": line.source,
-        "variant": line.first.variant, "steps": line.first.steps, "principal_steps": line.first.principal_steps,
+        "mechanism": line.first.mechanism, "name": line.name, "label": line.label, "algorithm": line.algorithm,
+        "source": line.source, "variant": line.first.variant, "steps": line.first.steps,
+        "principal_steps": line.first.principal_steps, "total_steps": line.first.total_steps,
         "metrics": {
-            name: {**_json_estimate(line.estimate(name)), "by_seed": line.values(name)} for name in COLUMNS
+            name: {**_json(line.estimate(name)), "by_seed": line.values(name)} for name in COLUMNS
         },
-        "difference": difference
-        and {"to": difference.base, **_json_estimate(difference.estimate), "verdict": difference.estimate.verdict},
-        "success_rate": group.success_rate(line),
+        "difference": difference and {
+            "to": difference.base, **_json(difference.judged.estimate),
+            "p": _known(difference.judged.p), "verdict": difference.judged.verdict,
+        },
+        "success_rate": success and _json(success),
     }  # fmt: skip
 
 
-def _json_estimate(found: Estimate) -> dict[str, JsonValue]:
-    return {name: None if value != value else value for name, value in found._asdict().items()}
+def _json(found: Estimate | Rate) -> dict[str, JsonValue]:
+    return {name: _known(value) for name, value in found._asdict().items()}
+
+
+def _known(value: float) -> float | None:
+    """The value; None where it is undefined."""
+    return None if value != value else value

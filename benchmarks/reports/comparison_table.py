@@ -4,137 +4,66 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from ..analysis import dataset
 from ..analysis.comparison import Comparison
 from ..analysis.dataset import Published
-from ..analysis.groups import Group, Line
-from ..measures.columns import COLUMNS, WELFARE, Column, Section, columns
-from ..measures.exact_solutions import Exact
-from ..measures.statistics import Estimate
+from ..analysis.groups import Group
+from ..measures.columns import COLUMNS, Column, Section
+from ..measures.exact_solutions import FINITE
 from . import text_table
 from .comparison_json import as_json
+from .comparison_rows import MAIN, audited_columns, audited_rows, estimate_text, group_rows, played_columns
 from .text_table import Rows, markdown
 
 SCORE = "{:.2f}"
-PLAYED = "Means of play on unseen keys, [95% bootstrap interval over seeds]."
+WIDTH = 100  # characters of a line that is written to a file or to another program
+LONGEST = 26  # characters of a line of a cell
+MORE = "Every column, the audits, every seed and published numbers: `--all`, or a file with `--format csv` or json."
+PLAYED = "Means of play on unseen keys, [95% interval over seeds, Student's t]."
+STEPS = "steps: in which the agents learned + in which their mechanism had learned before"
 SUCCESS = (
-    "success: success rate, the fraction of the seeds that close at least half of the gap from the selfish equilibrium "
-    "to the optimum, or, where no exact row is known, whose welfare is at least 90% of joint's mean (of the learner "
-    "that does best under it)"
+    "success: success rate, [exact binomial 95% interval], the fraction of the seeds that close at least half of the "
+    "gap from the selfish equilibrium to the optimum, or, where no exact row is known, whose welfare is at least 90% "
+    "of joint's mean (of the learner that does best under it)"
 )
-CHANGE = "ΔW: difference of the welfare, seed by seed (n.s.: not significant; n/a: too few seeds in common)"
+CHANGE = (
+    "ΔW: difference of the mean welfare to the run of the same learner and budget, by Welch's t, with verdicts "
+    "corrected over the table by Holm's procedure (n.s.: not significant; n/a: too few seeds for a verdict)"
+)
+CERTAINTY = "ΔW interval: 95%, or wider where the correction asks for it, and the corrected p"
+KINDS = {FINITE: "solutions of the finite horizon, undiscounted"}
+STATIONARY = "solutions of the stationary game that learners are given, at {}, played over the horizon"
 JUDGED = "By `paymaster audit`, exactly; values are discounted as learners have them where the horizon only truncates."
 ACROSS = "Across games: interquartile mean of the normalised welfare (0: selfish equilibrium, 1: optimum)"
 OTHERS = "Published, each under rules of its own: not comparable with the above unless the rules are the same"
 
 
-class Shown(NamedTuple):
-    """A column of a group's table."""
-
-    head: str
-    of_line: Callable[[Line], str]
-    of_exact: Callable[[Exact], str] = lambda exact: ""
+def present(comparison: Comparison, format: str, *, everything: bool = False) -> str:
+    """The comparison in one of the `FORMATS`; a "table" has the first columns that fit a line, or `everything`."""
+    return _text(comparison, everything) if format == "table" else FORMATS[format](comparison)
 
 
-def present(comparison: Comparison, format: str) -> str:
-    """The comparison in one of the `FORMATS`."""
-    return FORMATS[format](comparison)
+def _text(comparison: Comparison, everything: bool) -> str:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
 
+    def table(rows: Rows) -> str:
+        return text_table.columns(rows, width, longest=LONGEST, fold=everything)
 
-def group_rows(group: Group) -> Rows:
-    """The head, the exact rows and the learned rows of a group."""
-    shown = [*_names(), *_metrics(group), *_judgements(group)]
-    return [
-        [column.head for column in shown],
-        *([column.of_exact(each) for column in shown] for each in group.exact),
-        *([column.of_line(line) for column in shown] for line in group.lines),
-    ]
+    def prose(text: str) -> str:
+        return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
-
-def audited_rows(group: Group) -> Rows:
-    """The head and the lines of which an audit or a distance is known; no lines where nothing is known."""
-    lines = [line for line in group.lines if _exactly_known(line)]
-    shown = [*_names(), *(_shown(column) for column in _audited(group))]
-    rows = [[column.of_line(line) for column in shown] for line in lines]
-    for row, line in zip(rows, lines, strict=True):
-        row[0] += _partly(line)
-    return [[column.head for column in shown], *rows]
-
-
-def _partly(line: Line) -> str:
-    """What to add to the name of a line of which only some seeds are audited."""
-    audited = max(len(line.values(column.name)) for column in columns(Section.AUDIT))
-    return f" ({audited} of {len(line.seeds)} seeds audited)" if 0 < audited < len(line.seeds) else ""
-
-
-def _exactly_known(line: Line) -> list[Column]:
-    return [column for column in columns(Section.AUDIT, Section.DISTANCE) if line.values(column.name)]
-
-
-def _audited(group: Group) -> list[Column]:
-    """The columns of the second table."""
-    known = {column.name for line in group.lines for column in _exactly_known(line)}
-    return [column for column in columns(Section.AUDIT, Section.DISTANCE) if column.name in known]
-
-
-def _played(group: Group) -> list[Column]:
-    """The metrics of the first table: columns that are 0 throughout are left out, but for those always shown."""
-    return [column for column in columns(Section.PLAY) if column.always or _is_there(group, column)]
-
-
-def _names() -> Iterator[Shown]:
-    yield Shown(
-        "mechanism", lambda line: line.name + f" ({line.source})" * bool(line.source), lambda exact: exact.label
-    )
-    yield Shown("learner", lambda line: line.algorithm, lambda exact: f"exact, {exact.kind}")
-
-
-def _metrics(group: Group) -> Iterator[Shown]:
-    played = _played(group)
-    for column in columns(Section.PLAY):
-        sharing = [each for each in played if column.name in (each.name, each.joins)]
-        if sharing and not column.joins:
-            yield _together([_shown(each) for each in sharing])
-
-
-def _together(shown: list[Shown]) -> Shown:
-    """One column for several, of which a line hardly ever has more than one."""
-    if len(shown) == 1:
-        return shown[0]
-    head = " or ".join(each.head for each in shown)
-    return Shown(head, lambda line: " / ".join(filter(None, (each.of_line(line) for each in shown))))
-
-
-def _judgements(group: Group) -> Iterator[Shown]:
-    """How lines stand to each other and to what is exactly known; and the welfare by seed."""
-    if group.differences:
-        bases = {difference.base for difference in group.differences.values()}
-        head = f"ΔW vs. {' or '.join(sorted(bases))}"
-        yield Shown(head, lambda line: _difference(group, line))
-    if group.success_threshold is not None:
-        yield Shown("success", lambda line: f"{group.success_rate(line):.0%}")
-    yield Shown("welfare by seed", lambda line: " ".join(f"{value:.2f}" for value in line.values(WELFARE).values()))
-
-
-def _shown(column: Column) -> Shown:
-    def of_line(line: Line) -> str:
-        found = line.estimate(column.name)
-        return _estimate(column.text, found) if column.interval else column.text(found.mean)
-
-    return Shown(column.head, of_line, lambda exact: column.text(column.of_exact(exact)))
-
-
-def _text(comparison: Comparison) -> str:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    layout = Layout(title=str, table=lambda rows: text_table.columns(rows, width), others=_published_text)
+    layout = Layout(title=str, table=table, prose=prose, others=_published_text, everything=everything)
     return "\n\n".join(_blocks(comparison, layout))
 
 
 def _markdown(comparison: Comparison) -> str:
-    return "\n\n".join(_blocks(comparison, Layout("### {}".format, markdown, _published_markdown)))
+    layout = Layout("### {}".format, markdown, prose=str, others=_published_markdown, everything=True)
+    return "\n\n".join(_blocks(comparison, layout))
 
 
 class Layout(NamedTuple):
@@ -142,34 +71,41 @@ class Layout(NamedTuple):
 
     title: Callable[[str], str]
     table: Callable[[Rows], str]
+    prose: Callable[[str], str]
     others: Callable[[list[Published]], str]
+    everything: bool  # also what an audit found, and what others published
 
 
 def _blocks(comparison: Comparison, layout: Layout) -> Iterator[str]:
     for group in comparison.groups:
-        yield layout.title(group.title)
+        yield layout.prose(layout.title(f"{group.title}, {_seeds(group)}"))
         yield layout.table(group_rows(group))
-        if len(audited := audited_rows(group)) > 1:
+        if layout.everything and len(audited := audited_rows(group)) > 1:
             yield layout.table(audited)
-    if comparison.groups:
-        yield from _notes(comparison.groups)
+    yield from map(layout.prose, _notes(comparison.groups, everything=layout.everything))
     if comparison.across:
         yield layout.title(ACROSS)
         yield layout.table(_across(comparison))
-    for note in comparison.notes:
-        yield f"Note: {note}."
-    if comparison.published:
+    yield from (layout.prose(f"Note: {note}.") for note in comparison.notes)
+    if comparison.published and layout.everything:
         yield layout.title(OTHERS)
         yield layout.others(comparison.published)
+    if not layout.everything:
+        yield layout.prose(MORE)
 
 
-def _notes(groups: list[Group]) -> Iterator[str]:
+def _notes(groups: list[Group], *, everything: bool) -> Iterator[str]:
     """What the heads of the tables stand for."""
-    notes = [column.note for column in _in_order(column for group in groups for column in _played(group))]
-    notes += [CHANGE] * any(group.differences for group in groups)
+    if not groups:
+        return
+    played = _in_order(column for group in groups for column in played_columns(group))
+    notes = [STEPS, *(column.note for column in (played if everything else played[:MAIN]))]
+    notes += [CHANGE, CERTAINTY][: 1 + everything] * any(group.differences for group in groups)
     notes += [SUCCESS] * any(group.success_threshold is not None for group in groups)
     yield f"{PLAYED} {'; '.join(notes)}."
-    exact = _in_order(column for group in groups for column in _audited(group))
+    for kind, games in _kinds(groups).items():
+        yield f"exact ({', '.join(games)}): {KINDS.get(kind, STATIONARY.format(kind))}."
+    exact = _in_order(column for group in groups for column in audited_columns(group)) if everything else []
     audit = [column.note for column in exact if column.section is Section.AUDIT]
     apart = [column.note for column in exact if column.section is Section.DISTANCE]
     if audit:
@@ -206,34 +142,31 @@ def _across(comparison: Comparison) -> Rows:
     found = comparison.across.items()
     return [
         ["mechanism/learner", "score", "games"],
-        *([label, _estimate(SCORE.format, each.estimate), str(each.games)] for label, each in found),
+        *([label, estimate_text(SCORE.format, each.estimate), str(each.games)] for label, each in found),
     ]
 
 
 def _csv(comparison: Comparison) -> str:
-    return dataset.write(comparison.rows).rstrip("\n")
+    return dataset.write(comparison.rows, comparison.labels).rstrip("\n")
 
 
-def _is_there(group: Group, column: Column) -> bool:
-    return any(value != 0 for line in group.lines for value in line.values(column.name).values())
+def _seeds(group: Group) -> str:
+    """How many seeds its lines have."""
+    counts = sorted({len(line.seeds) for line in group.lines})
+    return " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) + (
+        " seed" if counts == [1] else " seeds"
+    )
 
 
-def _estimate(text: Callable[[float], str], found: Estimate) -> str:
-    interval = f" [{text(found.low)}, {text(found.high)}]" if found.seeds > 1 else ""
-    return text(found.mean) + interval
-
-
-def _difference(group: Group, line: Line) -> str:
-    difference = group.differences.get(line.label)
-    if difference is None:
-        return ""
-    found = difference.estimate
-    if not found.seeds:
-        return "no seed in common"
-    several = len({each.base for each in group.differences.values()}) > 1
-    return f"{_estimate('{:+.2f}'.format, found)} {found.verdict}" + f" ({difference.base})" * several
+def _kinds(groups: list[Group]) -> dict[str, dict[str, None]]:
+    """The games whose exact solutions are shown, by the kind of these."""
+    found: dict[str, dict[str, None]] = {}
+    for group in groups:
+        for each in group.given[:1]:
+            found.setdefault(each.kind, {})[group.game] = None
+    return found
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {
-    "table": _text, "markdown": _markdown, "csv": _csv, "json": as_json,
+    "table": partial(_text, everything=False), "markdown": _markdown, "csv": _csv, "json": as_json,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Learning curves: welfare and payment of fresh agents against the steps learned, with the exact solutions."""
+"""Learning curves: welfare and payment of fresh agents against all steps learned, with the exact solutions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..analysis.comparison import Comparison
 from ..analysis.groups import Group, Line
 from ..files import RUN, atomic_file
 from ..measures.columns import PAYMENT
-from ..measures.exact_solutions import FINITE, HIGHEST, OPTIMUM, PRINCIPAL
+from ..measures.exact_solutions import HIGHEST, OPTIMUM, PRINCIPAL
 from ..runs.record import read_about, read_episodes
 from .styles import Style, styles
 
@@ -26,7 +26,7 @@ POINTS = 60  # on a curve; each is the mean of the episodes that ended since the
 LEGEND = 3  # columns of it
 CLOSE = 0.01  # exact values that differ by less, relatively, share a line
 PANELS = {"welfare": "welfare of an episode", "principal_payment": "principal's payment in an episode"}
-EXACT = {  # the solutions of the finite horizon that are drawn, and their names there
+EXACT = {  # the solutions that are drawn, of the game that learners are given, and their names there
     OPTIMUM: "social optimum",
     HIGHEST: "selfish equilibrium",
     PRINCIPAL: "exact principal",
@@ -43,8 +43,9 @@ class Curve(NamedTuple):
 def draw_curves(comparison: Comparison, folders: Sequence[Path], out: Path) -> Path:
     """Draw the welfare and the payment of every line of a comparison of the runs in `folders`, a row for each game.
 
-    Lines are means over seeds, and bands go from the lowest seed to the highest. The payment is left out where nobody
-    pays. Raises UsageError where nothing can be drawn or written.
+    Lines are means over seeds, and bands go from the lowest seed to the highest. The axis counts all environment steps,
+    so a line begins where its mechanism had learned. The payment is left out where nobody pays. Raises UsageError
+    where nothing can be drawn or written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -97,7 +98,7 @@ def _panel(axis: Axes, group: Group, column: str, where: dict[str, Path], looks:
             ", ".join(names), (1, value), (0, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
             fontsize=8, color="0.35", ha="right", va="bottom",
         )  # fmt: skip
-    axis.set_xlabel("environment steps")
+    axis.set_xlabel("environment steps, those of the mechanism included")
     axis.set_ylabel(PANELS[column])
     axis.xaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
     axis.locator_params(axis="x", nbins=5)  # numbers of six digits need the room
@@ -108,9 +109,9 @@ def _panel(axis: Axes, group: Group, column: str, where: dict[str, Path], looks:
 def _known(group: Group, column: str) -> dict[float, list[str]]:
     """The names of the exact solutions by their values; values that look the same on paper are one."""
     known: dict[float, list[str]] = {}
-    for each in group.exact:
+    for each in group.given:
         value = each.welfare if column == "welfare" else each.payment
-        if each.kind == FINITE and each.name in EXACT and value is not None:
+        if each.name in EXACT and value is not None:
             close = (other for other in known if abs(other - value) <= CLOSE * abs(value))
             known.setdefault(next(close, value), []).append(EXACT[each.name])
     return known
@@ -123,7 +124,7 @@ def _draw(axis: Axes, line: Line, column: str, where: dict[str, Path], style: St
     folders = [where[row.run] for row in line.seeds.values() if row.run in where]
     found = curve(folders, column, line.first.steps)
     known = ~np.isnan(found.seeds).all(axis=0)
-    steps, seeds = found.steps[known], found.seeds[:, known]
+    steps, seeds = line.first.principal_steps + found.steps[known], found.seeds[:, known]
     axis.plot(steps, np.nanmean(seeds, axis=0), style.dash, color=style.colour, linewidth=1.6, label=line.label)
     low, high = np.nanmin(seeds, axis=0), np.nanmax(seeds, axis=0)
     axis.fill_between(steps, low, high, color=style.colour, alpha=0.15, linewidth=0)

@@ -11,7 +11,7 @@ from ..analysis.groups import Group, Line
 from ..files import atomic_file
 from ..measures.columns import PAYMENT, WELFARE
 from ..measures.exact_solutions import OPTIMUM, Exact
-from ..measures.statistics import Estimate
+from ..measures.statistics import ENOUGH, Estimate
 from .styles import Style, styles
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ MARK = 6  # half the size of a mark, in pixels
 
 
 class Ends(NamedTuple):
-    """A mean and the ends of its interval, which are the mean itself for a single seed and for exact solutions."""
+    """A mean and the ends of its interval, which are the mean itself for one seed or two and for exact solutions."""
 
     low: float
     mean: float
@@ -36,7 +36,8 @@ class Ends(NamedTuple):
 
     @staticmethod
     def of(estimate: Estimate) -> Ends:
-        return Ends(estimate.low, estimate.mean, estimate.high) if estimate.seeds > 1 else Ends.at(estimate.mean)
+        known = estimate.seeds >= ENOUGH  # of two seeds an interval covers the picture
+        return Ends(estimate.low, estimate.mean, estimate.high) if known else Ends.at(estimate.mean)
 
     @staticmethod
     def at(value: float) -> Ends:
@@ -161,12 +162,9 @@ def _write_names(axis: Axes, points: list[Point]) -> None:
 
 def _solutions(axis: Axes, group: Group) -> list[Point]:
     """Draw the exact solutions that pay, in the game that learners are given, and the optimum as a line."""
-    kind = next((each.kind for each in group.exact), None)
     far = FAR * max(line.estimate(PAYMENT).mean for line in group.lines)
     points = []
-    for each in group.exact:
-        if each.kind != kind:
-            continue
+    for each in group.given:
         if each.name == OPTIMUM:
             axis.axhline(each.welfare, color="0.5", linewidth=0.8, zorder=0)
             axis.annotate(

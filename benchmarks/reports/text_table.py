@@ -9,16 +9,17 @@ LINE = "-"
 Rows = list[list[str]]
 
 
-def columns(rows: Rows, width: int | None = None, keys: int = 2, longest: int = 30) -> str:
+def columns(rows: Rows, width: int | None = None, keys: int = 2, longest: int = 30, *, fold: bool = True) -> str:
     """Aligned columns, two spaces apart, with a line below the head.
 
     Where they do not fit the `width`, cells are wrapped to `longest` characters, and columns that still do not fit
-    stand in another table below, which repeats the first `keys` columns.
+    stand in another table below, which repeats the first `keys` columns; they are left out unless `fold`.
     """
     if width is None or sum(_widths(rows)) + 2 * len(rows[0]) - 2 <= width:
         return _aligned(rows, list(range(len(rows[0]))))
     wrapped = [line for row in rows for line in _wrapped(row, longest)]
-    return "\n\n".join(_aligned(wrapped, chosen) for chosen in _folded(_widths(wrapped), width, keys))
+    tables = _folded(_widths(wrapped), width, keys)
+    return "\n\n".join(_aligned(wrapped, chosen) for chosen in (tables if fold else tables[:1]))
 
 
 def markdown(rows: Rows) -> str:
@@ -32,8 +33,10 @@ def _widths(rows: Rows) -> list[int]:
 
 
 def _wrapped(row: list[str], longest: int) -> Rows:
-    """The lines of a row, its cells wrapped at spaces."""
-    cells = [textwrap.wrap(cell, longest, break_long_words=False, break_on_hyphens=False) for cell in row]
+    """The lines of a row, its cells wrapped at spaces, and within the first where there are none."""
+    cells = [
+        textwrap.wrap(cell, longest, break_long_words=not at, break_on_hyphens=False) for at, cell in enumerate(row)
+    ]
     return [list(line) for line in zip_longest(*cells, fillvalue="")]
 
 

@@ -206,6 +206,7 @@ class RunInProgress:
         run, record, (welfare, payment) = self.run, self.record, _means(self.evaluated)
         right = states_right(run.game, self.mechanism, self.principal, self.policy)
         agents, given = list(run.game.agents), parameters_of(self.mechanism)
+        taken = _taken(run, self.out)
         return {
             "run": run.folder,
             "finished": True,
@@ -215,10 +216,24 @@ class RunInProgress:
             "resolved": {**run.values, "given": given, "agents": agents},
             "plugins": plugins(run.spec),
             "steps": record.steps,
+            "steps_taken": taken,
             "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
             "evaluated": {"welfare": welfare, "payment": payment, "states_right": right},
             **self.started,
         }
+
+
+def _taken(run: Resolved, out: Path) -> dict[str, int]:
+    """Environment steps in which other runs learned what this one takes from them, by their folder and phase."""
+    principal, agents, parameters = run.sources
+    took = [(principal, [TRAIN]), (agents, [VALIDATE]), *((each, [TRAIN, VALIDATE]) for each in parameters.values())]
+    found: dict[str, int] = {}
+    for source, phases in took:
+        if source is not None:
+            about = read_about(out / source.folder / files.RUN)
+            names = [phase.name for phase in phases if phase.name in about["steps"]]
+            found |= about.get("steps_taken", {}) | {f"{source.folder} {name}": about["steps"][name] for name in names}
+    return found
 
 
 def _kept(principal: Saved) -> str:

@@ -21,7 +21,8 @@ from paymaster.benchmarks.analysis.dataset import of_run
 from paymaster.benchmarks.measures import formulas as metrics
 from paymaster.benchmarks.measures.audit import read_audit
 from paymaster.benchmarks.measures.columns import COLUMNS, Column
-from paymaster.benchmarks.reports.comparison_table import group_rows, present
+from paymaster.benchmarks.reports.comparison_rows import group_rows
+from paymaster.benchmarks.reports.comparison_table import present
 from paymaster.benchmarks.reports.doc_pages import pages
 from paymaster.benchmarks.reports.episode import draw
 from paymaster.benchmarks.runs.launch import run_suite
@@ -171,9 +172,8 @@ def test_a_metric_is_one_entry(made: Path, tmp_path: Path, monkeypatch: pytest.M
     head, *lines = group_rows(comparison.groups[0])
     assert lines[-1][head.index("poorest")] == f"{poorest:.3f}"
     for format in ("table", "markdown"):
-        assert "poorest: return of the poorest, what the agent with the lowest return earns" in present(
-            comparison, format
-        )
+        text = " ".join(present(comparison, format, everything=True).split())
+        assert "poorest: return of the poorest, what the agent with the lowest return earns" in text
     found = json.loads(present(comparison, "json"))
     assert found["columns"]["poorest"]["label"] == "return of the poorest"
     assert found["groups"][0]["lines"][0]["metrics"]["poorest"]["by_seed"] == {"1": pytest.approx(poorest)}

@@ -72,7 +72,8 @@ def test_one_seed_of_many_does_not_decide() -> None:
     """It is the mean over seeds that is judged."""
 
     def play(level: float, fresh: bool) -> Welfare:
-        return {0: 2.0, 1: 2.0} if level > 0.75 else {0: 6.0, 1: 6.0} if level < 0.6 else {0: 6.0, 1: 2.0}
+        low, high, one = (dict(enumerate(each)) for each in ([2.0] * 3, [6.0] * 3, [6.0, 2.0, 2.0]))
+        return low if level > 0.75 else high if level < 0.6 else one
 
     assert search(play, 2).level < 0.6
 
@@ -222,7 +223,7 @@ def paymaster(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: p
 
 
 def test_the_command_finds_the_level_and_keeps_what_it_found(paymaster: Paymaster, tmp_path: Path) -> None:
-    code, out, _ = paymaster("self-interest", PD, *QUICK, "--seeds", 2, "--out", "found")
+    code, out, _ = paymaster("self-interest", PD, *QUICK, "--seeds", 3, "--out", "found")
     assert code == 0
     assert "s* = 0.6905: fresh agents cooperate at 0.6905, and at 0.7143 they do not" in out
     assert "welfare of the seeds is 5.20 or more" in out  # 2 + 0.8 * 4
@@ -236,17 +237,17 @@ def test_the_command_finds_the_level_and_keeps_what_it_found(paymaster: Paymaste
     assert kept["empirical"]["payoffs"] == make(PD).payoffs.tolist()  # type: ignore[attr-defined]
     assert kept["settings"]["policies"] == "separate"
     assert [trial["fresh"] for trial in kept["trials"]] == [True] * 2 + [False] * 6 + [True] * 3
-    assert unlearned.calls.count("go on") == 2 * 6
-    assert unlearned.calls.count("fresh") == 2 * 5
+    assert unlearned.calls.count("go on") == 3 * 6
+    assert unlearned.calls.count("fresh") == 3 * 5
 
     unlearned.calls.clear()
-    again = paymaster("self-interest", PD, *QUICK, "--seeds", 2, "--out", "found", "--json")
+    again = paymaster("self-interest", PD, *QUICK, "--seeds", 3, "--out", "found", "--json")
     assert json.loads(again[1]) == kept
     assert unlearned.calls == [], "what was found is not searched for again"
 
 
 def test_a_matrix_that_was_found_can_be_run(paymaster: Paymaster) -> None:
-    out = paymaster("self-interest", PD, *QUICK, "--seeds", 2)[1]
+    out = paymaster("self-interest", PD, *QUICK, "--seeds", 3)[1]
     told = next(line for line in out.splitlines() if "transfer-matrix" in line)
     setting = told.partition("--set '")[2].removesuffix("'")
     from paymaster.benchmarks.specs.overrides import parse_settings
@@ -267,20 +268,20 @@ def test_a_search_that_was_cut_goes_on(paymaster: Paymaster, tmp_path: Path, mon
         return whole(*arguments, **named)
 
     monkeypatch.setattr(unlearned, "train_agents", breaks)
-    code, out, err = paymaster("self-interest", PD, *QUICK, "--seeds", 2, "--out", "found")
+    code, out, err = paymaster("self-interest", PD, *QUICK, "--seeds", 3, "--out", "found")
     assert (code, out) == (1, "")
     assert "FloatingPointError: not finite; the runs that finished stay in found" in err
     assert not [*tmp_path.rglob(RECORD)]
     monkeypatch.setattr(unlearned, "train_agents", whole)
     unlearned.calls.clear()
-    assert paymaster("self-interest", PD, *QUICK, "--seeds", 2, "--out", "found")[0] == 0
+    assert paymaster("self-interest", PD, *QUICK, "--seeds", 3, "--out", "found")[0] == 0
     learned = [call for call in unlearned.calls if call != "evaluate"]
-    assert len(learned) == 2 * 11 - 9
+    assert len(learned) == 3 * 11 - 9
 
 
 def test_many_agents_have_no_empirical_game(paymaster: Paymaster) -> None:
     code, out, _ = paymaster(
-        "self-interest", "public_goods/one-shot-4", "--set", "players=7", "--set", "multiplier=5", *QUICK, "--seeds", 2
+        "self-interest", "public_goods/one-shot-4", "--set", "players=7", "--set", "multiplier=5", *QUICK, "--seeds", 3
     )
     assert code == 0
     assert "too many to play every mix" in out
@@ -289,17 +290,17 @@ def test_many_agents_have_no_empirical_game(paymaster: Paymaster) -> None:
 
 def test_no_dilemma_is_told(paymaster: Paymaster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unlearned, "train_agents", cooperating_up_to(1.0))
-    code, out, _ = paymaster("self-interest", PD, *QUICK, "--seeds", 2)
+    code, out, _ = paymaster("self-interest", PD, *QUICK, "--seeds", 3)
     assert code == 0
     assert "No social dilemma detected" in out
-    record = json.loads(paymaster("self-interest", PD, *QUICK, "--seeds", 2, "--json")[1])
+    record = json.loads(paymaster("self-interest", PD, *QUICK, "--seeds", 3, "--json")[1])
     assert record["level"] is None
 
 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([PD, "--seeds", 1], ["--seeds of 2 or more", "got 1"]),
+        ([PD, "--seeds", 2], ["--seeds of 3 or more", "got 2"]),
         ([PD, "--seed", -1], ["--seed of 0 or more", "-1"]),
         ([PD, "--set", "self_interest=0.5"], ["self_interest is what is searched for"]),
         ([PD, "--set", "lr=-1"], ["lr", "-1"]),

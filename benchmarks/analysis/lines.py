@@ -1,0 +1,155 @@
+"""The lines of a group: which runs are pooled, what each line is called, and to which line it is compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..measures.columns import WELFARE
+from ..measures.statistics import Contrast, contrast, judged
+from .dataset import Evaluated
+from .groups import Difference, Line, welfare_of
+
+Sourced = tuple[str, Evaluated]  # a row behind the folder or the table that it was read from
+FEW = 3  # settings that a name can take; lines that differ in more are told apart by their variant
+
+
+class Compared(NamedTuple):
+    """The differences of a group, and a sentence for each line that has none."""
+
+    differences: dict[str, Difference]  # by label
+    notes: list[str]
+
+
+def lines_of(rows: Iterable[Sourced]) -> list[Line]:
+    """A line for each variant in each source, named apart; the highest welfare first.
+
+    Two sources never share a line: a reference table lends its seeds to nobody.
+    """
+    found: dict[tuple[str, str], list[Evaluated]] = {}
+    for source, row in rows:
+        found.setdefault((source, row.variant), []).append(row)
+    lines = [
+        Line(each[0].name, each[0].algorithm, source, {row.seed: row for row in each})
+        for (source, _), each in found.items()
+    ]
+    return sorted(_told_apart(lines), key=lambda line: -line.estimate(WELFARE).mean)
+
+
+def _told_apart(lines: list[Line]) -> list[Line]:
+    """The lines, with what differs in the names of those that would be called the same.
+
+    Their sources are named only where nothing else differs.
+    """
+    called: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        called.setdefault((line.name, line.algorithm), []).append(line)
+    named = [line._replace(name=name) for same in called.values() for line, name in _names(same)]
+    count = Counter((line.name, line.algorithm) for line in named)
+    return [line._replace(alone=count[line.name, line.algorithm] == 1) for line in named]
+
+
+def _names(lines: Sequence[Line]) -> Iterable[tuple[Line, str]]:
+    """Each of the lines, which have one name, with a name that says what differs between their variants."""
+    settings = {line.first.variant: settings_of(line) for line in lines}
+    differing = [key for key in {key: None for each in settings.values() for key in each} if _differs(key, settings)]
+    last = Counter(key.rpartition(".")[2] for key in differing)
+    short = {key: tail if last[tail := key.rpartition(".")[2]] == 1 else key for key in differing}
+    for line in lines:
+        told = [f"{short[key]}={settings[line.first.variant].get(key)}" for key in differing]
+        if len(settings) > 1 and not 0 < len(told) <= FEW:
+            told = [f"variant={line.first.variant}"]
+        yield line, " ".join([line.name, *told])
+
+
+def settings_of(line: Line) -> dict[str, object]:
+    """All settings of a line's runs by their paths, `settings.lr`, with the steps of the agents."""
+    return {"steps": line.first.steps, **_flat(line.first.settings)}
+
+
+def _differs(key: str, settings: Mapping[str, Mapping[str, object]]) -> bool:
+    values = [each.get(key) for each in settings.values()]
+    return any(value != values[0] for value in values)
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def named(lines: Iterable[Line], against: str) -> list[Line]:
+    """The lines that `against` names: as a label, as a name, or as a mechanism with its learner or without."""
+    lines = list(lines)
+    for of in (
+        lambda line: line.label,
+        lambda line: line.name,
+        lambda line: f"{line.first.name}/{line.algorithm}",
+        lambda line: line.first.name,
+        lambda line: line.first.mechanism,
+    ):
+        found = [line for line in lines if of(line) == against]
+        if found:
+            return found
+    return []
+
+
+def compared(lines: Sequence[Line], against: str) -> Compared:
+    """Each line's difference to the base among those that `against` names, judged among all of them.
+
+    A base has the line's learner and its agents' budget. Of several the one with the same settings of the learner, and
+    from the same source, counts. A line without one has no difference, and a note says why.
+    """
+    bases = named(lines, against)
+    chosen = {line.label: (line, _base(line, bases)) for line in lines if line not in bases} if bases else {}
+    contrasts: dict[str, tuple[str, Contrast]] = {
+        label: (base.label, contrast(welfare_of(line), welfare_of(base)))
+        for label, (line, base) in chosen.items()
+        if base
+    }
+    verdicts = judged([each for _, each in contrasts.values()])
+    differences = {
+        label: Difference(base, each) for (label, (base, _)), each in zip(contrasts.items(), verdicts, strict=True)
+    }
+    return Compared(differences, [*_without(chosen, bases, against), *_unlike(chosen)])
+
+
+def _base(line: Line, bases: Sequence[Line]) -> Line | None:
+    same = [base for base in bases if (base.algorithm, base.first.steps) == (line.algorithm, line.first.steps)]
+    return max(same, key=lambda base: (_learner(base) == _learner(line), base.source == line.source), default=None)
+
+
+def _learner(line: Line) -> object:
+    return line.first.settings.get("settings")
+
+
+def _without(chosen: Mapping[str, tuple[Line, Line | None]], bases: Sequence[Line], against: str) -> list[str]:
+    """A sentence for each learner and budget that has no base."""
+    lacking = [line for line, base in chosen.values() if base is None]
+    missing: dict[tuple[str, int], list[str]] = {}
+    for line in lacking:
+        missing.setdefault((line.algorithm, line.first.steps), []).append(line.label)
+    known = ", ".join(dict.fromkeys(f"{base.algorithm} with {base.first.steps:,}" for base in bases))
+    return [
+        f"no difference for {', '.join(labels)}: no run of {against} learned by {algorithm} for {steps:,} steps "
+        f"(there is {known})"
+        for (algorithm, steps), labels in missing.items()
+    ]
+
+
+def _unlike(chosen: Mapping[str, tuple[Line, Line | None]]) -> list[str]:
+    """A sentence for each line whose learner has other settings than that of its base."""
+    notes = []
+    for line, base in chosen.values():
+        if base is not None and _learner(line) != _learner(base):
+            ours, theirs = (_flat({"settings": _learner(each)}) for each in (line, base))
+            notes.append(f"{line.label} and its base {base.label} differ in {differing(ours, theirs)}")
+    return notes
+
+
+def differing(ours: Mapping[str, object], theirs: Mapping[str, object]) -> str:
+    """In which keys two mappings differ, and how."""
+    keys = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    return ", ".join(f"{key} ({ours.get(key)} and {theirs.get(key)})" for key in keys) or "nothing that is recorded"
