@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...core.config import UsageError
-from ..analysis.comparison import compare
+from ..analysis.comparison import Comparison, compare
 from ..files import RUN, atomic_file, commands, runs
 from ..provenance import command, now
 from ..reports.comparison_table import present
@@ -22,36 +22,44 @@ def compare_and_write(
 
     Raises UsageError where there is nothing to compare, and where `out` cannot be written.
     """
-    comparison = compare(*paths, against=against, solve=format != "csv")
+    comparison = compare(*paths, against=against, solve=out is not None or format != "csv")
     for damaged in comparison.damaged:
         print(f"paymaster: left out: {damaged}", file=sys.stderr)
     text = present(comparison, format, everything=everything)
     if out is None:
         print(text)
         return 0
-    _write(paths, out, text)
+    _write(paths, comparison, out, text)
     print(f"wrote {len(comparison.rows)} runs to {out}, and how the table was made to {out.with_suffix('.json')}")
     return 0
 
 
-def _write(paths: Sequence[Path], out: Path, text: str) -> None:
+def _write(paths: Sequence[Path], comparison: Comparison, out: Path, text: str) -> None:
     if out.suffix == ".json":
         raise UsageError(f"--out {out}: the .json is kept for how the table was made; write to a .txt, .md or .csv")
     with atomic_file(out) as partial:
         partial.write_text(text + "\n")
     with atomic_file(out.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(_made(paths), indent=1) + "\n")
+        partial.write_text(json.dumps(_made(paths, comparison), indent=1) + "\n")
 
 
-def _made(paths: Sequence[Path]) -> dict[str, object]:
-    """The command of the comparison, the commands of the runs, and their commits, machines and versions."""
+def _made(paths: Sequence[Path], comparison: Comparison) -> dict[str, object]:
+    """The commands of the comparison and of the runs, their commits, machines and versions, and exact solutions."""
     dates: dict[str, list[str]] = {}  # of the runs, by the JSON text of their commit, machine and versions
     for about in _abouts(paths):
         way = {name: about.get(name) for name in ("commit", "machine", "versions")}
         dates.setdefault(json.dumps(way), []).append(str(about["date"]))
     made = [{"runs": len(each), "dates": [min(each), max(each)], **json.loads(way)} for way, each in dates.items()]
     earlier = [each for path in paths for each in commands(path)]
-    return {"command": command(), "date": now(), "commands": earlier, "made": made}
+    return {"command": command(), "date": now(), "commands": earlier, "made": made, "exact": _exact(comparison)}
+
+
+def _exact(comparison: Comparison) -> list[dict[str, object]]:
+    """The exact solutions of each game."""
+    return [
+        {"game": group.game, "rules": group.rules, "solutions": [each._asdict() for each in group.exact]}
+        for group in comparison.groups
+    ]
 
 
 def _abouts(paths: Sequence[Path]) -> Iterator[Mapping[str, object]]:
