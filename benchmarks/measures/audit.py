@@ -40,6 +40,16 @@ class Judged(Money):
     """The most that each agent gains by deviating in one step, in any reachable state."""
     gain: list[FiniteFloat]
     """What each agent's best response gains at the start, while the others keep to their policies."""
+    value: list[FiniteFloat] | None = None
+    """What each agent's policy is worth at the start, mechanism included; None in audits from before it was kept."""
+
+    @property
+    def relative_gain(self) -> float | None:
+        """The largest gain of any agent as a share of its value, or of its best response's where that is the larger."""
+        if self.value is None:
+            return None
+        sizes = [max(abs(value), abs(value + gain)) for value, gain in zip(self.value, self.gain, strict=True)]
+        return max(gain / size if size else 0.0 for gain, size in zip(self.gain, sizes, strict=True))
 
 
 class Found(Money):
@@ -263,7 +273,10 @@ def _judged(judged: InducedGame, actions: np.ndarray, reply: BestResponses) -> J
     from ...equilibria.induced_game import evaluate
 
     found = evaluate(judged, actions)
-    return Judged(welfare=found.welfare, payment=found.payment, gain_now=reply.now.tolist(), gain=reply.gains.tolist())
+    return Judged(
+        welfare=found.welfare, payment=found.payment,
+        gain_now=reply.now.tolist(), gain=reply.gains.tolist(), value=reply.kept.tolist(),
+    )  # fmt: skip
 
 
 def _found(each: Equilibrium) -> Found:

@@ -210,6 +210,11 @@ _ENTRIES = (
         _audited(lambda audit: max(audit.learned.gain)), section=Section.AUDIT,
     ),
     Column(
+        "learned_gain_share", "expl. %", "relative exploitability (learned)",
+        "the largest such gain as a share of the agent's value; above 2% the agents have not converged",
+        _audited(lambda audit: audit.learned.relative_gain), section=Section.AUDIT, format="{:.1%}",
+    ),
+    Column(
         "deviation_regret", "dev. regret", "deviation regret",
         "what the actions of an evaluated episode lose, step by step, to best responses",
         _deviation_regret, section=Section.AUDIT, stored=Stored.COLUMN,

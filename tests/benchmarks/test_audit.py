@@ -16,7 +16,7 @@ from paymaster.benchmarks.analysis import dataset
 from paymaster.benchmarks.analysis.comparison import compare
 from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.measures import audit as module
-from paymaster.benchmarks.measures.audit import AUDIT, Audit, examine, read_audit
+from paymaster.benchmarks.measures.audit import AUDIT, Audit, Judged, examine, read_audit
 from paymaster.benchmarks.measures.columns import COLUMNS, Stored
 from paymaster.benchmarks.measures.exact_solutions import is_cheap
 from paymaster.benchmarks.reports.comparison_rows import audited_rows
@@ -247,6 +247,9 @@ def test_ratios_and_regrets_of_a_run_by_hand(monkeypatch: pytest.MonkeyPatch) ->
     assert found.ic_ratio == pytest.approx((1.0 + 4.0) / (0.5 + 3.5))  # against a defector, against a follower
     np.testing.assert_allclose(regrets, 0.5)
     assert found.followed.gain == pytest.approx([0.5, 0.5])
+    assert found.learned.value == pytest.approx([0.5, 4.0])  # paid for cooperating with a defector; the defector
+    assert found.learned.gain == pytest.approx([0.5, 0.0])
+    assert found.learned.relative_gain == pytest.approx(0.5)  # by defecting, the follower would get 1
     assert found.regrets["spe"]["followed"].model_dump() == {"welfare": 0.0, "payment": -1.0}
     assert found.regrets["best_rate"]["learned"].model_dump() == {"welfare": 1.0, "payment": 0.25}
     assert examine(resolved, mechanism, advise(1.0), learned, keys).audit.worst == "lowest"  # both defect
@@ -254,6 +257,16 @@ def test_ratios_and_regrets_of_a_run_by_hand(monkeypatch: pytest.MonkeyPatch) ->
     assert examine(resolved, mechanism, advise(0.5), learned, keys).audit.benchmarks == {}
     with pytest.raises(UsageError, match="cannot be played again"):
         examine(resolved, mechanism, advise(0.5), learned, keys + np.uint64(1))
+
+
+def test_a_gain_is_a_share_of_the_value_or_of_the_best_response() -> None:
+    def judged(**found: Any) -> Judged:
+        return Judged(welfare=0.0, payment=0.0, gain_now=[0.0, 0.0], **found)
+
+    assert judged(value=[10.0, 40.0], gain=[0.5, 1.0]).relative_gain == pytest.approx(0.5 / 10.5)
+    assert judged(value=[-10.0, 1.0], gain=[1.0, 0.0]).relative_gain == pytest.approx(0.1)
+    assert judged(value=[0.0, 0.0], gain=[0.0, 0.5]).relative_gain == 1.0
+    assert judged(gain=[0.5, 1.0]).relative_gain is None  # from before values were kept
 
 
 def test_what_cannot_be_judged_is_left_empty(tmp_path: Path) -> None:
@@ -271,6 +284,7 @@ def test_columns_stand_in_every_format_and_old_tables_are_read(tmp_path: Path) -
     found, row = audit_of(folder), dataset.of_run(folder)
     assert row["followed_welfare"] == found.followed.welfare
     assert row["followed_gain"] == max(found.followed.gain)
+    assert row["learned_gain_share"] == found.learned.relative_gain
     assert row["deviation_regret"] == pytest.approx(found.deviation_regret)
     assert row["payment_regret_spe"] == pytest.approx(row["principal_payment"] - found.benchmarks["spe"].payment)
     comparison = compare(tmp_path / "runs")
