@@ -32,6 +32,7 @@ OWN: dict[str, str] = {
     "formal-contract": ".formal_contract:FormalContract",
     "committed-rates": ".committed_rates:CommittedRates",
     "advice": ".advice:Advice",
+    "joint-advice": ".advice:JointAdvice",
     "principal-dqn": "..contracts.recommendation:RecommendationContract",
     "principal-exact": ".principal_exact:ExactContract",
     "outcome-dqn": "..contracts.outcomes:OutcomeContract",

@@ -149,7 +149,9 @@ def test_a_drawn_contract_needs_to_know_who_picked_whose_coin() -> None:
         make_mechanism("drawn-contract", GAME)
 
 
-@pytest.mark.parametrize(("id", "paid"), [("principal-dqn", [[0.5, 0.0]]), ("advice", [[0.0, 0.0]])])
+@pytest.mark.parametrize(
+    ("id", "paid"), [("principal-dqn", [[0.5, 0.0]]), ("advice", [[0.0, 0.0]]), ("joint-advice", [[0.0, 0.0]])]
+)
 def test_following_a_recommendation_is_paid_and_advice_is_not(id: str, paid: list[list[float]]) -> None:
     mechanism = make_mechanism(id, GAME)
     decisions = Decisions(np.array([[3, 1]]), np.array([[0.5, 0.7]], np.float32))
@@ -159,6 +161,15 @@ def test_following_a_recommendation_is_paid_and_advice_is_not(id: str, paid: lis
     settled, _ = mechanism.settle(memory, transition(np.zeros((1, 2), np.float32), terms, actions))
     np.testing.assert_allclose(settled.payments, paid)
     np.testing.assert_array_equal(mechanism.complied(terms, actions), [[True, False]])
+
+
+def test_advised_agents_of_a_team_learn_from_the_welfare() -> None:
+    mechanism = make_mechanism("joint-advice", GAME)
+    terms, memory = mechanism.offer((), None, Decisions(np.array([[3, 1], [0, 0]]), np.full((2, 2), 0.7, np.float32)))
+    settled, _ = mechanism.settle(memory, transition(REWARDS, terms, np.array([[3, 2], [0, 0]])))
+    np.testing.assert_allclose(REWARDS + settled.income(), [[1.2, 1.2], [-1.0, -1.0]], rtol=1e-6)
+    assert not settled.payments.any()
+    assert not settled.transfers.any()
 
 
 @pytest.mark.parametrize(
