@@ -22,6 +22,7 @@ OWN: dict[str, str] = {
     "prosocial": ".prosocial:Prosocial",
     "constant-share": ".constant_share:RedistributedShare",
     "funded-share": ".constant_share:FundedShare",
+    "spread-budget": ".spread_budget:SpreadBudget",
     "symmetric-transfer": ".reward_transfer:SymmetricTransfer",
     "transfer-matrix": ".reward_transfer:TransferMatrix",
     "inequity-aversion": ".inequity_aversion:InequityAversion",

@@ -181,6 +181,11 @@ def _referred(reference: Reference, source: Resolved) -> dict[str, str]:
             f"{reference.column} is the contract that agents sign after they learned under drawn contracts: take it "
             f"from a run of drawn-contract (got {source.spec.mechanism})"
         )
+    if reference.column == "paid_welfare" and source.spec.mechanism != "funded-share":
+        raise UsageError(
+            f"paid_welfare is the welfare on which a share was paid: take it from a run of funded-share (got "
+            f"{source.spec.mechanism})"
+        )
     return {**_source(source), "from": f"{source.label}.{reference.column}"}
 
 

@@ -39,8 +39,9 @@ def test_the_suites_are_pinned() -> None:
         "selfish/dqn", "joint/dqn", "principal-dqn/dqn", "principal-dqn/ppo",
     ]  # fmt: skip
     assert [entry.name for entry in load_suite("coin-7x7").runs] == [
-        "principal-dqn/dqn", "principal-dqn/ppo", "advice/dqn", "selfish/dqn", "joint/dqn", "prosocial/dqn",
-        "inequity-aversion/dqn", "constant-share/dqn", "constant-share/same", "funded-share/same",
+        "principal-dqn/dqn", "principal-dqn/ppo", "advice/dqn", "joint-advice/dqn", "selfish/dqn", "joint/dqn",
+        "prosocial/dqn", "inequity-aversion/dqn", "constant-share/dqn", "constant-share/same", "funded-share/same",
+        "spread-budget/lump", "spread-budget/share",
     ]  # fmt: skip
     small, large = ([entry.name for entry in load_suite(name).runs] for name in ("coin-3x3", "coin-7x7"))
     assert small == [*large, "rates-bandit/ppo"]
