@@ -134,7 +134,7 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     for settings in (agents, principal, getattr(principal, "agents", None)):
         _check_encoder(game, settings)
     variant = digest(values)
-    further = _principal_in_name(spec, principal) | ({"agents_from": sources.agents.variant} if sources.agents else {})
+    further = _principal_in_name(spec, principal) | _agents_in_name(sources.agents)
     name = run_name(mechanism, spec.mechanism, parameters, further)
     folder = run_folder(spec, variant)
     return Resolved(
@@ -251,3 +251,8 @@ def _principal_in_name(spec: RunSpec, settings: Role | None) -> dict[str, object
     if price is None or settings.alpha == price.default:  # type: ignore[union-attr]
         return {}
     return {"alpha": settings.alpha}  # type: ignore[union-attr]
+
+
+def _agents_in_name(source: Resolved | None) -> dict[str, object]:
+    """The run whose agents go on, for the run's name: its mechanism and learner; nothing for fresh agents."""
+    return {} if source is None else {"agents_from": f"{source.spec.mechanism}/{learner_name(source.values)}"}

@@ -248,8 +248,9 @@ def test_agents_go_on_from_another_run(tmp_path: Path) -> None:
     folder = make(spec, tmp_path)
     assert unlearned.calls == ["go on", "evaluate"]
     assert folder != make(spec.model_copy(update={"agents_from": None}), tmp_path)
-    variant = read_about(source / "run.json")["variant"]
-    assert read_about(folder / "run.json")["name"] == f"joint agents_from={variant}"
+    about = read_about(folder / "run.json")
+    assert about["name"] == "joint agents_from=selfish/dqn"
+    assert about["resolved"]["agents_from"]["variant"] == read_about(source / "run.json")["variant"]
     assert resolve(read_run_spec(folder / "run.json")).folder == resolve(spec).folder
     with pytest.raises(UsageError, match="seed 1 depends on a run of seed 2"):
         resolve(spec.model_copy(update={"agents_from": before.model_copy(update={"seed": 2})}))
