@@ -29,6 +29,7 @@ OWN: dict[str, str] = {
     "social-value-orientation": ".social_value:SocialValueOrientation",
     "mate": ".mate:Mate",
     "gifting": ".gifting:Gifting",
+    "budget-gifting": ".gifting:BudgetGifting",
     "drawn-contract": ".drawn_contract:DrawnContract",
     "formal-contract": ".formal_contract:FormalContract",
     "committed-rates": ".committed_rates:CommittedRates",
