@@ -216,7 +216,7 @@ class RunInProgress:
             "plugins": plugins(run.spec),
             "steps": record.steps,
             "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
-            "evaluated": {"welfare": welfare, "payment": payment, "states_right": right},
+            "evaluated": {"welfare": welfare, "payment": payment, **right},
             **self.started,
         }
 
