@@ -134,7 +134,7 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     for settings in (agents, principal, getattr(principal, "agents", None)):
         _check_encoder(game, settings)
     variant = digest(values)
-    further = _principal_in_name(spec, principal) | _agents_in_name(sources.agents)
+    further = _principal_in_name(spec, principal) | _agents_in_name(spec, sources.agents)
     name = run_name(mechanism, spec.mechanism, parameters, further)
     folder = run_folder(spec, variant)
     return Resolved(
@@ -253,6 +253,13 @@ def _principal_in_name(spec: RunSpec, settings: Role | None) -> dict[str, object
     return {"alpha": settings.alpha}  # type: ignore[union-attr]
 
 
-def _agents_in_name(source: Resolved | None) -> dict[str, object]:
-    """The run whose agents go on, for the run's name: its mechanism and learner; nothing for fresh agents."""
-    return {} if source is None else {"agents_from": f"{source.spec.mechanism}/{learner_name(source.values)}"}
+def _agents_in_name(spec: RunSpec, source: Resolved | None) -> dict[str, object]:
+    """The run whose agents go on, for the run's name; nothing for fresh agents.
+
+    It is told by its mechanism and learner, or by its variant where the mechanism is the same. (What learns further
+    from this run hashes its name.)
+    """
+    if source is None:
+        return {}
+    same = source.spec.mechanism == spec.mechanism
+    return {"agents_from": source.variant if same else f"{source.spec.mechanism}/{learner_name(source.values)}"}

@@ -252,6 +252,8 @@ def test_agents_go_on_from_another_run(tmp_path: Path) -> None:
     assert about["name"] == "joint agents_from=selfish/dqn"
     assert about["resolved"]["agents_from"]["variant"] == read_about(source / "run.json")["variant"]
     assert resolve(read_run_spec(folder / "run.json")).folder == resolve(spec).folder
+    further = spec.model_copy(update={"agents_from": spec, "parameters": {}})
+    assert resolve(further).name == f"joint agents_from={about['variant']}"
     with pytest.raises(UsageError, match="seed 1 depends on a run of seed 2"):
         resolve(spec.model_copy(update={"agents_from": before.model_copy(update={"seed": 2})}))
 
