@@ -22,8 +22,10 @@ class FormalContract(Mechanism):
     price without a vote, `negotiated_theta` their price by negotiation (`learning/signing.py`). Agents see (theta, 1),
     or (0, 0) without a contract. The mechanism has no memory, so an audit can judge the contract exactly.
 
-    Christoffersen, Haupt and Hadfield-Menell 2023, "Get it in writing", stage 2. In the paper the same agents go on
-    learning; here, as under every mechanism, fresh agents learn under the signed contract.
+    Christoffersen, Haupt and Hadfield-Menell 2023, "Get it in writing", stage 2. In the paper's public code the very
+    agents that learned under drawn prices play on under the contract that they sign, and go on learning: in a suite,
+    `agents_from: drawn-contract/dqn` lets them. Without it fresh agents learn under the signed contract, as under every
+    mechanism, and must find out anew what it is good for.
 
     Raises UsageError for a game other than the Coin Game, Cleanup and Harvest.
     """

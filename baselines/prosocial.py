@@ -19,7 +19,7 @@ class Joint(Mechanism):
     """
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
-        return _caring(transition, 1.0), memory
+        return caring(transition, 1.0), memory
 
 
 @configuration
@@ -33,10 +33,10 @@ class Prosocial(Mechanism):
     """The weight of another agent's reward, relative to one's own."""
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
-        return _caring(transition, self.eta), memory
+        return caring(transition, self.eta), memory
 
 
-def _caring(transition: Transition, eta: float) -> Ledger:
+def caring(transition: Transition, eta: float) -> Ledger:
     """The ledger whose shaping is `eta sum_{j != i} r_j`."""
     rewards = transition.rewards
     others = rewards.sum(axis=1, keepdims=True) - rewards

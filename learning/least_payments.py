@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ..contracts.margins import PaymentMargins
+
 
 def least_payments(q_online: torch.Tensor, q_price: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
     """b_i(s, a_i) = max_a Q((s, 1), a) - Q((s, 1), a_i), at least 0: (n, N).
@@ -13,6 +15,16 @@ def least_payments(q_online: torch.Tensor, q_price: torch.Tensor, actions: torch
     """
     best = taken(q_price, q_online.argmax(dim=-1))
     return (best - taken(q_price, actions)).clamp(min=0.0)
+
+
+def with_margins(least: torch.Tensor, margins: PaymentMargins) -> torch.Tensor:
+    """What is promised where `least` is the least payment, both (n, N).
+
+    b + [least > threshold] (least + margin), with b the base pay, at most `max_payment`; `least` itself where all of
+    them have their defaults. A proportional or dominant payment is a matter of the least payment.
+    """
+    promised = margins.base_pay + torch.where(least > margins.threshold, least + margins.margin, 0.0)
+    return promised.clamp(min=0.0, max=margins.max_payment)
 
 
 def taken(q: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:

@@ -32,6 +32,7 @@ class Step(NamedTuple):
     payments: np.ndarray  # (N,)
     transfers: np.ndarray  # (N,) net
     shaping: np.ndarray  # (N,)
+    recommended: np.ndarray  # (N,) -1 where nothing was
     complied: np.ndarray  # (N,) bool; False where nothing was recommended
     valued: float  # by the principal, before it pays
 
@@ -78,7 +79,7 @@ class Offer(NamedTuple):
 
 
 def panel(game: Game, columns: Columns, tally: Tally, offer: Offer | None) -> Panel:
-    """What an episode came to so far, and what is on offer for the coming step, if there is one."""
+    """What was advised and done in the last step, what all came to, and what is on offer for the coming step."""
     table = _table(game, columns, tally, offer)
     rows = zip(*(cells for _, _, cells in table), strict=True)
     heads, holds, _ = zip(*table, strict=True)
@@ -101,6 +102,8 @@ def _table(game: Game, columns: Columns, tally: Tally, offer: Offer | None) -> l
     agents, last = range(len(game.agents)), tally.last
     names = [name.replace("_", " ") for name in game.action_names]
     table: list[Column] = [("agent", game.agents, list(game.agents))]
+    if columns.advice:
+        table.append(("advised", names, [_named(names, last.recommended[i] if last else -1) for i in agents]))
     table.append(("did", names, [names[last.actions[i]] if last else "" for i in agents]))
     for name, column, shown in (
         ("reward", "rewards", True),
@@ -112,7 +115,7 @@ def _table(game: Game, columns: Columns, tally: Tally, offer: Offer | None) -> l
             table.append((name, AMOUNT, [_change(getattr(last, column)[i]) if last else "" for i in agents]))
     table.append(("so far", AMOUNT, [f"{amount:.2f}" for amount in tally.earned]))
     if columns.advice:
-        table.append(("advised", names, [_advised(names, offer, i) for i in agents]))
+        table.append(("advised next", names, [_named(names, offer.recommended[i] if offer else -1) for i in agents]))
         table.append(("for", _promises(game), [_promised(game, offer, i) for i in agents]))
     if columns.terms:
         letters = min(columns.terms, TERMS)
@@ -136,8 +139,9 @@ def _lines(game: Game, columns: Columns, tally: Tally) -> list[str]:
     return lines
 
 
-def _advised(names: Sequence[str], offer: Offer | None, agent: int) -> str:
-    return names[offer.recommended[agent]] if offer and offer.recommended[agent] >= 0 else ""
+def _named(names: Sequence[str], action: int) -> str:
+    """The name of an action; empty for none (-1)."""
+    return names[action] if action >= 0 else ""
 
 
 def _promised(game: Game, offer: Offer | None, agent: int) -> str:

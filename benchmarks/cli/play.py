@@ -117,7 +117,7 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
         key = window.pressed()
         if key is None or key in leaving:
             return (tally if ended else None), key
-        if key in numbers and not ended:
+        if key in numbers and offer is not None:
             actions = np.array(table.others(loop.seen))
             actions[0, table.seat] = numbers[key]
             step = loop.step(actions)
@@ -125,7 +125,7 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
             complied = np.zeros(N, bool) if step.complied is None else step.complied[0]
             money = moved.rewards[0], ledger.payments[0], ledger.received()[0], ledger.shaping[0]
             valued = float(game.principal_reward(moved.events)[0])
-            tally = tally.after(Step(moved.actions[0], *money, complied, valued))
+            tally = tally.after(Step(moved.actions[0], *money, offer.recommended, complied, valued))
             state, events, ended = moved.next_state, moved.events, bool(step.ended[0])
 
 

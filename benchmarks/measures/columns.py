@@ -174,7 +174,17 @@ _ENTRIES = (
     Column(
         "states_right", "accuracy", "action accuracy vs. SPE",
         "the fraction of states in which the agent acts as under the subgame-perfect principal",
-        lambda run: run.recorded.get("states_right"), format="{:.0%}",
+        lambda run: run.recorded.get("states_right"), format="{:.1%}",
+    ),
+    Column(
+        "followed_states_right", "acc. obed.", "action accuracy vs. SPE (obedient)",
+        "the same of an agent that obeys the recommendations",
+        lambda run: run.recorded.get("followed_states_right"), format="{:.1%}",
+    ),
+    Column(
+        "best_states_right", "acc. BR", "action accuracy vs. SPE (best response)",
+        "the same of an agent that plays its best response to the contracts",
+        lambda run: run.recorded.get("best_states_right"), format="{:.1%}",
     ),
     Column(
         "followed_welfare", "W obed.", "welfare (obedient)", "if every agent obeys the recommendations",

@@ -14,9 +14,9 @@ from ...core.config import UsageError
 from ...envs.game import Game
 from ...envs.grid.maps import APPLE, WASTE
 from ...learning.role import EVALUATE
+from ...render.sprites import colour_of
 from ..files import atomic_file
 from ..runs.load import Loaded
-from .styles import COLOURS
 from .text_table import columns
 
 EPISODES = 256  # of the phase evaluate that are played
@@ -131,7 +131,7 @@ def draw_rates(found: Played, listed: Sequence[Situation], agents: Sequence[str]
             middle, axis = [(each.low + each.high) / 2 for each in bins], axes[row][column]
             for agent, name in enumerate(agents):
                 rates = [each.rates[agent, row] for each in bins]
-                colour = COLOURS[agent % len(COLOURS)]
+                colour = [part / 255 for part in colour_of(agent)]
                 axis.plot(middle, rates, marker="o", markersize=3, color=colour, alpha=0.8, label=name)
             axis.spines[["top", "right"]].set_visible(False)
             axis.set_ylim(bottom=0.0)

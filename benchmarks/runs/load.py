@@ -94,7 +94,15 @@ def _given(run: Resolved, name: str, reference: Reference, out: Path) -> float |
     source = run.sources.parameters[name]
     if reference.column in THETAS:
         return _signed(source, reference, out).theta
-    return payment_share_of(out / source.folder)
+    welfare, payment = _evaluated(out / source.folder)
+    if reference.column == "payment":
+        return payment
+    if reference.column == "payment_share":
+        return payment / welfare
+    share = float(given_mechanism(source, out).share)  # type: ignore[attr-defined]
+    if not share:
+        raise UsageError(f"{name}: {source.label} paid a share of 0, so it does not tell the welfare on which it paid")
+    return payment / share
 
 
 def _signed(source: Resolved, reference: Reference, out: Path) -> Choice:
@@ -111,7 +119,7 @@ def _signed(source: Resolved, reference: Reference, out: Path) -> Choice:
     return choose(learned.game, learned.policy.values, highest, rule=rule, seed=source.spec.seed)
 
 
-def payment_share_of(folder: Path) -> float:
-    """The payment share of a finished run: mean payment / mean welfare of its evaluation."""
+def _evaluated(folder: Path) -> tuple[float, float]:
+    """The mean welfare and the mean payment of a finished run's evaluation."""
     means = read_episodes(folder, "evaluate", ["welfare", "principal_payment"]).mean()
-    return float(means["principal_payment"] / means["welfare"])
+    return float(means["welfare"]), float(means["principal_payment"])

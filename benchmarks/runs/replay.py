@@ -104,7 +104,7 @@ def frames(game: Game, replay: Replay) -> Iterator[Frame]:
             )
         money = replay.rewards[t], replay.payments[t], replay.transfers[t], replay.shaping[t]
         complied, valued = actions == replay.recommended[t], float(game.principal_reward(events)[0])
-        tally = tally.after(Step(actions, *money, complied, valued))
+        tally = tally.after(Step(actions, *money, replay.recommended[t], complied, valued))
         yield _frame(game, replay, columns, game.scene(state, events, 0), tally)
 
 

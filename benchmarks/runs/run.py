@@ -218,7 +218,7 @@ class RunInProgress:
             "steps": record.steps,
             "steps_taken": taken,
             "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
-            "evaluated": {"welfare": welfare, "payment": payment, "states_right": right},
+            "evaluated": {"welfare": welfare, "payment": payment, **right},
             **self.started,
         }
 

@@ -134,7 +134,7 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     for settings in (agents, principal, getattr(principal, "agents", None)):
         _check_encoder(game, settings)
     variant = digest(values)
-    further = _principal_in_name(spec, principal) | ({"agents_from": sources.agents.variant} if sources.agents else {})
+    further = _principal_in_name(spec, principal) | _agents_in_name(spec, sources.agents)
     name = run_name(mechanism, spec.mechanism, parameters, further)
     folder = run_folder(spec, variant)
     return Resolved(
@@ -180,6 +180,11 @@ def _referred(reference: Reference, source: Resolved) -> dict[str, str]:
         raise UsageError(
             f"{reference.column} is the contract that agents sign after they learned under drawn contracts: take it "
             f"from a run of drawn-contract (got {source.spec.mechanism})"
+        )
+    if reference.column == "paid_welfare" and source.spec.mechanism != "funded-share":
+        raise UsageError(
+            f"paid_welfare is the welfare on which a share was paid: take it from a run of funded-share (got "
+            f"{source.spec.mechanism})"
         )
     return {**_source(source), "from": f"{source.label}.{reference.column}"}
 
@@ -246,3 +251,15 @@ def _principal_in_name(spec: RunSpec, settings: Role | None) -> dict[str, object
     if price is None or settings.alpha == price.default:  # type: ignore[union-attr]
         return {}
     return {"alpha": settings.alpha}  # type: ignore[union-attr]
+
+
+def _agents_in_name(spec: RunSpec, source: Resolved | None) -> dict[str, object]:
+    """The run whose agents go on, for the run's name; nothing for fresh agents.
+
+    It is told by its mechanism and learner, or by its variant where the mechanism is the same. (What learns further
+    from this run hashes its name.)
+    """
+    if source is None:
+        return {}
+    same = source.spec.mechanism == spec.mechanism
+    return {"agents_from": source.variant if same else f"{source.spec.mechanism}/{learner_name(source.values)}"}

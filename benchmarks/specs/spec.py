@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DEFAULT_STEPS = 200_000  # environment steps of learning in a single run, unless it names a budget
 
 Values = dict[str, object]  # values by name, as the user gave them; they are checked where they are used
-Column = Literal["payment_share", "best_theta", "voted_theta", "negotiated_theta"]
+Column = Literal["payment_share", "payment", "paid_welfare", "best_theta", "voted_theta", "negotiated_theta"]
 THETAS: dict[str, Rule] = {"best_theta": "best", "voted_theta": "voted", "negotiated_theta": "negotiated"}
 """The columns that only agents under drawn contracts give, each with the rule by which the agents choose."""
 
@@ -29,8 +29,10 @@ class Model(BaseModel):
 class Reference(Model):
     """A parameter whose value another run of the same seed gives.
 
-    `payment_share` is the mean payment / mean welfare of its evaluation. The others are the price of the contract
-    that its agents sign after they learned under drawn contracts (`learning/signing.py`); None where they sign none.
+    `payment_share` is the mean payment / mean welfare of its evaluation, and `payment` that mean payment. Of a run of
+    funded-share, `paid_welfare` is the mean payment / its share: the positive welfare on which it paid. The others are
+    the price of the contract that its agents sign after they learned under drawn contracts (`learning/signing.py`);
+    None where they sign none.
     """
 
     source: RunSpec = Field(alias="from")

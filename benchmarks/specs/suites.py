@@ -42,6 +42,8 @@ class Entry(Model):
     """Settings of the principal's training, which take precedence over the suite's."""
     principal_from: str = ""
     """The name of the entry whose trained principal is taken."""
+    agents_from: str = ""
+    """The name of the entry whose agents learn further here, at the suite's budget, in place of fresh ones."""
 
     @property
     def name(self) -> str:
@@ -205,6 +207,7 @@ def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, abov
         settings={**suite.settings.get(entry.algorithm, {}), **entry.settings},
         principal=suite.principal_of(entry) if trains else entry.principal,
         principal_from=other(entry.principal_from) if entry.principal_from else None,
+        agents_from=other(entry.agents_from) if entry.agents_from else None,
         resources=suite.resources,
         steps=suite.steps,
         episodes=suite.episodes,

@@ -13,6 +13,9 @@ What the paper leaves open, and what is done here:
 - Q((s, f_-i), .) is the value to agent i while the others are on policy and do not explore: it learns from the
   transitions in which the others took the actions that the current networks choose.
 - Where the game truncates at its horizon, targets bootstrap through it.
+
+The paper nudges in training: the principal's target pays for it. `margins_in_training` does so; by default margins are
+added to what a trained principal promises, which never knew their cost.
 """
 
 from __future__ import annotations
@@ -22,9 +25,12 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import huber_loss
 
+from ...contracts.margins import PaymentMargins
 from ...contracts.mechanism import welfare_weights
 from ..joint_networks import all_follow, joint, others
-from ..least_payments import least_payments, taken
+from ..least_payments import least_payments, taken, with_margins
+
+NO_MARGINS = PaymentMargins()
 
 
 class Values(NamedTuple):
@@ -78,20 +84,25 @@ def values_at(
     )  # fmt: skip
 
 
-def losses(values: Values, batch: Transitions, *, discount: float, alpha: float, favour: float = 0.0) -> Losses:
+def losses(
+    values: Values, batch: Transitions, *, discount: float, alpha: float, favour: float = 0.0,
+    margins: PaymentMargins = NO_MARGINS,
+) -> Losses:  # fmt: skip
     """Algorithm 3's two regressions, with double Q-learning and Huber loss.
 
     y_a = r_i + discount Q'((s', f_-i), argmax_a' Q((s', f_-i), a'))
     y_p = sum_i [ w_i r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
 
     The agents' loss counts y_a where the mask `others_on_policy` is 1; elsewhere y_a has no part in a transition's
-    priority either. The welfare weights w_i are 1, or with `favour` those of `welfare_weights`.
+    priority either. The welfare weights w_i are 1, or with `favour` those of `welfare_weights`. The payments b_i are
+    the least ones, with the `margins` that are in force in training (`with_margins`).
     """
     discount_t = discount * (1.0 - batch.terminated_t)
     with torch.no_grad():
         agents_tp1 = taken(values.agents_tp1_target, values.agents_tp1.argmax(dim=-1))
         y_agents = batch.rewards_t + discount_t.unsqueeze(-1) * agents_tp1
-        payments_t = least_payments(values.followers_t, values.followers_t_target, batch.actions_t)
+        least_t = least_payments(values.followers_t, values.followers_t_target, batch.actions_t)
+        payments_t = with_margins(least_t, margins)
         principal_tp1 = taken(values.principal_tp1_target, values.principal_tp1.argmax(dim=-1)).sum(dim=-1)
         weights = batch.rewards_t.new_tensor(welfare_weights(batch.rewards_t.shape[1], favour))
         y_principal = (weights * batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1

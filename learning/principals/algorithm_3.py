@@ -45,14 +45,22 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
     exploration_fraction: Annotated[float, Field(gt=0.0, le=1.0, alias="explore_until")] = 0.7
     tau: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     priority: Share = 0.4
+    margins_in_training: bool = Field(default=False, exclude_if=lambda value: value is False)
+    """Whether the margins are in force while it learns too, as the paper's nudge is, so that its values count what they
+    cost; else they are added to what it promises in the end."""
 
     keeps: ClassVar[str] = ".principals.recommending:TrainedPrincipal"
     margins: ClassVar[type] = PaymentMargins
 
     def check(self, mechanism: Mechanism) -> None:
-        """Raise UsageError for `mirrored` without symmetries."""
+        """Raise UsageError for `mirrored` without symmetries, and for margins that cannot be in force in training."""
         if self.mirrored and not symmetries(mechanism.game):
             raise UsageError("mirrored: the game has no symmetries; leave mirrored out, or set it to false")
+        if self.margins_in_training and (self.dominant or self.proportional_margin):
+            raise UsageError(
+                "margins_in_training: stake and robust are for trained principals alone; leave them out, or leave "
+                "margins_in_training out"
+            )
 
     def prepared(self, task: Task) -> Task:
         """Agents follow or not, as the settings draw them."""
@@ -87,12 +95,12 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
         return {Col.ACTIONS: actions.ravel(), FOLLOWS: follows.ravel()}
 
     def decide(self, net: Net, context: Context, situation: Situation) -> Decisions:
-        """Recommendations, with exploration, and the least payments by the online networks."""
+        """Recommendations, with exploration, and payments by the online networks."""
         from .recommending import exploring
 
         noise = context.drawn(situation, len(context.game.agents))
         seen = context.game.observe(situation.state)
-        return exploring(net, seen, lambda best: self.explore(best, context, noise))
+        return exploring(net, seen, lambda best: self.explore(best, context, noise), self._in_training())
 
     def transitions(self, task: Task, rollout: Rollout) -> Columns:
         """Joint rows (T * B, N, ...), rewards from the environment alone."""
@@ -120,7 +128,7 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
         happened = Transitions(batch[Col.ACTIONS], batch[FOLLOWS], batch[Col.REWARDS], batch[Col.TERMINATEDS])
         found = values_at(net, target, batch[Col.OBS], batch[Col.NEXT_OBS], batch[FOLLOWS])
         agents, principal, errors = losses(
-            found, happened, discount=self.discount, alpha=self.alpha, favour=self.favour
+            found, happened, discount=self.discount, alpha=self.alpha, favour=self.favour, margins=self._in_training()
         )
         return Losses(agents + principal, {"agents_loss": agents, "principal_loss": principal}, errors)
 
@@ -128,10 +136,16 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
         """The averaged networks, which vary less than the online ones."""
         from .recommending import TrainedPrincipal
 
-        margins = PaymentMargins(**{each.name: getattr(self, each.name) for each in fields(PaymentMargins)})
-        principal = TrainedPrincipal(self.shape(task.game), margins, mirrored=self.mirrored)
+        principal = TrainedPrincipal(self.shape(task.game), self._margins(), mirrored=self.mirrored)
         principal.networks.load_state_dict(weights[PRINCIPAL])
         return principal
+
+    def _margins(self) -> PaymentMargins:
+        return PaymentMargins(**{each.name: getattr(self, each.name) for each in fields(PaymentMargins)})
+
+    def _in_training(self) -> PaymentMargins:
+        """The margins that are in force while it learns."""
+        return self._margins() if self.margins_in_training else PaymentMargins()
 
 
 def mirrored(columns: Columns, views: Sequence[Symmetry], rng: Stream) -> Columns:

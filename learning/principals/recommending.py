@@ -14,7 +14,7 @@ from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import configure, stored, to_json
 from ...envs.game import Game, symmetries
 from ..joint_networks import JointShape, all_follow, joint, joint_rows, none_follows, others, principal_networks
-from ..least_payments import least_payments
+from ..least_payments import least_payments, with_margins
 from ..networks import arrays_of, give_arrays
 
 
@@ -25,13 +25,17 @@ def own_actions(networks: torch.nn.ModuleDict, observations: np.ndarray, follows
 
 
 def exploring(
-    networks: torch.nn.ModuleDict, observations: np.ndarray, explore: Callable[[torch.Tensor], torch.Tensor]
+    networks: torch.nn.ModuleDict,
+    observations: np.ndarray,
+    explore: Callable[[torch.Tensor], torch.Tensor],
+    margins: PaymentMargins,
 ) -> Decisions:
-    """The best recommendations, passed through `explore`, and the least payments for them, without margins."""
+    """The best recommendations, passed through `explore`, and the least payments for them with the `margins`."""
     rows = joint_rows(observations)
     recommended = explore(joint(networks["principal"], rows).argmax(dim=-1))
     followers = joint(networks["agents"], all_follow(rows))
-    return Decisions(recommended.numpy(), least_payments(followers, followers, recommended).numpy())
+    least = least_payments(followers, followers, recommended)
+    return Decisions(recommended.numpy(), with_margins(least, margins).numpy())
 
 
 class TrainedPrincipal(Saved):
@@ -62,9 +66,7 @@ class TrainedPrincipal(Saved):
             if self.margins.dominant:
                 alone = joint(self.networks["agents"], none_follows(rows), views) + margins
                 least = torch.maximum(least, least_payments(alone, alone, recommended))
-        own = self.margins
-        promised = own.base_pay + torch.where(least > own.threshold, least + own.margin, 0.0)
-        return Decisions(recommended.numpy(), promised.clamp(min=0.0, max=own.max_payment).numpy())
+        return Decisions(recommended.numpy(), with_margins(least, self.margins).numpy())
 
     def promising(self, **changed: object) -> TrainedPrincipal:
         """The same principal with a `PaymentMargins` of other values."""

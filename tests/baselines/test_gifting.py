@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from paymaster import UsageError, make, make_mechanism, parallel_env
+from paymaster.benchmarks.analysis.dataset import of_run
 from paymaster.benchmarks.runs.load import load
 from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.run import perform
@@ -78,6 +79,43 @@ def test_pettingzoo_agents_may_give() -> None:
     assert (earned["red"], earned["blue"]) == (-1.0, 1.0)
 
 
+def test_who_gives_from_a_budget_gives_what_it_has_earned() -> None:
+    mechanism = make_mechanism("budget-gifting", make("coin_game/ivanov-7x7", players=3, stay=True), gift=0.5)
+    memory, none = mechanism.start(np.zeros(1, np.uint64)), np.zeros(1, bool)
+    chosen = [[GIFT, 0, 0], [GIFT, GIFT, 0], [GIFT, GIFT, 0], [GIFT, 0, GIFT]]
+    rewards = [[0.2, 1.0, 0.0], [0.3, -2.0, 0.4], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    done, can_give, given, budgets = [], [], [], []
+    for actions, reward in zip(chosen, rewards, strict=True):
+        terms, memory = mechanism.offer(memory, (), None)
+        can_give.append(mechanism.view(terms, 1)[0, :, 0].tolist())
+        acted = mechanism.act(terms, np.array([actions]))
+        done.append(acted[0].tolist())
+        transition = Transition((), terms, acted, (), np.array([reward], np.float32), (), none, none)
+        settled, memory = mechanism.settle(memory, transition)
+        given.append(settled.transfers[0].sum(axis=1).tolist())
+        budgets.append(memory.budget[0].tolist())
+    # agent 0 earns 0.2 and then 0.3, which buys one gift; agent 1 keeps what it earned though it loses 2 later
+    assert can_give == [[0, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert done == [[STAY, 0, 0], [STAY, GIFT, 0], [GIFT, GIFT, 0], [STAY, 0, STAY]]
+    assert given == [[0, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0], [0, 0, 0]]
+    np.testing.assert_allclose(budgets, [[0.2, 1, 0], [0.5, 0.5, 0.4], [0, 0, 0.4], [0, 0, 0.4]], atol=1e-6)
+    np.testing.assert_array_equal(mechanism.start(np.zeros(2, np.uint64)).budget, np.zeros((2, 3)))
+
+
+def test_nobody_ever_gives_more_than_it_earned() -> None:
+    mechanism = make_mechanism("budget-gifting", GAME, gift=0.3)
+    loop, random = Simulation(mechanism.played, mechanism, 64, seed=0), np.random.default_rng(0)
+    gave, earned = np.zeros((64, 2)), np.zeros((64, 2))
+    while not loop.episode.any():
+        step = loop.step(random.integers(GIFT, size=(64, 2), endpoint=True))
+        gave += step.ledger.transfers.sum(axis=2)
+        assert (gave <= earned + 1e-5).all()
+        earned += step.transition.rewards
+    assert step.episodes is not None
+    np.testing.assert_allclose(step.episodes.transfer_volume, gave.sum(axis=1), atol=1e-5)
+    assert (gave > 0).all(axis=1).any()
+
+
 def test_a_run_records_the_gifts_that_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "paymaster.learning.phases", unlearned)
     monkeypatch.setattr("paymaster.learning.phases", unlearned, raising=False)
@@ -92,6 +130,7 @@ def test_a_run_records_the_gifts_that_were_given(tmp_path: Path, monkeypatch: py
     moved = read_episodes(folder, "evaluate", ["transfer_volume"])["transfer_volume"]
     np.testing.assert_allclose(moved, 0.25 * gifts)
     assert moved.any()
+    assert of_run(folder)["transfer_volume"] == pytest.approx(0.25 * gifts.mean())  # as comparisons show it
 
 
 def _played(loop: Simulation, policy: Any) -> Any:

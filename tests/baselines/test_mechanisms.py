@@ -76,6 +76,24 @@ def test_funded_share_is_paid_by_the_principal_out_of_a_positive_welfare() -> No
     assert not settled.transfers.any()
 
 
+def test_a_budget_is_spread_evenly_over_agents_and_steps() -> None:
+    game = PlainGame(N=3)
+    mechanism = make_mechanism("spread-budget", game, budget=6.0)
+    rewards = np.array([[5.0, 0.0, 0.0], [0.0, -3.0, 0.0]], np.float32)
+    settled = ledger(mechanism, rewards)
+    np.testing.assert_allclose(settled.payments, np.full((2, 3), 6.0 / game.horizon / 3), rtol=1e-6)
+    assert not settled.transfers.any()
+    assert not settled.shaping.any()
+
+
+def test_a_budget_is_spent_where_the_welfare_is_as_expected() -> None:
+    mechanism = make_mechanism("spread-budget", GAME, budget=3.0, welfare=4.0)
+    steps = [[1.0, 2.0], [-2.0, 1.0], [0.0, 1.0]]  # welfares of 3, -1 and 1: 4 of it positive
+    paid = [ledger(mechanism, np.array([rewards], np.float32)).payments[0] for rewards in steps]
+    np.testing.assert_allclose(paid, [[1.125, 1.125], [0, 0], [0.375, 0.375]])
+    assert np.sum(paid) == 3.0
+
+
 def test_who_does_not_follow_is_on_probation() -> None:
     mechanism = make_mechanism("principal-dqn", GAME, probation=2)
     memory = mechanism.start(np.zeros(1, np.uint64))
@@ -149,7 +167,9 @@ def test_a_drawn_contract_needs_to_know_who_picked_whose_coin() -> None:
         make_mechanism("drawn-contract", GAME)
 
 
-@pytest.mark.parametrize(("id", "paid"), [("principal-dqn", [[0.5, 0.0]]), ("advice", [[0.0, 0.0]])])
+@pytest.mark.parametrize(
+    ("id", "paid"), [("principal-dqn", [[0.5, 0.0]]), ("advice", [[0.0, 0.0]]), ("joint-advice", [[0.0, 0.0]])]
+)
 def test_following_a_recommendation_is_paid_and_advice_is_not(id: str, paid: list[list[float]]) -> None:
     mechanism = make_mechanism(id, GAME)
     decisions = Decisions(np.array([[3, 1]]), np.array([[0.5, 0.7]], np.float32))
@@ -161,11 +181,21 @@ def test_following_a_recommendation_is_paid_and_advice_is_not(id: str, paid: lis
     np.testing.assert_array_equal(mechanism.complied(terms, actions), [[True, False]])
 
 
+def test_advised_agents_of_a_team_learn_from_the_welfare() -> None:
+    mechanism = make_mechanism("joint-advice", GAME)
+    terms, memory = mechanism.offer((), None, Decisions(np.array([[3, 1], [0, 0]]), np.full((2, 2), 0.7, np.float32)))
+    settled, _ = mechanism.settle(memory, transition(REWARDS, terms, np.array([[3, 2], [0, 0]])))
+    np.testing.assert_allclose(REWARDS + settled.income(), [[1.2, 1.2], [-1.0, -1.0]], rtol=1e-6)
+    assert not settled.payments.any()
+    assert not settled.transfers.any()
+
+
 @pytest.mark.parametrize(
     ("id", "parameters", "told"),
     [
         ("constant-share", {"share": 1.5}, "share: .*less than or equal to 1 .got 1.5"),
         ("funded-share", {"share": -0.1}, "share: .*greater than or equal to 0 .got -0.1"),
+        ("spread-budget", {"welfare": 0.0}, "welfare: .*greater than 0 .got 0.0"),
         ("prosocial", {"eta": float("nan")}, "eta"),
         ("inequity-aversion", {"envyy": 1.0}, "Did you mean 'envy'"),
         ("drawn-contract", {"theta_max": "high"}, "theta_max"),

@@ -248,9 +248,12 @@ def test_agents_go_on_from_another_run(tmp_path: Path) -> None:
     folder = make(spec, tmp_path)
     assert unlearned.calls == ["go on", "evaluate"]
     assert folder != make(spec.model_copy(update={"agents_from": None}), tmp_path)
-    variant = read_about(source / "run.json")["variant"]
-    assert read_about(folder / "run.json")["name"] == f"joint agents_from={variant}"
+    about = read_about(folder / "run.json")
+    assert about["name"] == "joint agents_from=selfish/dqn"
+    assert about["resolved"]["agents_from"]["variant"] == read_about(source / "run.json")["variant"]
     assert resolve(read_run_spec(folder / "run.json")).folder == resolve(spec).folder
+    further = spec.model_copy(update={"agents_from": spec, "parameters": {}})
+    assert resolve(further).name == f"joint agents_from={about['variant']}"
     with pytest.raises(UsageError, match="seed 1 depends on a run of seed 2"):
         resolve(spec.model_copy(update={"agents_from": before.model_copy(update={"seed": 2})}))
 
@@ -264,6 +267,33 @@ def test_a_parameter_is_taken_from_another_run(tmp_path: Path) -> None:
     )
     assert about["resolved"]["given"]["share"] == pytest.approx(0.3)
     assert about["name"] == "constant-share share=funded-share share=0.3/dqn.payment_share"
+
+
+def test_the_same_money_is_spread_as_another_run_paid(tmp_path: Path) -> None:
+    small: dict[str, Any] = {"game": GAME, "steps": 400, "episodes": 32, "seed": 1}
+    payer = RunSpec(mechanism="funded-share", parameters={"share": 0.8}, **small)
+    pilot = RunSpec(mechanism="funded-share", parameters={"share": 0.2}, **small)
+    references = {
+        "budget": Reference(source=payer, column="payment"), "welfare": Reference(source=pilot, column="paid_welfare")
+    }  # fmt: skip
+    paid = [read_episodes(make(each, tmp_path), "evaluate")["principal_payment"].mean() for each in (payer, pilot)]
+    lump, share = (
+        make(RunSpec(mechanism="spread-budget", parameters=parameters, **small), tmp_path)
+        for parameters in ({"budget": references["budget"]}, references)
+    )
+    given = read_about(share / "run.json")["resolved"]["given"]
+    assert given == {"budget": pytest.approx(paid[0]), "welfare": pytest.approx(paid[1] / 0.2)}
+    assert paid[0] > 0
+    # agents that do not learn earn the same under all of them
+    np.testing.assert_allclose(read_episodes(lump, "evaluate")["principal_payment"], paid[0], rtol=1e-5)
+    assert read_episodes(share, "evaluate")["principal_payment"].mean() == pytest.approx(paid[0], rel=1e-5)
+    wrong = {"welfare": Reference(source=RunSpec(mechanism="joint", **small), column="paid_welfare")}
+    with pytest.raises(UsageError, match=r"take it from a run of funded-share \(got joint\)"):
+        resolve(RunSpec(mechanism="spread-budget", parameters=wrong, **small))
+    nothing = Reference(source=pilot.model_copy(update={"parameters": {"share": 0.0}}), column="paid_welfare")
+    make(nothing.source, tmp_path)
+    with pytest.raises(UsageError, match="paid a share of 0"):
+        make(RunSpec(mechanism="spread-budget", parameters={"welfare": nothing}, **small), tmp_path)
 
 
 def test_transfers_are_net_for_each_and_gross_for_all(tmp_path: Path) -> None:

@@ -37,8 +37,30 @@ def test_recommendations_are_kept_and_pay_is_what_following_brings(probation: in
     assert replay.promised[1].tolist() == [0.0 if probation else 0.5, 0.5]
     assert replay.terms[1].tolist() == ["probation 2" if probation else "", ""]
     assert replay.payments[:, 1].tolist() == [0.5] * 4
-    shown = list(frames(GAME, replay))
-    assert "advised" in shown[0].panel.head
+    shown = [frame.panel for frame in frames(GAME, replay)]
+    advised, did, coming = (shown[0].head.index(name) for name in ("advised", "did", "advised next"))
+    told = [[(row[advised], row[did], row[coming]) for row in panel.rows] for panel in shown]
+    assert told[0] == [("", "", "up")] * 2
+    assert told[1] == [("up", "down", "up"), ("up", "up", "up")]
+    assert told[-1] == [("up", "down", ""), ("up", "up", "")]
+
+
+def test_what_was_advised_stands_beside_what_was_done() -> None:
+    """A principal that has everyone go on by turns, and agents that obey: no row may read as disobedience."""
+
+    def by_turns(game: Game, state: Any) -> Decisions:
+        advice = np.where(state.t[:, None] % 2, UP, DOWN)
+        return Decisions(np.repeat(advice, len(game.agents), axis=1), np.zeros((len(advice), 2), np.float32))
+
+    def obeys(seen: AgentView) -> np.ndarray:
+        return seen.terms.argmax(axis=-1)
+
+    replay = play(GAME, make_mechanism("principal-dqn", GAME), by_turns, obeys, seed=0, stream=2)
+    shown = [frame.panel for frame in frames(GAME, replay)]
+    advised, did, coming = (shown[0].head.index(name) for name in ("advised", "did", "advised next"))
+    for panel in shown:
+        for row in panel.rows:
+            assert row[advised] == row[did] != row[coming]
 
 
 def test_a_view_and_show_tell_the_recommendations_of_a_probation_too() -> None:

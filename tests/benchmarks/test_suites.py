@@ -39,11 +39,29 @@ def test_the_suites_are_pinned() -> None:
         "selfish/dqn", "joint/dqn", "principal-dqn/dqn", "principal-dqn/ppo",
     ]  # fmt: skip
     assert [entry.name for entry in load_suite("coin-7x7").runs] == [
-        "principal-dqn/dqn", "principal-dqn/ppo", "advice/dqn", "selfish/dqn", "joint/dqn", "prosocial/dqn",
-        "inequity-aversion/dqn", "constant-share/dqn", "constant-share/same", "funded-share/same",
+        "principal-dqn/dqn", "principal-dqn/ppo", "advice/dqn", "joint-advice/dqn", "selfish/dqn", "joint/dqn",
+        "prosocial/dqn", "inequity-aversion/dqn", "constant-share/dqn", "constant-share/same", "funded-share/same",
+        "spread-budget/lump", "spread-budget/share",
     ]  # fmt: skip
     small, large = ([entry.name for entry in load_suite(name).runs] for name in ("coin-3x3", "coin-7x7"))
     assert small == [*large, "rates-bandit/ppo"]
+
+
+def test_agents_of_an_entry_go_on_under_the_contract_that_they_signed() -> None:
+    names = ["drawn-contract/ppo", "formal-contract/voted", "formal-contract/voted-on"]
+    shipped = load_suite("contracts-cleanup")
+    drawn, fresh, on = (
+        spec for spec, entry in zip(expand(shipped, seeds=1), shipped.runs, strict=True) if entry.name in names
+    )
+    assert on.agents_from == drawn
+    assert on.parameters == fresh.parameters
+    assert on.model_copy(update={"agents_from": None}) == fresh
+    assert resolve(on).folder != resolve(fresh).folder
+    assert resolve(on).name == f"{resolve(fresh).name} agents_from=drawn-contract/ppo"
+    assert [job.run.spec for job in jobs([on])] == [drawn, on]
+    circle = suite(runs=[{"mechanism": "selfish", "agents_from": "selfish/dqn"}])
+    with pytest.raises(UsageError, match="circle: selfish/dqn -> selfish/dqn"):
+        expand(circle)
 
 
 @pytest.mark.parametrize("name", suites())

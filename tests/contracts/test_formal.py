@@ -325,5 +325,5 @@ def test_a_suite_says_by_which_rule_a_contract_is_signed() -> None:
     drawn, formal = expand(suite("negotiated_theta"))
     assert list(formal.needs()) == [drawn]
     assert resolve(formal).values["parameters"]["theta"]["from"] == "drawn-contract/dqn.negotiated_theta"
-    with pytest.raises(UsageError, match=r"another run's payment_share or best_theta or .* \(got 'theta'\)"):
+    with pytest.raises(UsageError, match=r"another run's payment_share or payment or .* \(got 'theta'\)"):
         expand(suite("theta"))

@@ -18,6 +18,7 @@ from paymaster.contracts.mechanism import Decisions
 from paymaster.equilibria.exact_outcomes import ExactOutcomePrincipal
 from paymaster.equilibria.principal import hidden_actions
 from paymaster.equilibria.principal.hidden_actions import best_response, contracts_of, played, subgame_perfect_contracts
+from paymaster.equilibria.tables.table import tabular
 from paymaster.equilibria.tables.tabulate import tabulate
 from paymaster.learning.agents.best_response import BestResponse
 from paymaster.learning.agents.dqn import DQN
@@ -298,7 +299,13 @@ def test_a_run_is_recorded_and_compared_with_what_is_exact(tmp_path: Path) -> No
     )
     assert 0.0 <= row["states_right"] <= 1.0  # type: ignore[operator]
     assert read_about(made.folder / "run.json")["evaluated"]["states_right"] == row["states_right"]
+    assert row["best_states_right"] == row["states_right"]  # it is what these agents do
     loaded = load(made.folder)
+    assert loaded.principal is not None
+    table, found = tabulate(loaded.game), contracts_of(loaded.principal, loaded.game)
+    wanted, states = subgame_perfect_contracts(table, 3).induced, tabular(loaded.game).representatives()
+    same = [found.induced[t, s] == wanted[t, s] for s, t in enumerate(states.t)]
+    assert row["followed_states_right"] == pytest.approx(np.mean(same))
     state = loaded.game.reset(np.arange(2, dtype=np.uint64))
     terms = loaded.mechanism.view(loaded.principal(loaded.game, state), 2)  # type: ignore[misc]
     assert loaded.policy(AgentView(loaded.game.observe(state), terms)).shape == (2, 1)

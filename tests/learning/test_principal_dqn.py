@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from paymaster import make
+from paymaster import UsageError, make, make_mechanism
 from paymaster.contracts.following import FollowedContract
 from paymaster.contracts.margins import PaymentMargins
+from paymaster.core.config import to_json
 from paymaster.core.random import Stream, episode_keys
 from paymaster.learning.joint_networks import all_follow, joint, joint_rows, none_follows, others, principal_networks
 from paymaster.learning.least_payments import least_payments
+from paymaster.learning.losses import algorithm_3
 from paymaster.learning.losses.algorithm_3 import Transitions, Values, losses, others_on_policy
-from paymaster.learning.principals.algorithm_3 import mirrored
+from paymaster.learning.principals.algorithm_3 import Algorithm3, mirrored
 from paymaster.learning.principals.recommending import TrainedPrincipal
 from paymaster.learning.role import REPLAY
 
@@ -101,6 +103,46 @@ def test_a_favourite_s_rewards_count_for_more() -> None:
     # y_p = 1 + .75 * 4 - .1 * .5 + .5 * 5 = 6.45 against 6: error .45, Huber .45^2 / 2
     assert found.principal.item() == pytest.approx(0.45**2 / 2)
     assert found.agents.item() == losses(values, batch, discount=0.5, alpha=0.1).agents.item()
+
+
+@pytest.mark.parametrize(
+    ("margins", "paid"),
+    [
+        ({}, 0.5),
+        ({"nudge": 0.3, "bonus": 0.1}, 0.5 + 0.3 + 2 * 0.1),  # the nudge where a payment is due, the bonus for both
+        ({"nudge": 0.3, "bonus": 0.1, "due": 0.6}, 2 * 0.1),  # nothing is due
+        ({"nudge": 0.3, "bonus": 0.1, "cap": 0.4}, 0.4 + 0.1),
+    ],
+)
+def test_margins_in_training_are_paid_for_by_the_principal_s_values(margins: dict[str, float], paid: float) -> None:
+    values, batch = hand_worked()
+    found = losses(values, batch, discount=0.5, alpha=0.1, margins=PaymentMargins(**margins))
+    error = 6 - (1 + 0 - 0.1 * paid + 0.5 * 5)
+    assert found.principal.item() == pytest.approx(error - 0.5)
+    assert found.agents.item() == losses(values, batch, discount=0.5, alpha=0.1).agents.item()
+
+
+@pytest.mark.parametrize("in_training", [False, True])
+def test_a_role_says_whether_its_margins_are_in_force_in_training(in_training: bool) -> None:
+    values, happened = hand_worked()
+    role = Algorithm3(nudge=0.3, margins_in_training=in_training)
+    assert to_json(role).get("margins_in_training", False) is in_training
+    assert ("margins_in_training" in to_json(role)) is in_training  # else the runs that are made have other names
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(algorithm_3, "values_at", lambda *_: values)
+        batch = dict(zip(["actions", "follows", "rewards", "terminateds"], happened, strict=True))
+        found = role.loss(None, None, {"obs": None, "new_obs": None, **batch}, {})  # type: ignore[arg-type]
+    paid = {"margins": PaymentMargins(nudge=0.3)} if in_training else {}
+    expected = losses(values, happened, discount=role.discount, alpha=role.alpha, **paid)  # type: ignore[arg-type]
+    assert found.parts["principal_loss"].item() == expected.principal.item()
+
+
+def test_margins_that_need_a_trained_principal_are_refused_in_training() -> None:
+    mechanism = make_mechanism("principal-dqn", make("coin_game/ivanov-3x3"))
+    Algorithm3(nudge=0.1, margins_in_training=True).check(mechanism)
+    for margin in ({"stake": 0.5}, {"robust": True}):
+        with pytest.raises(UsageError, match="stake and robust are for trained principals alone"):
+            Algorithm3(margins_in_training=True, **margin).check(mechanism)
 
 
 def test_targets_carry_no_gradient() -> None:
