@@ -227,8 +227,8 @@ def _promise(spec: RunSpec) -> dict[str, object]:
         )
     if margins is None:
         return {}
-    checked = to_json(configure(margins, spec.principal, what="the principal"))
-    return {name: checked[name] for name in sorted(given)}
+    checked: object = configure(margins, spec.principal, what="the principal")
+    return {name: getattr(checked, field) for field, name in stored_names(margins).items() if name in given}
 
 
 def _principal_in_name(spec: RunSpec, settings: Role | None) -> dict[str, object]:
