@@ -25,11 +25,11 @@ class PaymentMargins:
     """By which share of what an action would cost the principal following is made better than it for the agent."""
     dominant: Annotated[bool, Field(alias="robust")] = False
     """Whether a payment is the least that is enough also while no other agent follows."""
-    contingent: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
-    """Whether following pays by what the others did, so that it is dominant at the least price of what they did; for a
-    principal that was trained with `joint_values`."""
     max_payment: Annotated[float | None, Field(gt=0.0, allow_inf_nan=False, alias="cap")] = None
     """The most that an agent is paid in one step, all margins included; no limit unless given."""
+    contingent: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether following pays by what the others did, which makes following dominant; for a principal that was
+    trained with `joint_values`."""
 
     @model_validator(mode="after")
     def _exclude_each_other(self) -> Self:

@@ -54,10 +54,9 @@ def principal_networks(
     With `joint_values` `agents` is Q(s, .) of the A^N joint actions instead, the agent's own action varying slowest.
     """
     each: QShape = {**shape, "actions": shape["actions"] ** players} if joint_values else shape
+    principal = SharedQNetwork(players, 0, told_apart=told_apart, **shape)
     agents = SharedQNetwork(players, 0 if joint_values else players - 1, told_apart=told_apart, **each)
-    return torch.nn.ModuleDict(
-        {"principal": SharedQNetwork(players, 0, told_apart=told_apart, **shape), "agents": agents}
-    )
+    return torch.nn.ModuleDict({"principal": principal, "agents": agents})
 
 
 def joint_rows(observations: np.ndarray) -> torch.Tensor:
