@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..core.config import configuration
 
@@ -27,3 +27,12 @@ class PaymentMargins:
     """Whether a payment is the least that is enough also while no other agent follows."""
     max_payment: Annotated[float | None, Field(gt=0.0, allow_inf_nan=False, alias="cap")] = None
     """The most that an agent is paid in one step, all margins included; no limit unless given."""
+    contingent: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether following pays by what the others did, which makes following dominant; for a principal that was
+    trained with `joint_values`."""
+
+    @model_validator(mode="after")
+    def _exclude_each_other(self) -> Self:
+        if self.contingent and self.dominant:
+            raise ValueError("contingent payments make following dominant already: leave robust out")
+        return self

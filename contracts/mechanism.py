@@ -35,7 +35,8 @@ class Decisions(NamedTuple):
     """
 
     recommended: np.ndarray  # (B, N) int, -1 where nothing is recommended
-    promised: np.ndarray  # (B, N) float32, >= 0; (B, N, K) where each of K verifiable facts has its price
+    promised: np.ndarray  # (B, N) float32, >= 0; (B, N, K) where each of K verifiable facts has its price, or where
+    # pay for following is contingent on which of K = A^(N-1) joint actions the others take (`RecommendationContract`)
 
     @classmethod
     def pay_only(cls, promised: np.ndarray) -> Self:
@@ -80,6 +81,11 @@ class Mechanism:
     def promised_shape(self) -> tuple[int, ...]:
         """Of what a principal promises in one environment."""
         return (len(self.game.agents),)
+
+    @property
+    def promised_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """All shapes that a promise may have, `promised_shape` first."""
+        return (self.promised_shape,)
 
     def check_principal(self) -> None:
         """Raise UsageError for a game on which there can be no principal such as the mechanism needs."""

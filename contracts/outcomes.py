@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.config import UsageError, configuration
 from .ledger import Ledger
-from .mechanism import Decisions, Transition
+from .mechanism import Decisions, Summary, Transition
 from .recommendation import RecommendationContract
 
 
@@ -32,6 +32,10 @@ class OutcomeContract(RecommendationContract):
     def promised_shape(self) -> tuple[int, ...]:
         return (len(self.game.agents), len(self.game.verifiable))
 
+    @property
+    def promised_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (self.promised_shape,)
+
     def check_principal(self) -> None:
         game, shape = self.game, self.game.observation_space.shape
         counts = len(game.agents), len(game.action_names), len(game.verifiable)
@@ -45,6 +49,9 @@ class OutcomeContract(RecommendationContract):
     def view(self, terms: Decisions, B: int) -> np.ndarray:
         recommended = np.eye(len(self.game.action_names), dtype=np.float32)[terms.recommended]
         return np.concatenate([recommended, terms.promised], axis=-1)
+
+    def summary(self, terms: Decisions, B: int) -> Summary:
+        return Summary(terms.recommended, terms.promised, np.full(terms.recommended.shape, ""))
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         payments = (transition.terms.promised * self.game.facts(transition.events)).sum(axis=-1)

@@ -18,19 +18,22 @@ class ExactPrincipal(Saved):
     """Recommends and promises as a stationary solution does, with a margin `nudge` on every positive payment.
 
     Least payments leave an agent indifferent; the nudge makes it prefer obedience, and costs nothing where obedience
-    is a best response without payment.
+    is a best response without payment. `base_pay` is paid for following everywhere. What the solution promises may
+    also be (S, N, A^(N-1)), contingent on what the others do (`contingent_payments`).
     """
 
-    def __init__(self, solution: Solution, nudge: float = 0.0) -> None:
+    def __init__(self, solution: Solution, nudge: float = 0.0, base_pay: float = 0.0) -> None:
         if solution.actions.ndim != 2:
             raise UsageError("a principal's solution must be stationary: solve with a discount, such as 0.99")
         if not nudge >= 0.0:
             raise UsageError(f"nudge: got {nudge}, allowed is 0 or more")
-        self._decide(solution.actions, solution.promised + nudge * (solution.promised > 0.0))
+        if not base_pay >= 0.0:
+            raise UsageError(f"base_pay: got {base_pay}, allowed is 0 or more")
+        self._decide(solution.actions, solution.promised + nudge * (solution.promised > 0.0) + base_pay)
 
     def _decide(self, recommended: np.ndarray, promised: np.ndarray) -> None:
         self.recommended = recommended.astype(np.int64)  # (S, N)
-        self.promised = promised.astype(np.float32)  # (S, N)
+        self.promised = promised.astype(np.float32)  # (S, N) or (S, N, A^(N-1))
 
     def __call__(self, game: Game, state: object) -> Decisions:
         index = tabular(game).index(state)

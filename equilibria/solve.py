@@ -1,6 +1,6 @@
 """The exact solutions of a game that fits in a table: social optimum, selfish equilibria, and what a principal pays.
 
-Five solutions, each by its rule (`RULES`):
+Six solutions, each by its rule (`RULES`):
 
 1. `cooperative`: the social optimum.
 2. `highest` and `lowest`: the selfish Markov equilibria that take, in every stage game, the pure equilibrium of highest
@@ -9,10 +9,12 @@ Five solutions, each by its rule (`RULES`):
    actions). It maximises `welfare / alpha - payments`, and pays the least that makes its recommendation a best response
    to the others' recommended actions.
 4. `dominant`: the same, where the payments make the recommendation a dominant strategy of every stage game.
+5. `contingent`: the same, where what an agent is paid depends on what the others did (`contingent_payments`): the
+   recommendation is dominant in every stage game, and while all follow only the payments of `principal` are paid.
 
 Where a stage game has no pure equilibrium agents mix (`vertex_enumeration`). Where no equilibrium is found, the joint
 action whose largest regret is smallest is taken; the number of such stages and the deviation gains are reported. Beside
-the five stands the best linear contract (`linear_contracts`), to which a principal commits.
+the six stands the best linear contract (`linear_contracts`), to which a principal commits.
 
 Each is solved over the finite horizon, undiscounted, by backward induction, or with a discount for the stationary game
 that never ends by value iteration (`value_iteration` has the fallbacks where it does not converge). All are evaluated
@@ -50,7 +52,9 @@ RULES = {
     "lowest": Rule.LOWEST,
     "principal": Rule.PRINCIPAL,
     "dominant": Rule.DOMINANT,
+    "contingent": Rule.CONTINGENT,
 }
+PAYING = (Rule.PRINCIPAL, Rule.DOMINANT, Rule.CONTINGENT)
 
 
 class Solution(NamedTuple):
@@ -91,7 +95,7 @@ def solve(
     `welfare_weights`. Raises UsageError for values out of range.
     """
     _check(rule, horizon, discount, alpha, favour)
-    weighed = favouring(table, favour) if RULES[rule] in (Rule.PRINCIPAL, Rule.DOMINANT) else table
+    weighed = favouring(table, favour) if RULES[rule] in PAYING else table
     found = markov_policy(weighed, RULES[rule], horizon, discount=discount, alpha=alpha)
     followed = evaluate_policy(table, found.actions, found.promised, horizon, mixed=found.mixed)
     gains = deviation_gains(table, found.actions, found.promised, horizon, discount=discount, mixed=found.mixed)
@@ -137,20 +141,22 @@ def solve_all(
     began = time.perf_counter()
     _check("principal", game.horizon, discount, alpha, favour)
     table = tabulate(game, on_progress=partial(on_progress, "table")) if table is None else table
-    done = count(1)
+    done, apart = count(1), [rule for rule in RULES if rule != "contingent"]
 
     def solution(rule: str) -> Solution:
         found = solve(table, rule, game.horizon, discount=discount, alpha=alpha, favour=favour)
-        on_progress("equilibria", next(done) / len(RULES))
+        on_progress("equilibria", next(done) / len(apart))
         return found
 
     def rates() -> LinearContract:
         share = partial(on_progress, "linear contracts")
         return best_linear_contract(table, game.horizon, discount=discount, alpha=alpha, on_progress=share)
 
-    longest_first: list[Callable[[], LinearContract | Solution]] = [rates, *(partial(solution, rule) for rule in RULES)]
+    longest_first: list[Callable[[], LinearContract | Solution]] = [rates, *(partial(solution, rule) for rule in apart)]
     best, *found = at_once(lambda task: task(), longest_first)
-    solutions = dict(zip(RULES, cast(list[Solution], found), strict=True))
+    solutions = dict(zip(apart, cast(list[Solution], found), strict=True))
+    principal = solutions["principal"]  # who mixes nowhere chooses and pays as the contingent one does while all follow
+    solutions["contingent"] = solution("contingent") if len(principal.mixed.cells) else principal
     return Solved(table, solutions, cast(LinearContract, best), time.perf_counter() - began)
 
 
@@ -184,6 +190,7 @@ def summarised(
         },
         "principal": rows["principal"],
         "principal_dominant": rows["dominant"],
+        "principal_contingent": rows["contingent"],
         "best_rate": {
             "welfare": rates.welfare,
             "payment": rates.payment,

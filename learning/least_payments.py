@@ -10,8 +10,9 @@ from ..contracts.margins import PaymentMargins
 def least_payments(q_online: torch.Tensor, q_price: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
     """b_i(s, a_i) = max_a Q((s, 1), a) - Q((s, 1), a_i), at least 0: (n, N).
 
-    The least payment on `actions` that makes them best responses while the others follow. The best action is taken
-    from `q_online`, both prices from `q_price`, each (n, N, A).
+    The least payment on `actions` that makes them best responses while the others follow, or, by values of joint
+    actions, do what the values are of: any more axes stand before the last. The best action is taken from `q_online`,
+    both prices from `q_price`, each (n, N, A).
     """
     best = taken(q_price, q_online.argmax(dim=-1))
     return (best - taken(q_price, actions)).clamp(min=0.0)
@@ -28,5 +29,5 @@ def with_margins(least: torch.Tensor, margins: PaymentMargins) -> torch.Tensor:
 
 
 def taken(q: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-    """The values (n, N) of `actions` (n, N) among `q` (n, N, A)."""
+    """The values (n, N, ...) of `actions` (n, N, ...) among `q` (n, N, ..., A)."""
     return q.gather(-1, actions.unsqueeze(-1)).squeeze(-1)

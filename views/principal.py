@@ -23,6 +23,7 @@ class PrincipalView(ParallelView):
 
     1. The principal sees `game.world` and acts `{"recommended": ints (N,), "promised": floats >= 0 (N,)}`, which is
        (N, K) where a contract prices each of K verifiable facts; `{"promised": ...}` alone where it recommends nothing.
+       Pay for following may be contingent on what the others do: `promised` (N, A^(N-1)), by their joint action.
        Where earlier terms still hold, the action changes nothing. All rewards
        are 0, the game stands still, and what the agents observe now carries the terms; before, they are zeros.
     2. The agents act and the game moves. The principal earns `game.principal_reward / alpha - payments`;
@@ -106,7 +107,7 @@ class PrincipalFirst(parallel_to_aec_wrapper):
 def _decided(mechanism: Mechanism, action: object) -> Decisions:
     """The principal's action as decisions for one environment."""
     shape, count = (len(mechanism.game.agents),), len(mechanism.game.action_names)
-    priced, parts = mechanism.promised_shape, list(decision_space(mechanism))
+    priced, parts = mechanism.promised_shapes, list(decision_space(mechanism))
     if not isinstance(action, dict) or set(action) != set(parts):
         named = " and ".join(map(repr, reversed(parts)))
         raise UsageError(f"the action of {PRINCIPAL} is {action!r}; it must be a dict of {named}")
@@ -116,6 +117,7 @@ def _decided(mechanism: Mechanism, action: object) -> Decisions:
     if recommended.shape != shape or not within:
         raise UsageError(f"recommended is {action['recommended']!r}; allowed: integers {shape} from 0 to {count - 1}")
     payable = promised.dtype.kind in "iuf" and (np.isfinite(promised) & (promised >= 0)).all()
-    if promised.shape != priced or not payable:
-        raise UsageError(f"promised is {action['promised']!r}; allowed: finite numbers {priced}, 0 or more")
+    if promised.shape not in priced or not payable:
+        allowed = " or ".join(map(str, priced))
+        raise UsageError(f"promised is {action['promised']!r}; allowed: finite numbers {allowed}, 0 or more")
     return Decisions(recommended[None].astype(np.int64), promised[None].astype(np.float32))

@@ -19,7 +19,7 @@ from ...equilibria.principal.meta_algorithm import Round, rounds
 from ...equilibria.solve import Solution, StageProgress, favouring, solve_all, summarised, summary
 from ...equilibria.tolerances import WELFARE_TIE
 from .. import files
-from ..measures.exact_solutions import ALPHA, HIGHEST, NAMES, PRINCIPAL, Exact, solutions
+from ..measures.exact_solutions import ALPHA, CONTINGENT, HIGHEST, NAMES, PRINCIPAL, Exact, solutions
 from ..provenance import command
 from ..reports.text_table import Rows, columns
 from ..runs.progress import progress_bars
@@ -32,6 +32,7 @@ NAMED = {  # the rules whose solutions may need a note, with the names of their 
     "lowest": "selfish equilibrium, lowest",
     "principal": PRINCIPAL,
     "dominant": "principal, dominant strategies",
+    "contingent": CONTINGENT,
 }
 
 

@@ -20,6 +20,7 @@ NOT_CONVERGED = " (not converged)"
 FINITE = "finite horizon"
 ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is always solved: ten seconds at most
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
+CONTINGENT = "principal, dominant strategies, contingent"
 BEST_RATE = "principal, best linear contract"
 NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
@@ -85,6 +86,7 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
         "selfish equilibrium, lowest": summary["selfish"]["lowest"],
         PRINCIPAL: summary["principal"],
         "principal, dominant strategies": summary["principal_dominant"],
+        CONTINGENT: summary["principal_contingent"],
         BEST_RATE: summary["best_rate"],
     }
     if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=WELFARE_TIE):

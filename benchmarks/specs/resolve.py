@@ -19,6 +19,7 @@ from ...learning.external import EXTERNAL, ExternalPrincipal
 from .run_names import digest, learner_name, run_folder, run_name
 from .spec import THETAS, Reference, RunSpec
 
+NAMING = ("alpha", "joint_values", "contingent")  # settings of a trained principal that a run's name states
 PROBE = 0.5  # stands for a value that another run will give, while the other parameters are checked
 
 
@@ -232,25 +233,24 @@ def _promise(spec: RunSpec) -> dict[str, object]:
         )
     if margins is None:
         return {}
-    checked = to_json(configure(margins, spec.principal, what="the principal"))
-    return {name: checked[name] for name in sorted(given)}
+    checked: object = configure(margins, spec.principal, what="the principal")
+    return {name: getattr(checked, field) for field, name in stored_names(margins).items() if name in given}
 
 
 def _principal_in_name(spec: RunSpec, settings: Role | None) -> dict[str, object]:
     """The settings of the principal that belong into the run's name.
 
-    They are all settings that are given, where the principal is exact or taken from another run; and the price of
-    money, where it differs from the default.
+    They are all settings that are given, where the principal is exact or taken from another run; else those of `NAMING`
+    that differ from their defaults.
     """
     if isinstance(settings, ExternalPrincipal):
         return to_json(settings)
     cls = principal_class(mechanism_class(spec.mechanism))
     if cls and (spec.principal_from is not None or not cls.learns):
         return stored(cls, spec.principal)
-    price = getattr(type(settings), "__pydantic_fields__", {}).get("alpha")
-    if price is None or settings.alpha == price.default:  # type: ignore[union-attr]
-        return {}
-    return {"alpha": settings.alpha}  # type: ignore[union-attr]
+    known = getattr(type(settings), "__pydantic_fields__", {})
+    given = {name: getattr(settings, name) for name in NAMING if name in known}
+    return {name: value for name, value in given.items() if value != known[name].default}
 
 
 def _agents_in_name(spec: RunSpec, source: Resolved | None) -> dict[str, object]:

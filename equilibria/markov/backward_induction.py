@@ -5,7 +5,7 @@
    and their payments are the policy of step t, and their values are what step t - 1 counts on.
 
 By the rules HIGHEST and LOWEST the policy is a subgame-perfect equilibrium of the agents wherever a stage has one that
-is found; by PRINCIPAL and DOMINANT that of a principal who cannot commit.
+is found; by PRINCIPAL, DOMINANT and CONTINGENT that of a principal who cannot commit.
 """
 
 from __future__ import annotations

@@ -20,3 +20,6 @@ class Rule(IntEnum):
     """As PRINCIPAL, each payment the agent's largest regret of its action over all actions of the others."""
     ANSWER = 5
     """The joint action chosen before where it is a Nash equilibrium; else as HIGHEST."""
+    CONTINGENT = 6
+    """As PRINCIPAL, each payment the agent's regret of its action beside what the others really do, so that the action
+    is a dominant strategy. Where all follow it is PRINCIPAL's payment, so the choice is PRINCIPAL's too."""

@@ -7,7 +7,8 @@
    best mixed one that is found (`vertex_enumeration`), else the joint action whose largest regret is smallest.
 4. A principal's rule takes the joint action of highest objective / alpha - payments. The least payment that makes an
    agent's part of j a best response is its regret of j; the least that makes it a dominant strategy is its largest
-   regret of that action. Backward induction with this rule gives the subgame-perfect principal, who cannot commit
+   regret of that action, or its regret beside what the others really did (`contingent_payments`), which is its regret
+   of j while they follow. Backward induction with this rule gives the subgame-perfect principal, who cannot commit
    (Ivanov et al. 2024, arXiv:2407.18074).
 """
 
@@ -129,7 +130,7 @@ def _sweep(table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, bef
                 mixed += 1
         for i in range(N):
             tempting[s, i] = j
-            if rule in (Rule.PRINCIPAL, Rule.DOMINANT):
+            if rule in (Rule.PRINCIPAL, Rule.DOMINANT, Rule.CONTINGENT):
                 promised[s, i] = due[j, i]
                 down = _most_tempting(table.actions, regrets, i, j) if rule == Rule.DOMINANT else j
                 tempting[s, i, 0], tempting[s, i, 1] = _best_response(q, A, regrets, i, down), down
@@ -219,7 +220,8 @@ def _most_tempting(actions: np.ndarray, regrets: np.ndarray, agent: int, j: int)
 def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int, bool]:
     """The joint action that `rule` takes, and whether it solves the stage game."""
     J, N = due.shape
-    selfish, paying = rule in (Rule.HIGHEST, Rule.LOWEST, Rule.ANSWER), rule in (Rule.PRINCIPAL, Rule.DOMINANT)
+    selfish = rule in (Rule.HIGHEST, Rule.LOWEST, Rule.ANSWER)
+    paying = rule in (Rule.PRINCIPAL, Rule.DOMINANT, Rule.CONTINGENT)
     best, chosen = -np.inf, -1
     for k in range(-1, J):
         j = k if k >= 0 else before

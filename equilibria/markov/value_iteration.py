@@ -27,7 +27,7 @@ from .rules import Rule
 from .stage_games import Stage, chosen, follow, sweep
 
 MAX_SWEEPS = 3000
-MAX_SWEEPS_BEFORE_FALLBACK = {Rule.HIGHEST: 100, Rule.LOWEST: 100, Rule.PRINCIPAL: 300}
+MAX_SWEEPS_BEFORE_FALLBACK = {Rule.HIGHEST: 100, Rule.LOWEST: 100, Rule.PRINCIPAL: 300, Rule.CONTINGENT: 300}
 STABLE_SWEEPS = 3  # sweeps with hardly a change of choice, after which the choice is evaluated, which is cheap
 STABLE_SHARE = 0.01  # the share of states whose choice may change in such a sweep; 0 for selfish agents, who may cycle
 EVALUATION_STEPS = 40
@@ -46,10 +46,11 @@ def stationary(table: Table, rule: Rule, discount: float, alpha: float) -> Stati
     """The stationary choice of `rule`, or its fallback where value iteration does not converge.
 
     HIGHEST and LOWEST: iterated best response from where value iteration stopped, which ends in an equilibrium of the
-    rule's neighbourhood only. PRINCIPAL: damped value iteration. DOMINANT: the same, from the principal's solution.
+    rule's neighbourhood only. PRINCIPAL and CONTINGENT: damped value iteration. DOMINANT: the same, from the
+    principal's solution.
     """
     found = value_iteration(table, Rule.PRINCIPAL if rule == Rule.DOMINANT else rule, discount, alpha)
-    if rule == Rule.DOMINANT or (rule == Rule.PRINCIPAL and not found.converged):
+    if rule == Rule.DOMINANT or (rule in (Rule.PRINCIPAL, Rule.CONTINGENT) and not found.converged):
         return damped_value_iteration(table, rule, found.stage, discount, alpha)
     if rule in (Rule.HIGHEST, Rule.LOWEST) and not found.converged:
         return _best_response_fallback(table, found.stage, discount)

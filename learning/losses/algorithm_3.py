@@ -86,16 +86,17 @@ def values_at(
 
 def losses(
     values: Values, batch: Transitions, *, discount: float, alpha: float, favour: float = 0.0,
-    margins: PaymentMargins = NO_MARGINS,
+    margins: PaymentMargins = NO_MARGINS, joint_values: bool = False,
 ) -> Losses:  # fmt: skip
     """Algorithm 3's two regressions, with double Q-learning and Huber loss.
 
     y_a = r_i + discount Q'((s', f_-i), argmax_a' Q((s', f_-i), a'))
     y_p = sum_i [ w_i r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
 
-    The agents' loss counts y_a where the mask `others_on_policy` is 1; elsewhere y_a has no part in a transition's
-    priority either. The welfare weights w_i are 1, or with `favour` those of `welfare_weights`. The payments b_i are
-    the least ones, with the `margins` that are in force in training (`with_margins`).
+    The agents' loss counts y_a where the mask `others_on_policy` is 1, or everywhere with `joint_values`, which are of
+    what all did; elsewhere y_a has no part in a transition's priority either. The welfare weights w_i are 1, or with
+    `favour` those of `welfare_weights`. The payments b_i are the least ones, with the `margins` that are in force in
+    training (`with_margins`).
     """
     discount_t = discount * (1.0 - batch.terminated_t)
     with torch.no_grad():
@@ -108,7 +109,7 @@ def losses(
         y_principal = (weights * batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1
     agents_t = taken(values.agents_t, batch.actions_t)
     principal_t = taken(values.principal_t, batch.actions_t).sum(dim=-1)
-    mask = others_on_policy(values, batch)
+    mask = torch.ones_like(agents_t) if joint_values else others_on_policy(values, batch)
     agents = (mask * huber_loss(agents_t, y_agents, reduction="none")).sum() / mask.sum().clamp(min=1.0)
     errors = (mask * (agents_t - y_agents).abs()).mean(dim=-1) + (principal_t - y_principal).abs()
     return Losses(agents, huber_loss(principal_t, y_principal), errors.detach())

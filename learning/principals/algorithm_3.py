@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ...contracts.following import FollowedContract
 from ...contracts.loop import Situation
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .recommending import TrainedPrincipal
 
 FOLLOWS = "follows"
+JOINT_ACTIONS = 1024  # the most that a network values, each by an output of its own
 
 
 @configuration
@@ -40,6 +41,9 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
     """Whether it learns from all symmetric views of a game (mirrored, rotated), and decides by their mean."""
     follow: Share = 0.75
     """The probability that an agent follows in an episode (f_i = 1)."""
+    joint_values: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether the model of the agents values joint actions, all that payments by what the others did (`contingent`)
+    need, and not an agent's own action by who follows."""
     epsilon: Share = 0.4
     epsilon_final: Share = 0.02
     exploration_fraction: Annotated[float, Field(gt=0.0, le=1.0, alias="explore_until")] = 0.7
@@ -52,8 +56,22 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
     keeps: ClassVar[str] = ".principals.recommending:TrainedPrincipal"
     margins: ClassVar[type] = PaymentMargins
 
+    @model_validator(mode="after")
+    def _contingent_on_joint_values(self) -> Self:
+        if self.contingent and not self.joint_values:
+            raise ValueError("contingent payments need values of joint actions: set joint_values too")
+        return self
+
     def check(self, mechanism: Mechanism) -> None:
-        """Raise UsageError for `mirrored` without symmetries, and for margins that cannot be in force in training."""
+        """Raise UsageError for `mirrored` without symmetries, for margins that cannot be in force in training, and for
+        too many joint actions to value each.
+        """
+        N, A = len(mechanism.game.agents), len(mechanism.game.action_names)
+        if self.joint_values and A**N > JOINT_ACTIONS:
+            raise UsageError(
+                f"joint_values: {N} agents with {A} actions each have {A**N:,} joint actions, allowed are "
+                f"{JOINT_ACTIONS:,} or fewer; leave joint_values out, or ask for fewer agents"
+            )
         if self.mirrored and not symmetries(mechanism.game):
             raise UsageError("mirrored: the game has no symmetries; leave mirrored out, or set it to false")
         if self.margins_in_training and (self.dominant or self.proportional_margin):
@@ -77,6 +95,7 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
         return {
             "players": len(game.agents), "shape": shape_of(game), "actions": len(game.action_names),
             "encoder": self.encoder, "hidden": self.hidden, "dueling": True, "told_apart": self.favour > 0.0,
+            "joint_values": self.joint_values,
         }  # fmt: skip
 
     def network(self, task: Task) -> torch.nn.Module:
@@ -86,12 +105,16 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
 
     def act(self, net: Net, context: Context, players: tuple[int, ...]) -> Columns:
         """Followers take the recommended action, the others the best by their own values, with exploration."""
-        from .recommending import own_actions
+        from .recommending import own_actions, own_actions_beside
 
         follows = context.loop.memory
-        own = own_actions(net, context.loop.seen.observations, follows)
+        seen, recommended = context.loop.seen.observations, context.loop.terms.recommended
+        if self.joint_values:
+            own = own_actions_beside(net, seen, recommended, len(context.game.action_names))
+        else:
+            own = own_actions(net, seen, follows)
         own = self.explore(own, context, context.noise(players).reshape(own.shape))
-        actions = np.where(follows, context.loop.terms.recommended, own.numpy())
+        actions = np.where(follows, recommended, own.numpy())
         return {Col.ACTIONS: actions.ravel(), FOLLOWS: follows.ravel()}
 
     def decide(self, net: Net, context: Context, situation: Situation) -> Decisions:
@@ -100,7 +123,10 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
 
         noise = context.drawn(situation, len(context.game.agents))
         seen = context.game.observe(situation.state)
-        return exploring(net, seen, lambda best: self.explore(best, context, noise), self._in_training())
+        return exploring(
+            net, seen, lambda best: self.explore(best, context, noise), self._in_training(),
+            joint_values=self.joint_values,
+        )  # fmt: skip
 
     def transitions(self, task: Task, rollout: Rollout) -> Columns:
         """Joint rows (T * B, N, ...), rewards from the environment alone."""
@@ -124,12 +150,18 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
     def loss(self, net: Net, target: Net | None, batch: Tensors, peers: Mapping[str, Peer]) -> Losses:
         """The two regressions of Algorithm 3."""
         from ..losses.algorithm_3 import Transitions, losses, values_at
+        from ..losses.joint_values import joint_values_at
 
         happened = Transitions(batch[Col.ACTIONS], batch[FOLLOWS], batch[Col.REWARDS], batch[Col.TERMINATEDS])
-        found = values_at(net, target, batch[Col.OBS], batch[Col.NEXT_OBS], batch[FOLLOWS])
+        rows = batch[Col.OBS], batch[Col.NEXT_OBS]
+        if self.joint_values:
+            found = joint_values_at(net, target, *rows, batch[Col.ACTIONS])
+        else:
+            found = values_at(net, target, *rows, batch[FOLLOWS])
         agents, principal, errors = losses(
-            found, happened, discount=self.discount, alpha=self.alpha, favour=self.favour, margins=self._in_training()
-        )
+            found, happened, discount=self.discount, alpha=self.alpha, favour=self.favour,
+            margins=self._in_training(), joint_values=self.joint_values,
+        )  # fmt: skip
         return Losses(agents + principal, {"agents_loss": agents, "principal_loss": principal}, errors)
 
     def frozen(self, weights: Mapping[str, Tensors], task: Task) -> TrainedPrincipal:

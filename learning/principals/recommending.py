@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
@@ -11,9 +11,20 @@ import torch
 from ...contracts.margins import PaymentMargins
 from ...contracts.mechanism import Decisions
 from ...core.checkpoint import Checkpoint, Saved
-from ...core.config import configure, stored, to_json
-from ...envs.game import Game, symmetries
-from ..joint_networks import JointShape, all_follow, joint, joint_rows, none_follows, others, principal_networks
+from ...core.config import UsageError, configure, stored, to_json
+from ...envs.game import Game, Symmetry, symmetries
+from ..joint_networks import (
+    JointShape,
+    all_follow,
+    beside,
+    by_others,
+    joint,
+    joint_rows,
+    none_follows,
+    others,
+    others_action,
+    principal_networks,
+)  # fmt: skip
 from ..least_payments import least_payments, with_margins
 from ..networks import arrays_of, give_arrays
 
@@ -24,16 +35,26 @@ def own_actions(networks: torch.nn.ModuleDict, observations: np.ndarray, follows
     return joint(networks["agents"], torch.cat([joint_rows(observations), extra], dim=-1)).argmax(dim=-1)
 
 
+def own_actions_beside(
+    networks: torch.nn.ModuleDict, observations: np.ndarray, recommended: np.ndarray, actions: int
+) -> torch.Tensor:
+    """The best of an agent's `actions`, (B, N), by values of joint actions, while the others do as `recommended`."""
+    values = joint(networks["agents"], joint_rows(observations))
+    return beside(values, torch.from_numpy(recommended), actions).argmax(dim=-1)
+
+
 def exploring(
-    networks: torch.nn.ModuleDict,
-    observations: np.ndarray,
-    explore: Callable[[torch.Tensor], torch.Tensor],
-    margins: PaymentMargins,
-) -> Decisions:
+    networks: torch.nn.ModuleDict, observations: np.ndarray, explore: Callable[[torch.Tensor], torch.Tensor],
+    margins: PaymentMargins, *, joint_values: bool = False,
+) -> Decisions:  # fmt: skip
     """The best recommendations, passed through `explore`, and the least payments for them with the `margins`."""
     rows = joint_rows(observations)
-    recommended = explore(joint(networks["principal"], rows).argmax(dim=-1))
-    followers = joint(networks["agents"], all_follow(rows))
+    worth = joint(networks["principal"], rows)
+    recommended = explore(worth.argmax(dim=-1))
+    if joint_values:
+        followers = beside(joint(networks["agents"], rows), recommended, worth.shape[-1])
+    else:
+        followers = joint(networks["agents"], all_follow(rows))
     least = least_payments(followers, followers, recommended)
     return Decisions(recommended.numpy(), with_margins(least, margins).numpy())
 
@@ -47,11 +68,17 @@ class TrainedPrincipal(Saved):
     the principal's own values. With `dominant` the least payment is the larger of those that suffice while all others
     follow and while none does. `max_payment` bounds the payment to an agent in a step: payments are most wrong in
     states off the recommended path, and without the bound agents are paid again and again to go there and be led back.
+    A principal with values of joint actions may be `contingent`: it promises (B, N, A^(N-1)), by what the others do.
     If `mirrored`, all values are means over the game's symmetries.
     """
 
     def __init__(self, shape: JointShape, margins: PaymentMargins | None = None, *, mirrored: bool = False) -> None:
         self.shape, self.margins, self.mirrored = shape, margins or PaymentMargins(), mirrored
+        if self.margins.contingent and not shape.get("joint_values"):
+            raise UsageError(
+                "contingent: this principal has no values of joint actions; leave contingent out, or train one with "
+                "joint_values"
+            )
         self.networks = principal_networks(**shape)
 
     def __call__(self, game: Game, state: object) -> Decisions:
@@ -61,12 +88,33 @@ class TrainedPrincipal(Saved):
             worth = joint(self.networks["principal"], rows, views)
             recommended = worth.argmax(dim=-1)
             margins = self.margins.proportional_margin * (worth.amax(dim=-1, keepdim=True) - worth)
-            following = joint(self.networks["agents"], all_follow(rows), views) + margins
-            least = least_payments(following, following, recommended)
-            if self.margins.dominant:
-                alone = joint(self.networks["agents"], none_follows(rows), views) + margins
-                least = torch.maximum(least, least_payments(alone, alone, recommended))
+            price = self._contingent if self.shape.get("joint_values") else self._least
+            least = price(rows, views, recommended, margins)
         return Decisions(recommended.numpy(), with_margins(least, self.margins).numpy())
+
+    def _least(
+        self, rows: torch.Tensor, views: Sequence[Symmetry], recommended: torch.Tensor, margins: torch.Tensor
+    ) -> torch.Tensor:
+        """(B, N): least payments, by the agents' values where the others follow, and where they do not."""
+        following = joint(self.networks["agents"], all_follow(rows), views) + margins
+        least = least_payments(following, following, recommended)
+        if self.margins.dominant:
+            alone = joint(self.networks["agents"], none_follows(rows), views) + margins
+            least = torch.maximum(least, least_payments(alone, alone, recommended))
+        return least
+
+    def _contingent(
+        self, rows: torch.Tensor, views: Sequence[Symmetry], recommended: torch.Tensor, margins: torch.Tensor
+    ) -> torch.Tensor:
+        """Least payments by values of joint actions: (B, N, A^(N-1)) if `contingent`, else (B, N)."""
+        A = margins.shape[-1]
+        values = by_others(joint(self.networks["agents"], rows, views), A) + margins[:, :, None]
+        least = least_payments(values, values, recommended[..., None].expand(values.shape[:3]))
+        if self.margins.contingent:
+            return least
+        if self.margins.dominant:
+            return least.amax(dim=-1)
+        return least.gather(2, others_action(recommended, A)[..., None]).squeeze(2)
 
     def promising(self, **changed: object) -> TrainedPrincipal:
         """The same principal with a `PaymentMargins` of other values."""

@@ -15,6 +15,7 @@ from paymaster.baselines import MECHANISMS, mechanism_class
 from paymaster.contracts.ledger import Ledger
 from paymaster.contracts.loop import AgentView, Minds, Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
+from paymaster.contracts.recommendation import others_index
 from paymaster.envs.coin_game.game import Events
 
 from ..envs.plain_game import PlainGame
@@ -107,6 +108,49 @@ def test_who_does_not_follow_is_on_probation() -> None:
     assert paid == [[0.5, 0.25], [0.0, 0.25], [0.0, 0.25], [0.0, 0.0], [0.5, 0.0]]
     assert waiting == [[0, 0], [0, 0], [1, 0], [0.5, 0], [0, 1]]
     assert mechanism.terms_size == make_mechanism("principal-dqn", GAME).terms_size + 1
+
+
+# What three agents with four actions are promised: agent i for the others' joint action k, 100 i + k
+BY_OTHERS = (100 * np.arange(3)[:, None] + np.arange(16)).astype(np.float32)[None]
+
+
+def test_others_joint_actions_are_in_lexicographic_order() -> None:
+    assert others_index(np.array([[3, 1, 2], [0, 0, 1]]), 4).tolist() == [[6, 14, 13], [1, 1, 0]]
+    assert others_index(np.array([[3], [1]]), 4).tolist() == [[0], [0]]
+
+
+def test_who_follows_is_paid_by_what_the_others_did() -> None:
+    mechanism = make_mechanism("principal-dqn", THREE, shows_pay=True)
+    decisions = Decisions(np.array([[1, 1, 1]]), BY_OTHERS)
+    terms, _ = mechanism.offer((), (), decisions)
+    for actions, paid in (
+        ([1, 1, 1], [5, 105, 205]),  # the others' joint action is (1, 1)
+        ([1, 2, 1], [9, 0, 206]),  # (2, 1) beside agent 0, (1, 2) beside agent 2
+        ([3, 2, 1], [0, 0, 214]),
+    ):
+        settled, _ = mechanism.settle((), transition(np.zeros((1, 3)), terms, np.array([actions])))
+        assert settled.payments.tolist() == [paid]
+    assert mechanism.view(terms, 1)[0, :, -1].tolist() == [5, 105, 205]  # if all follow
+    summary = mechanism.summary(terms, 1)
+    assert summary.promised.tolist() == [[5, 105, 205]]
+    assert set(summary.words.ravel()) == {"if all follow"}
+
+
+def test_contingent_pay_waits_for_the_end_of_probation_too() -> None:
+    mechanism = make_mechanism("principal-dqn", THREE, probation=1)
+    memory, decisions = mechanism.start(np.zeros(1, np.uint64)), Decisions(np.array([[1, 1, 1]]), BY_OTHERS)
+    paid = []
+    for actions in ([0, 1, 1], [1, 1, 1]):
+        terms, memory = mechanism.offer(memory, (), decisions)
+        settled, memory = mechanism.settle(memory, transition(np.zeros((1, 3)), terms, np.array([actions])))
+        paid.append(settled.payments[0].tolist())
+    assert paid == [[0, 101, 201], [0, 105, 205]]
+
+
+def test_a_promise_of_another_shape_is_refused() -> None:
+    mechanism = make_mechanism("principal-dqn", THREE)
+    with pytest.raises(UsageError, match=r"\(3,\) or \(3, 16\)"):
+        mechanism.offer((), (), Decisions(np.array([[1, 1, 1]]), BY_OTHERS[..., :15]))
 
 
 def test_inequity_hurts_both_ways() -> None:

@@ -274,7 +274,8 @@ def test_published_numbers_of_the_same_family_stand_by_themselves(tmp_path: Path
 def test_an_exact_row_that_nobody_gains_by_leaving_counts_as_settled(gain: float, told: bool) -> None:
     row = {"welfare": 1.0, "settled": False, "gain": gain}
     summary = {"discount": 0.99, "selfish": {"highest": row, "lowest": row}}
-    summary |= dict.fromkeys(("cooperative", "principal", "principal_dominant", "best_rate"), row)
+    paid = ("principal", "principal_dominant", "principal_contingent", "best_rate")
+    summary |= dict.fromkeys(("cooperative", *paid), row)
     assert {each.settled for each in solutions(summary)} == {told}
 
 

@@ -261,6 +261,17 @@ def test_a_principal_that_is_taken_may_promise_otherwise() -> None:
         resolve(spec.model_copy(update={"principal": {"bonus": -1.0}}))
 
 
+def test_a_trained_principal_may_promise_by_what_the_others_did_or_not() -> None:
+    model: dict[str, Any] = {"joint_values": True, "contingent": True}
+    values: dict[str, Any] = {"game": GAME, "mechanism": "principal-dqn", "steps": 100}
+    trained = RunSpec(**values, principal=model)
+    assert resolve(trained).name == "principal-dqn joint_values=True contingent=True"
+    flat = resolve(RunSpec(**values, principal_from=trained, principal={"contingent": False, "bonus": 0.1}))
+    assert flat.name == "principal-dqn contingent=False bonus=0.1"
+    assert flat.values["principal"]["contingent"] is False
+    assert resolve(explicit(flat)).folder == flat.folder
+
+
 def test_an_exact_principal_needs_a_table() -> None:
     spec = RunSpec(game=GAME, mechanism="principal-exact", steps=100, principal={"against": "any"})
     assert resolve(spec).name == "principal-exact against=any"

@@ -246,6 +246,7 @@ def test_iterated_prisoners_dilemma_level() -> None:
         ("matrix/prisoners-dilemma", 6, 2, 2, 2, 2),  # defecting earns each 1 more, whatever the other does
         ("matrix/chicken", 6, 5, 5, 2, 2),  # 4 and 1 where one yields; 1 more against one who cooperates
         ("matrix/stag-hunt", 8, 8, 2, 0, 2),  # nobody leaves the stag; 1 each to hunt it even alone
+        ("matrix/cyclical-stag-hunt", 16, 16, 4, 0, 4),  # the same in a circle of four
         ("matrix/asymmetric-prisoners-dilemma", 9, 3, 3, 3, 3),  # 2 and 1 more
         ("matrix/cyclical-prisoners-dilemma", 12, 4, 4, 4, 4),
         ("matrix/tycoon-prisoners-dilemma", 18, 6, 6, 6, 6),  # 3 more for the tycoon, 1 for each other
@@ -262,6 +263,8 @@ def test_exact_values(id: str, optimum: float, highest: float, lowest: float, pa
     assert found["selfish"]["lowest"]["welfare"] == pytest.approx(lowest)
     assert [found["principal"][what] for what in ("welfare", "payment")] == pytest.approx([optimum, paid])
     assert [found["principal_dominant"][what] for what in ("welfare", "payment")] == pytest.approx([optimum, dominant])
+    # contingent on what the others did: dominant too, at the price of the path
+    assert [found["principal_contingent"][what] for what in ("welfare", "payment")] == pytest.approx([optimum, paid])
     assert found["selfish"]["highest"]["gain"] == pytest.approx(0)
 
 

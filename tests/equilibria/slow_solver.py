@@ -123,6 +123,32 @@ def solve_slowly(
     return Worth(mean(returns), mean(payments), unresolved, [b - k for b, k in zip(mean(best), kept, strict=True)])
 
 
+def contingent_slowly(game: SmallGame, horizon: int, alpha: Fraction) -> list[dict[tuple[int, int, Joint], Fraction]]:
+    """For each step from the last to the first, by (state, agent, what the others do): what following pays.
+
+    It is the least that makes the agent's part of the subgame-perfect principal's recommendation its best action then.
+    """
+    agents = {s: [Fraction(0)] * game.N for s in range(game.states)}
+    chooser = {s: Fraction(0) for s in range(game.states)}
+    paid = []
+    for _ in range(horizon):
+        now: dict[tuple[int, int, Joint], Fraction] = {}
+        later, chooses = dict(agents), dict(chooser)
+        for s in range(game.states):
+            q = {j: _then(game, s, j, list(game.rewards[s, j]), later) for j in game.joints}
+            value = {
+                j: sum(game.rewards[s, j]) / alpha + sum(p * chooses[n] for n, p in game.following[s, j].items())
+                for j in game.joints
+            }
+            told, due, _ = _stage(game, q, value, "principal")
+            for i, others in product(range(game.N), product(range(game.A), repeat=game.N - 1)):
+                now[s, i, others] = _regret(game, q, (*others[:i], told[i], *others[i:]), i)
+            agents[s] = [v + d for v, d in zip(q[told], due, strict=True)]
+            chooser[s] = value[told] - sum(due)
+        paid.append(now)
+    return paid
+
+
 def _then(game: SmallGame, s: int, j: Joint, now: list[Fraction], values: dict[int, list[Fraction]]) -> list[Fraction]:
     return [now[i] + sum(p * values[n][i] for n, p in game.following[s, j].items()) for i in range(game.N)]
 

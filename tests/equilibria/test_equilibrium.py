@@ -127,6 +127,7 @@ def test_matrix_games_have_their_closed_forms(
     assert found["lowest"].welfare == lowest * horizon
     assert (found["principal"].welfare, found["principal"].payment) == (optimum * horizon, payment * horizon)
     assert (found["dominant"].welfare, found["dominant"].payment) == (optimum * horizon, dominant * horizon)
+    assert (found["contingent"].welfare, found["contingent"].payment) == (optimum * horizon, payment * horizon)
 
 
 def test_a_principal_who_values_welfare_little_buys_none() -> None:
@@ -183,8 +184,8 @@ def test_two_states_by_hand() -> None:
         np.ones(2), np.array([1.0, 0.0]), joint_actions(2, 2),
     )  # fmt: skip
     found = {rule: solve(table, rule, 4) for rule in RULES}
-    assert [found[rule].welfare for rule in RULES] == [8, 8, 0, 8, 8]
-    assert [found[rule].payment for rule in RULES] == [0, 0, 0, 0, 4]
+    assert [found[rule].welfare for rule in RULES] == [8, 8, 0, 8, 8, 8]
+    assert [found[rule].payment for rule in RULES] == [0, 0, 0, 0, 4, 0]
     assert found["principal"].actions[0].tolist() == [[0, 0], [0, 0]]
     stationary = solve(table, "principal", 4, discount=0.9)
     assert (stationary.welfare, stationary.payment) == (8, 0)
@@ -390,6 +391,7 @@ def test_the_summary_is_json_with_every_solution(discount: float | None) -> None
     assert (told["states"], told["horizon"], told["discount"], told["alpha"]) == (162, 20, discount, 0.1)
     assert told["cooperative"]["welfare"] >= told["principal"]["welfare"] > told["selfish"]["highest"]["welfare"]
     assert told["selfish"]["lowest"]["welfare"] <= told["selfish"]["highest"]["welfare"] + 1e-9
+    assert told["principal_contingent"] == told["principal"]  # dominant strategies, at the price of the path
     for row in (told["principal"], told["principal_dominant"]):
         assert sum(row["returns"]) == pytest.approx(row["welfare"])
         assert row["payment"] > 0

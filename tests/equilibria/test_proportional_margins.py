@@ -68,3 +68,5 @@ def test_the_exact_principal_takes_a_stake_only_over_least_payments() -> None:
     assert (staked.promised > least.promised + 1e-3).any()
     with pytest.raises(UsageError, match="against any"):
         configure(ExactSolution, {"stake": 0.2, "against": "any"}, what="principal")
+    with pytest.raises(UsageError, match="against realised"):
+        configure(ExactSolution, {"stake": 0.2, "against": "realised"}, what="principal")

@@ -11,17 +11,38 @@ import torch
 from paymaster import UsageError, make, make_mechanism
 from paymaster.contracts.following import FollowedContract
 from paymaster.contracts.margins import PaymentMargins
-from paymaster.core.config import to_json
+from paymaster.contracts.mechanism import Mechanism
+from paymaster.contracts.recommendation import others_index
+from paymaster.core.config import configure, to_json
 from paymaster.core.random import Stream, episode_keys
-from paymaster.learning.joint_networks import all_follow, joint, joint_rows, none_follows, others, principal_networks
+from paymaster.learning.joint_networks import (
+    all_follow,
+    beside,
+    by_others,
+    joint,
+    joint_rows,
+    none_follows,
+    others,
+    others_action,
+    principal_networks,
+)
 from paymaster.learning.least_payments import least_payments
 from paymaster.learning.losses import algorithm_3
 from paymaster.learning.losses.algorithm_3 import Transitions, Values, losses, others_on_policy
+from paymaster.learning.losses.joint_values import joint_values_at
+from paymaster.learning.phases import train_principal
 from paymaster.learning.principals.algorithm_3 import Algorithm3, mirrored
+from paymaster.learning.principals.exact import ExactSolution
 from paymaster.learning.principals.recommending import TrainedPrincipal
 from paymaster.learning.role import REPLAY
 
 SHAPE = {"players": 2, "shape": ((4, 3, 3), 0), "actions": 4, "encoder": "mlp", "hidden": (8,), "dueling": True}
+
+
+@pytest.fixture(autouse=True)
+def _same_networks() -> None:
+    """Networks that nobody trains are drawn by torch: some draws pay nothing anywhere."""
+    torch.manual_seed(0)
 
 
 def q(*rows: list[float]) -> torch.Tensor:
@@ -172,6 +193,135 @@ def test_who_strayed_keeps_the_others_from_learning() -> None:
     alone = Values(*(value[:, :1] for value in values))
     one = Transitions(torch.tensor([[0]]), torch.tensor([[1.0]]), torch.zeros(1, 1), torch.zeros(1))
     assert others_on_policy(alone, one).tolist() == [[1.0]]
+
+
+# Values of joint actions
+
+JOINT = {**SHAPE, "joint_values": True}
+
+
+def joint_q() -> torch.Tensor:
+    """Values (1, 2, 9) of two agents with three actions: agent i's action a beside the other's b is worth a table."""
+    return torch.tensor([[[0, 1, 2, 5, 3, 1, 4, 6, 0], [9, 8, 7, 6, 5, 4, 3, 2, 1]]], dtype=torch.float32)
+
+
+def test_values_beside_what_the_others_do() -> None:
+    # beside agent 1's action 1 agent 0 has 1, 3, 6; beside agent 0's action 2 agent 1 has 7, 4, 1
+    assert beside(joint_q(), torch.tensor([[2, 1]]), 3).tolist() == [[[1, 3, 6], [7, 4, 1]]]
+    assert by_others(joint_q(), 3)[0, 0].tolist() == [[0, 5, 4], [1, 3, 6], [2, 1, 0]]
+    three = torch.arange(27.0).expand(1, 3, 27)  # its own action, then the others' in their order
+    assert beside(three, torch.tensor([[0, 1, 2]]), 3).tolist() == [[[5, 14, 23], [2, 11, 20], [1, 10, 19]]]
+
+
+def test_others_actions_are_numbered_as_the_contract_pays_them() -> None:
+    taken = np.random.default_rng(0).integers(5, size=(50, 4))
+    np.testing.assert_array_equal(others_action(torch.from_numpy(taken), 5).numpy(), others_index(taken, 5))
+
+
+def test_joint_values_now_are_beside_what_the_others_did_and_next_beside_what_is_recommended() -> None:
+    """Two agents whose networks give the same everywhere, so the tables can be told apart."""
+    net, target = _constant(joint_q(), [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), _constant(10 * joint_q(), [[3.0] * 3] * 2)
+    rows, taken = torch.zeros(1, 2, 36), torch.tensor([[2, 0]])
+    found = joint_values_at(net, target, rows, rows, taken)
+    assert found.agents_t.tolist() == found.followers_t.tolist() == [[[0, 5, 4], [7, 4, 1]]]
+    assert found.followers_t_target.tolist() == [[[0, 50, 40], [70, 40, 10]]]
+    assert found.agents_tp1.tolist() == [[[2, 1, 0], [8, 5, 2]]]  # beside 2 and beside 1
+    assert found.agents_tp1_target.tolist() == [[[20, 10, 0], [80, 50, 20]]]
+    batch = Transitions(taken, torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.zeros(1))
+    learned = losses(found, batch, discount=0.5, alpha=0.1, joint_values=True)
+    # y_a: 1 + .5 * 20 = 11 against 4, and 0 + .5 * 80 = 40 against 7, though nobody did as is recommended: Huber
+    assert learned.agents.item() == pytest.approx((6.5 + 32.5) / 2)
+    # paid: 50 - 40 and nothing; y_p = 1 - .1 * 10 + .5 * (3 + 3) = 3 against 0 of recommending (2, 0)
+    assert learned.principal.item() == pytest.approx(2.5)
+
+
+class _Table(torch.nn.Module):
+    told_apart = False
+
+    def __init__(self, values: torch.Tensor) -> None:
+        super().__init__()
+        self.values = values  # (N, ...) for each agent
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.values.repeat(len(rows) // len(self.values), 1)
+
+
+def _constant(agents: torch.Tensor, principal: list[list[float]]) -> torch.nn.ModuleDict:
+    return torch.nn.ModuleDict({"agents": _Table(agents[0]), "principal": _Table(torch.tensor(principal))})
+
+
+@pytest.mark.parametrize("mirrors", [False, True])
+def test_a_contingent_principal_promises_the_regret_beside_whatever_the_other_does(mirrors: bool) -> None:
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    least = TrainedPrincipal(JOINT, mirrored=mirrors)
+    state = game.reset(episode_keys(0, 0, np.arange(200), np.zeros(200, np.int64)))
+    contingent, robust = (least.promising(**{name: True}) for name in ("contingent", "robust"))
+    recommended, promised = contingent(game, state)
+    assert promised.shape == (200, 2, 4)
+    views = game.symmetries if mirrors else ()
+    with torch.no_grad():
+        q = joint(least.networks["agents"], joint_rows(game.observe(state)), views).reshape(200, 2, 4, 4).numpy()
+    for b, i, other in np.ndindex(200, 2, 4):
+        own = q[b, i, :, other]
+        assert promised[b, i, other] == pytest.approx(own.max() - own[recommended[b, i]], abs=1e-6)
+    path = np.take_along_axis(promised, recommended[:, ::-1, None], axis=2)[..., 0]
+    np.testing.assert_allclose(least(game, state).promised, path, atol=1e-6)
+    np.testing.assert_allclose(robust(game, state).promised, promised.max(axis=2), atol=1e-6)
+    fee = least.promising(contingent=True, bonus=0.02, nudge=0.1)(game, state).promised
+    np.testing.assert_allclose(fee, promised + 0.02 + 0.1 * (promised > 0), atol=1e-6)
+
+
+def test_joint_values_are_alike_in_every_view() -> None:
+    game = make("coin_game/ivanov-3x3", observation="egocentric")
+    networks = principal_networks(**JOINT)
+    state = game.reset(episode_keys(0, 0, np.arange(100), np.zeros(100, np.int64)))
+    turned = state._replace(  # by a quarter: what was right is down, what was down is left
+        agents=np.stack([state.agents[..., 1], -state.agents[..., 0] % 3], axis=-1),
+        coins=np.stack([state.coins[..., 1], -state.coins[..., 0] % 3], axis=-1),
+    )
+    with torch.no_grad():
+        there, here = (
+            joint(networks["agents"], joint_rows(game.observe(s)), game.symmetries).reshape(100, 2, 4, 4)
+            for s in (turned, state)
+        )
+    torch.testing.assert_close(there[:, :, [2, 3, 1, 0]][..., [2, 3, 1, 0]], here)
+
+
+def test_contingent_promises_are_kept_and_need_joint_values(tmp_path: Path) -> None:
+    game = make("coin_game/ivanov-3x3")
+    principal = TrainedPrincipal(JOINT, PaymentMargins(contingent=True, bonus=0.02))
+    principal.save(tmp_path / "principal")
+    state = game.reset(episode_keys(0, 0, np.arange(50), np.zeros(50, np.int64)))
+    again = TrainedPrincipal.load(tmp_path / "principal")
+    for one, other in zip(principal(game, state), again(game, state), strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(UsageError, match="joint_values"):
+        TrainedPrincipal(SHAPE).promising(contingent=True)
+    with pytest.raises(UsageError, match="leave robust out"):
+        principal.promising(robust=True)
+    with pytest.raises(UsageError, match="set joint_values too"):
+        configure(Algorithm3, {"contingent": True}, what="the principal")
+    many = make("coin_game/ivanov-7x7", players=6)
+    with pytest.raises(UsageError, match=r"4,096 joint actions, allowed are 1,024"):
+        Algorithm3(joint_values=True).check(Mechanism(game=many))
+
+
+def test_new_settings_at_their_defaults_do_not_name_runs_anew() -> None:
+    assert not {"contingent", "joint_values"} & set(to_json(Algorithm3()))
+    assert "bonus" not in to_json(ExactSolution())
+
+
+def test_values_of_joint_actions_are_learned_and_promised() -> None:
+    """End to end on one state: in chicken cooperating costs 1 beside a cooperator and nothing beside a defector."""
+    game = make("matrix/chicken", horizon=1)
+    role = Algorithm3(
+        joint_values=True, contingent=True, steps=12_000, environments=8, batch=64, hidden=(32,), epsilon_final=0.2
+    )
+    with train_principal(game, role, seed=100) as phase:
+        principal = phase.result()
+    recommended, promised = principal(game, game.reset(np.zeros(1, np.uint64)))
+    assert recommended.tolist() == [[0, 0]]
+    np.testing.assert_allclose(promised, [[[1.0, 0.0]] * 2], atol=0.1)
 
 
 def test_who_follows_is_drawn_for_each_agent_and_episode() -> None:

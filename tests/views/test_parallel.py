@@ -200,6 +200,19 @@ def asked(view: Any) -> dict[str, Any]:
     return {"recommended": decisions.recommended[0], "promised": decisions.promised[0]}
 
 
+def test_the_principal_may_pay_by_what_the_others_do() -> None:
+    """Agent 0 is paid the number of the other's action, agent 1 ten more, for following."""
+    view = parallel_env(GAME, "principal-dqn", "agent", alpha=0.5)
+    view.reset(seed=0)
+    by_other = np.arange(4, dtype=np.float32) + np.array([[0.0], [10.0]], np.float32)
+    view.step({"principal": {"recommended": np.array([LITTLE, MUCH]), "promised": by_other}})
+    infos = view.step({"agent_0": LITTLE, "agent_1": LEAVE})[4]
+    assert (infos["agent_0"]["payment"], infos["agent_1"]["payment"]) == (3.0, 0.0)
+    assert infos["principal"]["paid"] == 3.0
+    with pytest.raises(UsageError, match=r"numbers \(2,\) or \(2, 4\), 0 or more"):
+        view.step({"principal": {"recommended": np.array([0, 0]), "promised": by_other[:, :3]}})
+
+
 def test_the_principal_acts_first_and_the_agents_see_its_terms() -> None:
     view = parallel_env(GAME, "principal-dqn", "agent", alpha=0.5)
     assert view.possible_agents == ["principal", "agent_0", "agent_1"]
