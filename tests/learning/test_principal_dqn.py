@@ -30,6 +30,7 @@ from paymaster.learning.least_payments import least_payments
 from paymaster.learning.losses import algorithm_3
 from paymaster.learning.losses.algorithm_3 import Transitions, Values, losses, others_on_policy
 from paymaster.learning.losses.joint_values import joint_values_at
+from paymaster.learning.networks import shape_of
 from paymaster.learning.phases import train_principal
 from paymaster.learning.principals.algorithm_3 import Algorithm3, mirrored
 from paymaster.learning.principals.exact import ExactSolution
@@ -271,9 +272,10 @@ def test_a_contingent_principal_promises_the_regret_beside_whatever_the_other_do
     np.testing.assert_allclose(fee, promised + 0.02 + 0.1 * (promised > 0), atol=1e-6)
 
 
-def test_joint_values_are_alike_in_every_view() -> None:
-    game = make("coin_game/ivanov-3x3", observation="egocentric")
-    networks = principal_networks(**JOINT)
+@pytest.mark.parametrize("N", [2, 3])
+def test_joint_values_are_alike_in_every_view(N: int) -> None:
+    game = make("coin_game/ivanov-3x3", observation="egocentric", players=N)
+    networks = principal_networks(**{**JOINT, "players": N, "shape": shape_of(game)})
     state = game.reset(episode_keys(0, 0, np.arange(100), np.zeros(100, np.int64)))
     turned = state._replace(  # by a quarter: what was right is down, what was down is left
         agents=np.stack([state.agents[..., 1], -state.agents[..., 0] % 3], axis=-1),
@@ -281,10 +283,12 @@ def test_joint_values_are_alike_in_every_view() -> None:
     )
     with torch.no_grad():
         there, here = (
-            joint(networks["agents"], joint_rows(game.observe(s)), game.symmetries).reshape(100, 2, 4, 4)
+            joint(networks["agents"], joint_rows(game.observe(s)), game.symmetries).reshape(100, N, *[4] * N)
             for s in (turned, state)
         )
-    torch.testing.assert_close(there[:, :, [2, 3, 1, 0]][..., [2, 3, 1, 0]], here)
+    for axis in range(2, 2 + N):
+        there = there.index_select(axis, torch.tensor([2, 3, 1, 0]))
+    torch.testing.assert_close(there, here)
 
 
 def test_contingent_promises_are_kept_and_need_joint_values(tmp_path: Path) -> None:
