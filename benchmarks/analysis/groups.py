@@ -11,7 +11,7 @@ import numpy as np
 from ...core.config import UsageError, to_json
 from ...envs import make
 from ...equilibria.tolerances import WELFARE_TIE
-from ..measures.columns import WELFARE
+from ..measures.columns import CONVERGED, GAIN, WELFARE
 from ..measures.exact_solutions import HIGHEST, OPTIMUM, Exact
 from ..measures.statistics import Estimate, Judged, Rate, estimate, success_rate
 from .dataset import Evaluated
@@ -46,6 +46,12 @@ class Line(NamedTuple):
 
     def estimate(self, metric: str) -> Estimate:
         return estimate(np.array(list(self.values(metric).values())))
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether, in the mean over the seeds that are audited, no best response adds much; None where none is."""
+        gain = self.estimate(GAIN).mean
+        return None if np.isnan(gain) else bool(gain <= CONVERGED)
 
 
 class Difference(NamedTuple):

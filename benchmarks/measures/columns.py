@@ -2,7 +2,8 @@
 
 To add a metric, add one entry to `_ENTRIES`, of which `COLUMNS` is made. Reading runs, writing and reading CSV tables,
 comparing, the text tables with their notes, JSON and the page of docs iterate over the entries and know none of them by
-name, but for the welfare and the payment, on which comparisons and pictures rest.
+name, but for the welfare and the payment, on which comparisons and pictures rest, and the gain that tells who has
+converged.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from .formulas import utility
 if TYPE_CHECKING:
     import pandas as pd
 
-WELFARE, PAYMENT = "welfare", "principal_payment"
+WELFARE, PAYMENT, GAIN = "welfare", "principal_payment", "learned_gain_share"
+CONVERGED = 0.02  # agents have converged where no best response adds more than this share of an agent's value
 
 
 class Section(Enum):
@@ -221,7 +223,7 @@ _ENTRIES = (
     ),
     Column(
         "learned_gain_share", "expl. %", "relative exploitability (learned)",
-        "the largest such gain as a share of the agent's value; above 2% the agents have not converged",
+        f"the largest such gain as a share of the agent's value; above {CONVERGED:.0%} the agents have not converged",
         _audited(lambda audit: audit.learned.relative_gain), section=Section.AUDIT, format="{:.1%}",
     ),
     Column(

@@ -52,6 +52,7 @@ def _json_line(group: Group, line: Line) -> dict[str, object]:
             "p": _known(difference.judged.p), "verdict": difference.judged.verdict,
         },
         "success_rate": success and _json(success),
+        "converged": line.converged,
     }  # fmt: skip
 
 

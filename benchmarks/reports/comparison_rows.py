@@ -13,6 +13,7 @@ from .text_table import Rows
 
 MAIN = 3  # metrics that stand first: what was earned, and what it cost
 EXACT, UNDEFINED = "exact", "undefined"
+MARK = " *"  # of a line whose agents have not converged
 
 
 class Shown(NamedTuple):
@@ -72,7 +73,7 @@ def played_columns(group: Group) -> list[Column]:
 
 
 def _names(group: Group) -> Iterator[Shown]:
-    yield Shown("mechanism", lambda line: line.name, lambda exact: exact.label)
+    yield Shown("mechanism", lambda line: line.name + MARK * (line.converged is False), lambda exact: exact.label)
     yield Shown("learner", lambda line: line.algorithm, lambda exact: EXACT)
     if len({line.source for line in group.lines}) > 1:
         yield Shown("source", lambda line: line.source)

@@ -13,7 +13,7 @@ from ..analysis import dataset
 from ..analysis.comparison import Comparison
 from ..analysis.dataset import Published
 from ..analysis.groups import Group
-from ..measures.columns import COLUMNS, Column, Section
+from ..measures.columns import COLUMNS, CONVERGED, Column, Section
 from ..measures.exact_solutions import FINITE
 from . import text_table
 from .comparison_json import as_json
@@ -36,6 +36,9 @@ CHANGE = (
     "corrected over the table by Holm's procedure (n.s.: not significant; n/a: too few seeds for a verdict)"
 )
 CERTAINTY = "ΔW interval: 95%, or wider where the correction asks for it, and the corrected p"
+NOT_CONVERGED = (
+    f"*: not converged: by an exact audit a best response adds more than {CONVERGED:.0%} of an agent's value."
+)
 KINDS = {FINITE: "solutions of the finite horizon, undiscounted"}
 STATIONARY = "solutions of the stationary game that learners are given, at {}, played over the horizon"
 JUDGED = "By `paymaster audit`, exactly; values are discounted as learners have them where the horizon only truncates."
@@ -103,6 +106,8 @@ def _notes(groups: list[Group], *, everything: bool) -> Iterator[str]:
     notes += [CHANGE, CERTAINTY][: 1 + everything] * any(group.differences for group in groups)
     notes += [SUCCESS] * any(group.success_threshold is not None for group in groups)
     yield f"{PLAYED} {'; '.join(notes)}."
+    if any(line.converged is False for group in groups for line in group.lines):
+        yield NOT_CONVERGED
     for kind, games in _kinds(groups).items():
         yield f"exact ({', '.join(games)}): {KINDS.get(kind, STATIONARY.format(kind))}."
     exact = _in_order(column for group in groups for column in audited_columns(group)) if everything else []

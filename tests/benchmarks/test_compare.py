@@ -192,6 +192,25 @@ def test_a_base_with_other_settings_of_the_learner_is_named(tmp_path: Path) -> N
     assert comparison.groups[0].differences["joint/dqn"].base == "selfish lr=0.2/dqn"
 
 
+def test_a_line_that_has_not_converged_says_so(tmp_path: Path) -> None:
+    """Where the mean gain of best responses is above 2%; of lines that nobody audited nothing is known."""
+    shares = {"selfish": [0.01, 0.05], "joint": [0.01, 0.02], "mate": [None, None]}
+    rows = [
+        row(name, seed, **({} if share is None else {"learned_gain_share": share}))
+        for name, each in shares.items()
+        for seed, share in enumerate(each)
+    ]
+    comparison = compared(tmp_path, *rows)
+    assert {line.name: line.converged for line in comparison.groups[0].lines} == {
+        "selfish": False, "joint": True, "mate": None,
+    }  # fmt: skip
+    assert {cells[0] for cells in group_rows(comparison.groups[0])[4:]} == {"selfish *", "joint", "mate"}
+    assert "*: not converged" in present(comparison, "table")
+    assert "*: not converged" not in present(compared(tmp_path, *rows[2:]), "table")
+    lines = json.loads(present(comparison, "json"))["groups"][0]["lines"]
+    assert {line["name"]: line["converged"] for line in lines} == {"selfish": False, "joint": True, "mate": None}
+
+
 def test_what_is_undefined_is_no_verdict(tmp_path: Path) -> None:
     rows = [row("joint", seed, principal_payment=1.0) for seed in range(3)] + [row(seed=0)]
     comparison = compared(tmp_path, *rows)
