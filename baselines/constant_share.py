@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
+from ..core.search_space import Range, SearchSpace
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -26,6 +27,8 @@ class RedistributedShare(Mechanism):
 
     share: Share = 0.5
     """p, the share of every reward that is pooled and split evenly."""
+
+    tuned: ClassVar[SearchSpace] = {"share": Range(0.05, 1.0)}
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         rewards = transition.rewards
@@ -44,6 +47,8 @@ class FundedShare(Mechanism):
 
     share: Share = 0.5
     """p, the principal's payment as a share of the welfare of each step."""
+
+    tuned: ClassVar[SearchSpace] = {"share": Range(0.02, 1.0)}
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         rewards = transition.rewards

@@ -12,6 +12,7 @@ from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Decisions, Mechanism, Transition
 from ..core.config import configuration
 from ..core.random import uniform_array
+from ..core.search_space import Range, SearchSpace
 
 
 class Contract(NamedTuple):
@@ -45,6 +46,8 @@ class DrawnContract(Mechanism):
 
     null_probability: Annotated[float, Field(ge=0, le=1)] = 0.25
     """The probability that an episode has no contract."""
+
+    tuned: ClassVar[SearchSpace] = {"null_probability": Range(0.05, 0.5)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Decisions, Mechanism, Transition
 from ..core.config import configuration
+from ..core.search_space import Range, SearchSpace
 from ..envs.game import Game, legal
 
 GIFT, STAY = "gift", "stay"
@@ -30,6 +31,8 @@ class Gifting(Mechanism):
 
     gift: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """g, what a gift costs the giver, in reward."""
+
+    tuned: ClassVar[SearchSpace] = {"gift": Range(0.1, 5.0, log=True)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

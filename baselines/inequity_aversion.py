@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
+from ..core.search_space import Range, SearchSpace
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -37,6 +38,8 @@ class InequityAversion(Mechanism):
 
     smoothing: Rate = 0.975
     """lambda: the share of the smoothed rewards that each step keeps, beside the discount. The default is ours."""
+
+    tuned: ClassVar[SearchSpace] = {"envy": Range(0.1, 10.0, log=True), "guilt": Range(0.005, 5.0, log=True)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

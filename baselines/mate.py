@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
+from ..core.search_space import Range, SearchSpace
 
 
 @configuration
@@ -36,6 +37,8 @@ class Mate(Mechanism):
 
     discount: Annotated[float, Field(ge=0, le=1)] = 0.99
     """The discount of V per step: the learner's."""
+
+    tuned: ClassVar[SearchSpace] = {"token": Range(0.1, 5.0, log=True)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
+from ..core.search_space import Range, SearchSpace
 
 
 @configuration
@@ -31,6 +32,8 @@ class Prosocial(Mechanism):
 
     eta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
     """The weight of another agent's reward, relative to one's own."""
+
+    tuned: ClassVar[SearchSpace] = {"eta": Range(0.05, 1.0)}
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         return caring(transition, self.eta), memory

@@ -15,6 +15,7 @@ from ..contracts.rates import EpisodeRates
 from ..core.checkpoint import Checkpoint, Saved
 from ..core.config import UsageError, configuration
 from ..core.random import Stream
+from ..core.search_space import Range, SearchSpace
 from ..envs.game import Game
 from ..learning.agents.ppo import PPO
 from ..learning.role import Role, Task, Update
@@ -166,6 +167,8 @@ class RatesBandit(Role):
     the elimination has it all."""
     agents: PPO = Field(default_factory=PPO)
     """The settings of its agents."""
+
+    tuned: ClassVar[SearchSpace] = {"burn_in": Range(0.1, 0.8), "delta": Range(0.01, 0.5, log=True)}
 
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError for a mechanism whose rates do not hold for an episode, and for too many arms."""

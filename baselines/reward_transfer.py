@@ -6,7 +6,7 @@ dominant.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import UsageError, configuration
+from ..core.search_space import Range, SearchSpace
 from ..envs.game import Game
 from ..equilibria.normal_form.transfer_levels import symmetric_transfers
 
@@ -33,6 +34,8 @@ class SymmetricTransfer(Mechanism):
 
     self_interest: Part = 0.5
     """s, the share of its reward that each agent keeps."""
+
+    tuned: ClassVar[SearchSpace] = {"self_interest": Range(0.25, 1.0)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
+from ..core.search_space import Range, SearchSpace
 
 NOTHING = 1e-6  # rewards up to which nothing counts as earned
 
@@ -35,6 +36,8 @@ class SocialValueOrientation(Mechanism):
 
     weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
     """w, in reward per radian."""
+
+    tuned: ClassVar[SearchSpace] = {"ideal": Range(15.0, 75.0), "weight": Range(0.02, 5.0, log=True)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

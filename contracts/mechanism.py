@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import SkipValidation
 
 from ..core.config import configuration
+from ..core.search_space import SearchSpace
 from ..envs.game import Game
 from .ledger import Ledger
 
@@ -65,6 +66,7 @@ class Mechanism:
     principal: ClassVar[str | type] = ""  # the role that decides for it: its class, or its id; empty where nobody does
     needs_values: ClassVar[bool] = False  # whether it settles by the agents' value estimates
     needs_probabilities: ClassVar[bool] = False  # whether it settles by the probabilities of the agents' actions
+    tuned: ClassVar[SearchSpace] = {}  # where `paymaster tune` searches for its parameters, by name
     terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
 
     @property

@@ -19,6 +19,7 @@ from ..contracts.mechanism import Mechanism
 from ..core.checkpoint import Saved
 from ..core.config import configuration
 from ..core.random import Stream
+from ..core.search_space import SearchSpace
 from ..envs.game import Game
 from .settings import Resources
 
@@ -99,6 +100,7 @@ class Role:
     plays: ClassVar[str] = "principal"  # whom it plays: the "agents", or the "principal", who decides for a mechanism
     learns: ClassVar[bool] = True  # whether anything is learned, or it is computed
     continues: ClassVar[bool] = False  # whether it can learn further what was learned before (`Task.begin`)
+    tuned: ClassVar[SearchSpace] = {}  # where `paymaster tune` searches for its settings, by their stored names
     keeps: ClassVar[str] = ""  # of Paymaster's own roles: module:class of what is learned, for `kept`
     margins: ClassVar[type | None] = None  # settings of what it promises, on which none of its training depends
 

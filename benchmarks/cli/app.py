@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | compare | render | play | solve | self-interest | audit | show | speed`."""
+"""The command line: `paymaster list | run | tune | compare | render | play | solve | self-interest | audit | ...`."""
 
 from __future__ import annotations
 
@@ -87,6 +87,25 @@ def run(
         settings=settings or [], mechanism=mechanism, algorithm=algorithm, add=add or [],
     )  # fmt: skip
     sys.exit(report_runs(made, console))
+
+
+@app.command(epilog="Example: paymaster tune coin-3x3 --trials 16 --workers 2")
+def tune(
+    suite: options.TunedSuite,
+    trials: options.Trials = 16,
+    seeds: options.TrialSeeds = 1,
+    out: options.TrialsFile = None,
+    workers: options.Workers = None,
+    plugins: options.Plugins = None,
+) -> None:
+    """Search for the settings of every mechanism of a suite, with as many trials for each.
+
+    The first trial is the suite's own settings. Trials have a quarter of the budget, seeds from 100, and one score, the
+    principal's utility: welfare / 0.1 - payment. All of them are kept; a search that was cut goes on.
+    """
+    from .tune import tune_suite
+
+    sys.exit(tune_suite(suite, trials, seeds, out, workers))
 
 
 @app.command(

@@ -145,6 +145,15 @@ ComparisonFile = Annotated[
     ),
 ]
 
+# paymaster tune
+
+TunedSuite = Annotated[str, typer.Argument(show_default=False, metavar="SUITE", help="Suite, or your own YAML file.")]
+Trials = Annotated[int, option(metavar="N", help="Trials of each mechanism, 2 or more (default: 16).")]
+TrialSeeds = Annotated[int, option("--seeds", metavar="N", help="Seeds of each trial, from 100 on (default: 1).")]
+TrialsFile = Annotated[
+    Path | None, option("--out", metavar="FILE", help="Table of trials (default: results/tuning/SUITE.csv).")
+]
+
 # paymaster render
 RenderTarget = Annotated[
     str, typer.Argument(metavar="GAME|FOLDER", help="Game to play at random, or folder of a run or of a solution.")

@@ -14,6 +14,7 @@ from ...contracts.mechanism import Decisions, Mechanism
 from ...contracts.outcomes import OutcomeContract
 from ...core.config import configuration
 from ...core.random import Stream
+from ...core.search_space import Range, SearchSpace
 from ...envs.game import Game
 from ..replay import ReplayedRole
 from ..role import Task
@@ -56,6 +57,7 @@ class Algorithm2(ReplayedRole):
     rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 20
 
     keeps: ClassVar[str] = ".principals.outcomes:OutcomePrincipal"
+    tuned: ClassVar[SearchSpace] = {"nudge": Range(1e-4, 0.1, log=True), "lr": Range(2e-4, 2e-2, log=True)}
 
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError for a game to which Algorithm 2 does not apply."""

@@ -15,6 +15,7 @@ from ...contracts.margins import PaymentMargins
 from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError, configuration
 from ...core.random import Stream
+from ...core.search_space import Range, SearchSpace
 from ...envs.game import Game, Symmetry, symmetries
 from ..replay import ReplayedRole
 from ..role import Task
@@ -54,6 +55,10 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
     cost; else they are added to what it promises in the end."""
 
     keeps: ClassVar[str] = ".principals.recommending:TrainedPrincipal"
+    tuned: ClassVar[SearchSpace] = {
+        "nudge": Range(0.003, 0.5, log=True), "due": Range(0.001, 0.1, log=True), "bonus": Range(0.001, 0.1, log=True),
+        "follow": Range(0.25, 0.95),
+    }  # fmt: skip
     margins: ClassVar[type] = PaymentMargins
 
     @model_validator(mode="after")

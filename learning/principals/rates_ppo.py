@@ -29,6 +29,7 @@ from ...contracts.loop import Situation, Step
 from ...contracts.mechanism import Decisions, Mechanism
 from ...contracts.rates import RatesContract
 from ...core.config import UsageError, configuration
+from ...core.search_space import Range, SearchSpace
 from ...envs.game import Game
 from ..agents.ppo import PPO
 from ..exploration import sampled
@@ -74,6 +75,11 @@ class RatesPPO(Network, OnPolicy, Trained):
     """The settings of its agents; the environments, epochs and minibatches hold for both."""
 
     keeps: ClassVar[str] = ".principals.rates:RatesPrincipal"
+    tuned: ClassVar[SearchSpace] = {
+        "wait": Range(0.1, 0.8),
+        "entropy": Range(1e-3, 0.1, log=True),
+        "lr": Range(1e-4, 1e-2, log=True),
+    }
     rllib_loss: ClassVar[str] = "ppo"
 
     def check(self, mechanism: Mechanism) -> None:
