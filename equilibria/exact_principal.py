@@ -20,6 +20,10 @@ class ExactPrincipal(Saved):
     Least payments leave an agent indifferent; the nudge makes it prefer obedience, and costs nothing where obedience
     is a best response without payment. `base_pay` is paid for following everywhere. What the solution promises may
     also be (S, N, A^(N-1)), contingent on what the others do (`contingent_payments`).
+
+    Where the solution abstains, it recommends each agent's most probable action in the mixed equilibrium and promises
+    nothing. An agent cannot be told to mix: obedience to all of these recommendations is not the equilibrium, and the
+    solution's value is reached by agents that mix there.
     """
 
     def __init__(self, solution: Solution, nudge: float = 0.0, base_pay: float = 0.0) -> None:

@@ -12,13 +12,14 @@ Six solutions, each by its rule (`RULES`):
 5. `contingent`: the same, where what an agent is paid depends on what the others did (`contingent_payments`): the
    recommendation is dominant in every stage game, and while all follow only the payments of `principal` are paid.
 
-Where a stage game has no pure equilibrium agents mix (`vertex_enumeration`). Where no equilibrium is found, the joint
-action whose largest regret is smallest is taken; the number of such stages and the deviation gains are reported. Beside
-the six stands the best linear contract (`linear_contracts`), to which a principal commits.
+Where a stage game has no pure equilibrium selfish agents mix (`mixed_equilibrium`), and the subgame-perfect principal
+may abstain (`stage_games`). Where no equilibrium is found, the joint action whose largest regret is smallest is taken;
+the number of such stages and the deviation gains are reported, and the solution is marked as approximate. Beside the
+six stands the best linear contract (`linear_contracts`), to which a principal commits.
 
 Each is solved over the finite horizon, undiscounted, by backward induction, or with a discount for the stationary game
-that never ends by value iteration (`value_iteration` has the fallbacks where it does not converge). All are evaluated
-over the undiscounted horizon.
+that never ends by value iteration (`value_iteration` has the fallbacks where it does not converge). A stationary
+solution may be one of several, which `fixed_points` looks for. All are evaluated over the undiscounted horizon.
 """
 
 from __future__ import annotations
@@ -36,15 +37,18 @@ from ..core.config import UsageError, did_you_mean, to_json
 from ..envs import FAMILIES, family, make
 from ..envs.game import Game, hides_actions
 from .markov.best_response import deviation_gains
-from .markov.evaluation import evaluate_policy
+from .markov.evaluation import Evaluation, evaluate_policy
+from .markov.fixed_points import fixed_points
 from .markov.markov_policy import markov_policy
-from .markov.policies import Mixed
+from .markov.policies import Mixed, Policy
 from .markov.rules import Rule
+from .markov.stage_games import chosen, mixing
 from .principal import hidden_actions
 from .principal.linear_contracts import LinearContract, best_linear_contract
 from .tables.table import Table
 from .tables.tabulate import tabulate
 from .tables.threads import at_once
+from .tolerances import EPSILON_EQUILIBRIUM, WELFARE_TIE
 
 RULES = {
     "cooperative": Rule.COOPERATIVE,
@@ -69,6 +73,13 @@ class Solution(NamedTuple):
     returns: np.ndarray  # (N,) from the environment alone, undiscounted
     payments: np.ndarray  # (N,)
     gains: np.ndarray  # (N,) each agent's deviation gain in the game that was solved
+    others: np.ndarray  # (F, 2) welfare and payment of other fixed points of the same rule that were found
+    abstains: float  # the expected number of steps of an episode in which the principal abstains
+
+    @property
+    def approximate(self) -> bool:
+        """Whether it is no equilibrium: a deviation gains, or no equilibrium was found in some stage game."""
+        return self.unresolved > 0 or not self.gains.max() < EPSILON_EQUILIBRIUM
 
     @property
     def welfare(self) -> float:
@@ -90,16 +101,40 @@ def solve(
 ) -> Solution:
     """The solution of `table` by one of the `RULES`.
 
-    Finite without a `discount`, stationary with one in (0, 1). The principal maximises welfare / alpha - payments:
-    a unit of payment costs it as much as `alpha` units of welfare. With a `favour` it weighs the agents' rewards by
-    `welfare_weights`. Raises UsageError for values out of range.
+    Finite without a `discount`, stationary with one in [0, 1), myopic at 0. The principal maximises welfare / alpha -
+    payments: a unit of payment costs it as much as `alpha` units of welfare. With a `favour` it weighs the agents'
+    rewards by `welfare_weights`. Raises UsageError for values out of range.
     """
     _check(rule, horizon, discount, alpha, favour)
     weighed = favouring(table, favour) if RULES[rule] in PAYING else table
     found = markov_policy(weighed, RULES[rule], horizon, discount=discount, alpha=alpha)
     followed = evaluate_policy(table, found.actions, found.promised, horizon, mixed=found.mixed)
     gains = deviation_gains(table, found.actions, found.promised, horizon, discount=discount, mixed=found.mixed)
-    return Solution(*found, followed.returns, followed.payments, gains)
+    others = _others(table, weighed, rule, horizon, discount, alpha, followed) if found.converged else np.zeros((0, 2))
+    abstains = _abstains(table, found, horizon) if RULES[rule] == Rule.PRINCIPAL else 0.0
+    return Solution(*found, followed.returns, followed.payments, gains, others, abstains)
+
+
+def _others(
+    table: Table, weighed: Table, rule: str, horizon: int, discount: float | None, alpha: float, found: Evaluation
+) -> np.ndarray:
+    """(F, 2): welfare and payment of other fixed points of `rule`, apart from each other and from what was found."""
+    known = [found]
+    for stage in () if discount is None else fixed_points(weighed, RULES[rule], discount, alpha):
+        mixed = Mixed(*mixing(table, stage))
+        other = evaluate_policy(table, chosen(table, stage), stage.promised, horizon, mixed=mixed)
+        if not any(np.allclose(other, each, rtol=0.0, atol=WELFARE_TIE) for each in known):
+            known.append(other)
+    return np.array([(each.welfare, each.payment) for each in known[1:]]).reshape(-1, 2)
+
+
+def _abstains(table: Table, found: Policy, horizon: int) -> float:
+    """The expected number of steps in which agents mix, counted as if each of these steps were paid 1."""
+    N = table.rewards.shape[2]
+    counted = np.zeros((found.promised.size // N, N))
+    counted[found.mixed.cells] = 1.0
+    counted = counted.reshape(found.promised.shape)
+    return float(evaluate_policy(table, found.actions, counted, horizon, mixed=found.mixed).payments[0])
 
 
 def favouring(table: Table, favour: float) -> Table:
@@ -121,7 +156,7 @@ class Solved(NamedTuple):
 
     table: Table
     solutions: dict[str, Solution]  # by rule
-    linear_contract: LinearContract
+    linear_contract: LinearContract | None  # None where the agents' answer to no rates is an equilibrium
     seconds: float  # making the table included
 
 
@@ -148,16 +183,19 @@ def solve_all(
         on_progress("equilibria", next(done) / len(apart))
         return found
 
-    def rates() -> LinearContract:
+    def rates() -> LinearContract | None:
         share = partial(on_progress, "linear contracts")
         return best_linear_contract(table, game.horizon, discount=discount, alpha=alpha, on_progress=share)
 
-    longest_first: list[Callable[[], LinearContract | Solution]] = [rates, *(partial(solution, rule) for rule in apart)]
+    longest_first: list[Callable[[], LinearContract | Solution | None]] = [
+        rates,
+        *(partial(solution, rule) for rule in apart),
+    ]
     best, *found = at_once(lambda task: task(), longest_first)
     solutions = dict(zip(apart, cast(list[Solution], found), strict=True))
     principal = solutions["principal"]  # who mixes nowhere chooses and pays as the contingent one does while all follow
     solutions["contingent"] = solution("contingent") if len(principal.mixed.cells) else principal
-    return Solved(table, solutions, cast(LinearContract, best), time.perf_counter() - began)
+    return Solved(table, solutions, cast(LinearContract | None, best), time.perf_counter() - began)
 
 
 def summary(
@@ -183,7 +221,7 @@ def summarised(
         "alpha": alpha,
         "favour": favour,
         "seconds": round(solved.seconds, 3),
-        "cooperative": {key: rows["cooperative"][key] for key in ("welfare", "returns")},
+        "cooperative": {key: rows["cooperative"][key] for key in ("welfare", "returns", "settled")},
         "selfish": {
             rule: {key: value for key, value in rows[rule].items() if key != "payment"}
             for rule in ("highest", "lowest")
@@ -191,12 +229,14 @@ def summarised(
         "principal": rows["principal"],
         "principal_dominant": rows["dominant"],
         "principal_contingent": rows["contingent"],
-        "best_rate": {
+        "best_rate": rates
+        and {
             "welfare": rates.welfare,
             "payment": rates.payment,
             "returns": rates.returns.tolist(),
             "rates": dict(zip(game.verifiable, rates.rates, strict=True)),
             "gain": float(rates.gains.max()),
+            "settled": rates.converged,
         },
     }
 
@@ -215,8 +255,10 @@ def _check(rule: str, horizon: int, discount: float | None, alpha: float, favour
         raise UsageError(did_you_mean("rule", rule, RULES))
     if horizon < 1:
         raise UsageError(f"horizon: got {horizon}, allowed is 1 or more")
-    if discount is not None and not 0.0 < discount < 1.0:
-        raise UsageError(f"discount: got {discount}, allowed is between 0 and 1; leave it out for the finite horizon")
+    if discount is not None and not 0.0 <= discount < 1.0:
+        raise UsageError(
+            f"discount: got {discount}, allowed is 0 up to, but not including, 1; leave it out for the finite horizon"
+        )
     if not 0.0 < alpha < np.inf:
         raise UsageError(f"alpha: got {alpha}, allowed is any finite number above 0")
     if not 0.0 <= favour < 1.0:
@@ -233,4 +275,7 @@ def _row(solution: Solution) -> dict[str, object]:
         "unresolved": solution.unresolved,
         "residual": solution.residual,
         "settled": solution.converged,
+        "approximate": solution.approximate,
+        "other_fixed_points": solution.others.tolist(),
+        "abstains": solution.abstains,
     }

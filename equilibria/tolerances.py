@@ -10,7 +10,9 @@ changes a value here must touch the files that use it, or remove their `__pycach
 | `CONSTRAINT_SLACK`       | 1e-9  | payoff scaled to [1, 2]   | vertex enumeration                                  |
 | `DOMINATED_ROW`          | 1e-8  | payoff scaled to [1, 2]   | vertex enumeration                                  |
 | `SINGULAR_PIVOT`         | 1e-11 | payoff scaled to [1, 2]   | vertex enumeration                                  |
+| `INDIFFERENCE`           | 1e-13 | payoff scaled to [0, 1]   | Newton's method for mixed equilibria                |
 | `VALUE_CONVERGENCE`      | 1e-12 | value, relative           | value iteration, best responses by policy iteration |
+| `FIXED_POINT`            | 1e-9  | value, relative           | fixed points from other starts                      |
 | `RATE_GAIN`              | 1e-6  | return, discounted        | linear contracts                                    |
 | `UTILITY_TIE`            | 1e-6  | return                    | hidden actions                                      |
 | `CONTRADICTION`          | 1e-9  | payment                   | hidden actions                                      |
@@ -34,8 +36,14 @@ DOMINATED_ROW = 1e-8
 SINGULAR_PIVOT = 1e-11
 """A system of equations with a smaller pivot has no unique solution."""
 
+INDIFFERENCE = 1e-13
+"""Newton's method has solved for indifference when no equation is further off than this."""
+
 VALUE_CONVERGENCE = 1e-12
 """Values have converged when an iteration moves them by no more than this."""
+
+FIXED_POINT = 1e-9
+"""Value iteration from another start has come to a fixed point when a sweep moves the values by no more than this."""
 
 RATE_GAIN = 1e-6
 """The answer to a linear contract is an equilibrium if no best response gains more than this."""
@@ -53,4 +61,4 @@ WELFARE_TIE = 1e-6
 """Solutions whose welfare differs by no more than this share a row, and a smaller deviation gain is not reported."""
 
 EPSILON_EQUILIBRIUM = 0.01
-"""A policy is reported as an equilibrium if no deviation of a single agent gains this much."""
+"""A policy is reported as an equilibrium if no deviation of a single agent gains this much; else as approximate."""

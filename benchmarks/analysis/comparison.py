@@ -102,12 +102,14 @@ def _group(rows: list[Sourced], against: str, *, solve: bool) -> tuple[Group, li
 def _with_regrets(row: Evaluated, solutions: list[Exact]) -> Evaluated:
     """The row with its distances to the benchmarks among the `solutions`; they replace those of its audit.
 
-    The first solution of a name counts, which is that of the game that learners are given.
+    The first solution of a name counts, which is that of the game that learners are given, unless it is approximate.
     """
     benchmarks = {}
     for benchmark, name in BENCHMARKS.items():
         known = next((each for each in solutions if each.name == name), None)
-        if known and known.payment is not None and known.principal_return is None:
+        if known is None or not known.counts or known.welfare is None or known.payment is None:
+            continue
+        if known.principal_return is None:
             benchmarks[benchmark] = Money(welfare=known.welfare, payment=known.payment)
     evaluated = Money(welfare=row.metrics[WELFARE], payment=row.metrics[PAYMENT])
     return replace(row, metrics=row.metrics | distances(evaluated, benchmarks))

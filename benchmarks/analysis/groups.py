@@ -131,8 +131,8 @@ class Group(NamedTuple):
 
     @property
     def _gap(self) -> tuple[float, float] | None:
-        """Welfare at the selfish equilibrium of highest welfare and at the optimum; None unless they differ."""
-        known = {each.name: each.welfare for each in self.given}
+        """Welfare at the selfish equilibrium of highest welfare and at the optimum, where both count and differ."""
+        known = {each.name: each.welfare for each in self.given if each.counts and each.welfare is not None}
         if not known.keys() >= {OPTIMUM, HIGHEST} or isclose(known[OPTIMUM], known[HIGHEST], abs_tol=WELFARE_TIE):
             return None
         return known[HIGHEST], known[OPTIMUM]

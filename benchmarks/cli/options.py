@@ -200,7 +200,7 @@ Discount = Annotated[
     float | None,
     option(
         metavar="NUMBER",
-        help="Discount factor of the stationary game, between 0 and 1; omit to solve the finite-horizon game.",
+        help="Discount factor of the stationary game, from 0 (myopic) up to 1; omit to solve the finite-horizon game.",
     ),
 ]
 Favour = Annotated[

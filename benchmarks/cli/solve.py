@@ -15,6 +15,7 @@ from rich.progress import TaskID, TaskProgressColumn, TimeRemainingColumn
 from ...core.config import UsageError
 from ...envs import make
 from ...envs.game import Game, hides_actions
+from ...equilibria.principal.linear_contracts import LinearContract
 from ...equilibria.principal.meta_algorithm import Round, rounds
 from ...equilibria.solve import Solution, StageProgress, favouring, solve_all, summarised, summary
 from ...equilibria.tolerances import WELFARE_TIE
@@ -65,7 +66,7 @@ def solved(
         return json.dumps(about, indent=1)
     lines = [f"{_head(id, found.table.states, game, discount)}; {_principal(alpha, favour)}\n"]
     lines += [columns(_rows(solutions(about), alpha)), "", *_notes(found.solutions)]
-    lines += [f"Best linear contract found: {_rates(game.verifiable, found.linear_contract.rates)}"]
+    lines += [f"Best linear contract found: {_rates(game.verifiable, found.linear_contract)}"]
     lines += [f"\nThe meta-algorithm:\n{columns(_iterations(made))}"] if iterations else []
     lines += [f"\nWritten to {out}; paymaster render {out} --out episode.gif plays the principal"] if out else []
     return "\n".join(lines)
@@ -83,6 +84,9 @@ def _principal(alpha: float, favour: float) -> str:
 def _rows(found: Iterable[Exact], alpha: float) -> Rows:
     rows = [["exact solution", "welfare", "payment", "share", "utility"]]
     for each in found:
+        if each.welfare is None:
+            rows.append([each.label, "-", "-", "-", "-"])
+            continue
         paid = each.payment or 0.0
         share = "" if each.payment is None else f"{paid / each.welfare:.1%}" if each.welfare > 0 else "-"
         payment = "" if each.payment is None else f"{paid:.3f}"
@@ -92,20 +96,29 @@ def _rows(found: Iterable[Exact], alpha: float) -> Rows:
 
 
 def _notes(found: Mapping[str, Solution]) -> Iterator[str]:
-    """A line for each solution with mixed strategies, without a certain equilibrium, or without convergence."""
+    """A line for each solution with mixed strategies, without a certain or unique equilibrium, or convergence."""
     for rule, name in NAMED.items():
         each = found[rule]
         mixed, gain = len(each.mixed.cells), float(each.gains.max())
-        notes = [f"agents play mixed strategies in {mixed:,} stage games"] if mixed else []
+        does = "the principal abstains and agents mix" if rule == "principal" else "agents play mixed strategies"
+        notes = [f"{does} in {mixed:,} stage games"] if mixed else []
+        notes += [f"{each.abstains:.3g} of them in an episode, on average"] if rule == "principal" and mixed else []
         notes += [f"no equilibrium was found in {each.unresolved:,} stage games"] if each.unresolved else []
         notes += [f"a best response gains {gain:.2g}"] if gain > WELFARE_TIE else []
         notes += [] if each.converged else ["value iteration did not converge"]
+        notes += [f"other fixed points of its rule: {_fixed_points(each)}"] if len(each.others) else []
         if notes:
             yield f"{name}: {'; '.join(notes)}"
 
 
-def _rates(facts: Sequence[str], rates: Sequence[float]) -> str:
-    each = [f"{rate:.4g} for each {fact}" for fact, rate in zip(facts, rates, strict=True)]
+def _fixed_points(found: Solution) -> str:
+    return ", ".join(f"welfare {welfare:.3f} for {payment:.3f}" for welfare, payment in found.others)
+
+
+def _rates(facts: Sequence[str], found: LinearContract | None) -> str:
+    if found is None:
+        return "none, since the agents' answer to no rates is an equilibrium"
+    each = [f"{rate:.4g} for each {fact}" for fact, rate in zip(facts, found.rates, strict=True)]
     return ", ".join(each) or "none, since the game has no verifiable facts"
 
 

@@ -299,8 +299,12 @@ def _ratio(kept: np.ndarray, best: np.ndarray) -> float | None:
 def _benchmarks(game: Game, discount: float | None) -> dict[str, Money]:
     """The exact benchmarks that the game has, at the `discount` at which the agents are judged.
 
-    They are those of the finite horizon where the stationary game takes too long to solve.
+    They are those of the finite horizon where the stationary game takes too long to solve. Approximate ones are none.
     """
     known = cached_summary(game, ALPHA, discount if is_cheap(game) else None)
     rows = {"spe": known.get("principal"), "best_rate": known.get("best_rate")}
-    return {name: Money(welfare=row["welfare"], payment=row["payment"]) for name, row in rows.items() if row}
+    return {
+        name: Money(welfare=row["welfare"], payment=row["payment"])
+        for name, row in rows.items()
+        if row and not row.get("approximate", False)
+    }

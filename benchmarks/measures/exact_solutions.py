@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.config import UsageError
 from ...envs.game import Game
-from ...equilibria.tolerances import EPSILON_EQUILIBRIUM, WELFARE_TIE
+from ...equilibria.tolerances import WELFARE_TIE
 from .formulas import utility
 from .solution_cache import cached_summary
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
 DISCOUNT = 0.99  # the learners'
-NOT_CONVERGED = " (not converged)"
 FINITE = "finite horizon"
 ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is always solved: ten seconds at most
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
@@ -30,19 +29,39 @@ class Exact(NamedTuple):
 
     name: str
     kind: str  # FINITE, or the stationary game at a discount
-    welfare: float
+    welfare: float | None  # None where no equilibrium was found
     payment: float | None  # None where there is no principal
-    settled: bool = True  # whether value iteration converged, or no deviation from the result gains anyway
+    settled: bool = True  # whether value iteration converged; else the result may still be an equilibrium by its gain
     principal_return: float | None = None  # before it pays; None where the principal values welfare
+    gain: float = 0.0  # the most that any agent gains by deviating
+    approximate: bool = False  # whether it is no equilibrium, by that gain or by a stage game in which none was found
+    several: bool = False  # whether other fixed points of the same rule were found
+    abstains: float = 0.0  # the expected share of the steps in which the principal pays nothing and lets agents play
+
+    @property
+    def counts(self) -> bool:
+        """Whether it may take part in regrets, success rates and verdicts."""
+        return self.welfare is not None and not self.approximate
 
     @property
     def label(self) -> str:
-        """The name, marked where value iteration did not converge."""
-        return self.name + NOT_CONVERGED * (not self.settled)
+        """The name, and in brackets what keeps it from being the only exact solution of its name."""
+        marks = []
+        if self.welfare is None:
+            marks.append("no equilibrium found")
+        if self.approximate:
+            marks.append(f"approximate, a deviation gains {self.gain:.2g}")
+        if not self.settled:
+            marks.append("not converged" + ", yet no deviation gains" * (self.gain <= WELFARE_TIE))
+        if self.several:
+            marks.append("one of several fixed points")
+        if self.abstains > 0.0:
+            marks.append(f"abstains in {self.abstains:.0%} of the steps")
+        return f"{self.name} ({'; '.join(marks)})" if marks else self.name
 
     def utility(self, alpha: float) -> float | None:
-        """The principal's utility; None where it has rewards of its own and its payment is unknown."""
-        if self.principal_return is not None and self.payment is None:
+        """The principal's utility; None where it is unknown."""
+        if self.welfare is None or (self.principal_return is not None and self.payment is None):
             return None
         return utility(self.welfare, self.payment or 0.0, alpha, self.principal_return)
 
@@ -91,8 +110,15 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
     }
     if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=WELFARE_TIE):
         del rows["selfish equilibrium, lowest"]
-    return [Exact(name, kind, row["welfare"], row.get("payment"), _settled(row)) for name, row in rows.items()]
+    return [_exact(name, kind, row, summary["horizon"]) for name, row in rows.items()]
 
 
-def _settled(row: dict[str, Any]) -> bool:
-    return bool(row.get("settled", True) or row.get("gain", EPSILON_EQUILIBRIUM) < EPSILON_EQUILIBRIUM)
+def _exact(name: str, kind: str, row: dict[str, Any] | None, horizon: int) -> Exact:
+    """The solution in a row of the summary; one without welfare where there is no row."""
+    if row is None:
+        return Exact(name, kind, None, None)
+    return Exact(
+        name, kind, row["welfare"], row.get("payment"), row["settled"], gain=row.get("gain", 0.0),
+        approximate=row.get("approximate", False), several=bool(row.get("other_fixed_points")),
+        abstains=row.get("abstains", 0.0) / horizon,
+    )  # fmt: skip

@@ -20,7 +20,7 @@ def as_json(comparison: Comparison) -> str:
             "game": group.game, "version": group.version, "rules": group.rules,
             "horizon": group.horizon, "agents": group.agents,
             "success_threshold": group.success_threshold,
-            "exact": [each._asdict() for each in group.exact],
+            "exact": [{**each._asdict(), "label": each.label, "counts": each.counts} for each in group.exact],
             "lines": [_json_line(group, line) for line in group.lines],
         }
         for group in comparison.groups

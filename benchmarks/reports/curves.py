@@ -111,7 +111,7 @@ def _known(group: Group, column: str) -> dict[float, list[str]]:
     known: dict[float, list[str]] = {}
     for each in group.given:
         value = each.welfare if column == "welfare" else each.payment
-        if each.name in EXACT and value is not None:
+        if each.name in EXACT and each.counts and value is not None:
             close = (other for other in known if abs(other - value) <= CLOSE * abs(value))
             known.setdefault(next(close, value), []).append(EXACT[each.name])
     return known

@@ -161,10 +161,15 @@ def _write_names(axis: Axes, points: list[Point]) -> None:
 
 
 def _solutions(axis: Axes, group: Group) -> list[Point]:
-    """Draw the exact solutions that pay, in the game that learners are given, and the optimum as a line."""
+    """Draw the exact solutions that pay, in the game that learners are given, and the optimum as a line.
+
+    Approximate ones are left out.
+    """
     far = FAR * max(line.estimate(PAYMENT).mean for line in group.lines)
     points = []
     for each in group.given:
+        if not each.counts or each.welfare is None:
+            continue
         if each.name == OPTIMUM:
             axis.axhline(each.welfare, color="0.5", linewidth=0.8, zorder=0)
             axis.annotate(

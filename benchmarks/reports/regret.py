@@ -47,7 +47,7 @@ def regret(loaded: Loaded, folder: Path) -> Regret | None:
     if alpha is None or not isinstance(loaded.mechanism, EpisodeRates):
         return None
     summary = cached_summary(game, alpha, None) if is_cheap(game) else kept_summary(game, alpha, None)
-    if summary is None:
+    if summary is None or summary["best_rate"] is None:
         return None
     return against(summary["best_rate"], read_episodes(folder, "train"), alpha)
 

@@ -39,5 +39,4 @@ def finite_policy(table: Table, rule: Rule, horizon: int, alpha: float) -> Polic
         unresolved += int(stage.unresolved.sum())
         states, strategies = mixing(table, stage)
         mixed.append(Mixed(t * S + states, strategies))
-    everywhere = Mixed(*(np.concatenate(parts) for parts in zip(*mixed, strict=True)))
-    return Policy(actions, promised, everywhere, unresolved, residual=0.0, converged=True)
+    return Policy(actions, promised, Mixed.together(mixed), unresolved, residual=0.0, converged=True)

@@ -24,6 +24,11 @@ class Mixed(NamedTuple):
         """No state."""
         return Mixed(np.zeros(0, np.int64), np.zeros((0, table.rewards.shape[2], table.action_count)))
 
+    @staticmethod
+    def together(parts: list[Mixed]) -> Mixed:
+        """The states of all `parts`."""
+        return Mixed(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
 
 class Policy(NamedTuple):
     """What every agent does, and what it is paid for doing so."""

@@ -11,11 +11,14 @@ class Rule(IntEnum):
     COOPERATIVE = 0
     """The social optimum: the joint action of highest total value."""
     HIGHEST = 1
-    """The pure Nash equilibrium of highest total value; a mixed one, by the same rule, where there is no pure one."""
+    """The pure Nash equilibrium of highest total value; where there is none, the one of `mixed_equilibrium`."""
     LOWEST = 2
-    """The pure Nash equilibrium of lowest total value; a mixed one, by the same rule, where there is no pure one."""
+    """The same of lowest total value."""
     PRINCIPAL = 3
-    """The joint action that maximises objective / alpha - payments, each payment the agent's regret of its action."""
+    """The joint action that maximises objective / alpha - payments, each payment the agent's regret of its action.
+
+    Where there is no pure equilibrium and HIGHEST's mixed one, unpaid, is worth more to the principal, that one.
+    """
     DOMINANT = 4
     """As PRINCIPAL, each payment the agent's largest regret of its action over all actions of the others."""
     ANSWER = 5

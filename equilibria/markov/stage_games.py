@@ -4,12 +4,15 @@
    `q[j, N]` is the same of the chooser, who values objective / alpha.
 2. An agent's *regret* of j is what its best response to the others' part of j would add.
 3. A selfish rule takes the best joint action without regrets, a pure Nash equilibrium. Where there is none it takes the
-   best mixed one that is found (`vertex_enumeration`), else the joint action whose largest regret is smallest.
+   mixed one that is found (`mixed_equilibrium`), else the joint action whose largest regret is smallest.
 4. A principal's rule takes the joint action of highest objective / alpha - payments. The least payment that makes an
    agent's part of j a best response is its regret of j; the least that makes it a dominant strategy is its largest
    regret of that action, or its regret beside what the others really did (`contingent_payments`), which is its regret
    of j while they follow. Backward induction with this rule gives the subgame-perfect principal, who cannot commit
    (Ivanov et al. 2024, arXiv:2407.18074).
+5. By PRINCIPAL it may *abstain*: pay nothing, and let the agents play the selfish equilibrium of the stage, as HIGHEST
+   takes it. A pure one it can have played for nothing anyway. So it abstains where there is none and the mixed one is
+   worth more to it than any recommendation less the least payments.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ..normal_form.vertex_enumeration import mixed_equilibrium
+from ..normal_form.mixed_equilibrium import mixed_equilibrium
 from ..tables.table import Table
 from ..tolerances import PAYOFF_TIE
 from .rules import Rule
@@ -29,7 +32,7 @@ class Stage(NamedTuple):
     """The choices of a sweep over all states, and their values."""
 
     values: np.ndarray  # (S, N + 1) of the agents, payments included, and of the chooser
-    joint: np.ndarray  # (S,) int64 the joint action chosen; J + m where the agents mix as in strategies[m]
+    joint: np.ndarray  # (S,) int64 the joint action chosen; J + m where agents mix as in strategies[m]
     promised: np.ndarray  # (S, N) paid to each agent that does its part; zero without a principal
     tempting: np.ndarray  # (S, N, 2) int64: agent i is paid q[tempting[s, i, 0], i] - q[tempting[s, i, 1], i]
     unresolved: np.ndarray  # (S,) bool: no equilibrium was found; the largest regret is smallest
@@ -119,15 +122,17 @@ def _sweep(table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, bef
         j, resolved = _choose(q, due, rule, before[s] if before[s] < J else -1)
         joint[s] = j
         new[s] = q[j]
-        if not resolved:
+        if not resolved or (rule == Rule.PRINCIPAL and _may_abstain(q, due, j)):
             found, strategy = mixed_equilibrium(q[:, :N], table.actions, A, -1.0 if rule == Rule.LOWEST else 1.0)
-            unresolved[s] = not found
-            if found:
+            unresolved[s] = not (resolved or found)
+            if found and (not resolved or _abstains(q, table.actions, due, j, strategy)):
                 if mixed == len(strategies):
                     strategies = np.concatenate((strategies, strategies))
                 joint[s], strategies[mixed] = J + mixed, strategy
                 _mean(q, table.actions, strategy, new[s])
                 mixed += 1
+                tempting[s] = 0  # nobody is paid
+                continue
         for i in range(N):
             tempting[s, i] = j
             if rule in (Rule.PRINCIPAL, Rule.DOMINANT, Rule.CONTINGENT):
@@ -137,6 +142,34 @@ def _sweep(table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, bef
                 new[s, i] += due[j, i]
                 new[s, N] -= due[j, i]
     return Stage(new, joint, promised, tempting, unresolved, strategies[:mixed].copy())
+
+
+@numba.njit(cache=True, nogil=True)
+def _may_abstain(q: np.ndarray, due: np.ndarray, j: int) -> bool:
+    """Whether to pay nothing may be better than to have j played: there is no pure equilibrium, and j is not ideal."""
+    N = due.shape[1]
+    for k in range(len(q)):
+        if _largest(due, k) <= 0.0:
+            return False
+    return q[:, N].max() > _utility(q, due, j)
+
+
+@numba.njit(cache=True, nogil=True)
+def _abstains(q: np.ndarray, actions: np.ndarray, due: np.ndarray, j: int, strategies: np.ndarray) -> bool:
+    """Whether the agents' `strategies` (N, A), unpaid, are worth more to the principal than to have j played."""
+    unpaid, paid = 0.0, _utility(q, due, j)
+    for k in range(len(q)):
+        unpaid += chance(actions, k, strategies) * q[k, -1]
+    return unpaid > paid + PAYOFF_TIE * (1.0 + abs(unpaid))
+
+
+@numba.njit(cache=True, nogil=True)
+def _utility(q: np.ndarray, due: np.ndarray, j: int) -> float:
+    """The principal's value of j less what it pays for it."""
+    value = q[j, -1]
+    for i in range(due.shape[1]):
+        value -= due[j, i]
+    return value
 
 
 @numba.njit(cache=True, nogil=True)

@@ -9,7 +9,7 @@
 Value iteration converges for the social optimum, and for the principal in the Coin Game. It need not: the choices of
 selfish agents can cycle, as can a principal's in Cleanup, and dominant payments feed on themselves. `stationary`
 therefore has a fallback for each rule. Every result carries its residual, and deviation gains, which are computed
-apart (`best_response`), tell how far it is from an equilibrium.
+apart (`best_response`), tell how far it is from an equilibrium. A fixed point may be one of several (`fixed_points`).
 """
 
 from __future__ import annotations
@@ -76,10 +76,12 @@ def value_iteration(table: Table, rule: Rule, discount: float, alpha: float) -> 
     return Stationary(stage, residual, converged=residual <= VALUE_CONVERGENCE)
 
 
-def damped_value_iteration(table: Table, rule: Rule, stage: Stage, discount: float, alpha: float) -> Stationary:
+def damped_value_iteration(
+    table: Table, rule: Rule, stage: Stage, discount: float, alpha: float, *, sweeps: int = DAMPED_SWEEPS
+) -> Stationary:
     """Value iteration in small steps, from the values and choices of `stage`: each sweep moves values by `DAMPING`."""
     values = stage.values
-    for _ in range(DAMPED_SWEEPS):
+    for _ in range(sweeps):
         stage = sweep(table, values, rule=rule, alpha=alpha, discount=discount, before=stage.joint)
         residual = relative_distance(stage.values, values)
         if residual <= VALUE_CONVERGENCE:

@@ -4,6 +4,7 @@
 2. Mixed equilibria, of two agents, by vertex enumeration (Mangasarian 1964; Avis, Rosenberg, Savani and von Stengel
    2010): the pairs of vertices of the two best-response polytopes that are completely labelled, so that every action
    is a best response or is not played.
+3. Of more agents, where there is no pure equilibrium, one mixed one (`mixed_equilibrium`). Others may exist.
 
 The equilibria of step 2 are the extreme ones. A degenerate game may have infinitely many others: where extreme
 equilibria share one agent's strategy, their convex combinations are equilibria, too.
@@ -18,7 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.config import UsageError
+from ..tables.table import joint_actions
 from ..tolerances import PAYOFF_TIE
+from .mixed_equilibrium import mixed_equilibrium
 from .vertex_enumeration import extreme_equilibria
 
 MAX_ACTIONS = 24  # of both agents: vertex enumeration tries 2 ** MAX_ACTIONS pairs of supports, in seconds
@@ -37,11 +40,12 @@ class NashEquilibrium(NamedTuple):
 
 
 def list_equilibria(payoffs: ArrayLike) -> list[NashEquilibrium]:
-    """The Nash equilibria of a matrix game: of two agents all extreme ones, pure and mixed, of more the pure ones only.
+    """Nash equilibria of a matrix game: of two agents all extreme ones, of more all pure ones, or else a mixed one.
 
     `payoffs` has the shape (A1, ..., AN, N): an axis for each agent's actions, and the agents' payoffs last. For agents
     with A actions each it may be (A^N, N), with joint actions in lexicographic order, agent 0 slowest. Pure equilibria
-    come first, in that order. Raises UsageError for other shapes, payoffs that are not finite, and games of two agents
+    come first, in that order. Of more than two agents the list is empty where none is pure and no mixed one is found.
+    Raises UsageError for other shapes, payoffs that are not finite, and games of two agents
     with more actions than vertex enumeration can treat.
 
     >>> len(list_equilibria([[(3, 3), (1, 4)], [(4, 1), (0, 0)]]))  # chicken: two pure equilibria and a mixed one
@@ -50,7 +54,7 @@ def list_equilibria(payoffs: ArrayLike) -> list[NashEquilibrium]:
     game = _as_tensor(np.asarray(payoffs, np.float64))
     pure = _pure(game)
     if game.shape[-1] != 2:
-        return pure
+        return pure or _mixed(game)
     A1, A2, _ = game.shape
     if A1 + A2 > MAX_ACTIONS:
         raise UsageError(f"{A1} and {A2} actions are too many to enumerate vertices; allowed are {MAX_ACTIONS} in all")
@@ -88,6 +92,19 @@ def _pure(game: np.ndarray) -> list[NashEquilibrium]:
         for joint in product(*map(range, game.shape[:-1]))
         if stable[joint]
     ]
+
+
+def _mixed(game: np.ndarray) -> list[NashEquilibrium]:
+    """The mixed equilibrium of a game without a pure one; none where none is found.
+
+    Agents with fewer actions get more of them, each worse for them than all their others.
+    """
+    sizes, N, A = game.shape[:-1], game.shape[-1], max(game.shape[:-1])
+    wider = np.pad(game, [(0, A - size) for size in sizes] + [(0, 0)])
+    for i, size in enumerate(sizes):
+        np.moveaxis(wider[..., i], i, 0)[size:] = game[..., i].min() - 1.0
+    found, strategies = mixed_equilibrium(wider.reshape(-1, N), joint_actions(A, N), A, 1.0)
+    return [_equilibrium(game, tuple(s[:size] for s, size in zip(strategies, sizes, strict=True)))] if found else []
 
 
 def _equilibrium(game: np.ndarray, strategies: tuple[np.ndarray, ...]) -> NashEquilibrium:

@@ -12,7 +12,7 @@ All other equilibria lie on faces between extreme ones. The total value is bilin
 the lowest are extreme. Degenerate games, with their many ties, are no exception.
 
 More than two agents: the equilibria in which two of them mix while each of the others plays one action. There may be
-none.
+none (`mixed_equilibrium` says what is tried then).
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import numba
 import numpy as np
 
 from ..tolerances import CONSTRAINT_SLACK, DOMINATED_ROW, IDENTICAL_PAYOFF, PAYOFF_TIE, SINGULAR_PIVOT
+from .indifference import value_and_regret
 
 
 @numba.njit(cache=True, nogil=True)
-def mixed_equilibrium(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -> tuple[bool, np.ndarray]:
+def equilibrium_of_two(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -> tuple[bool, np.ndarray]:
     """Whether an equilibrium was found, and the strategies (N, A) of the one with the largest `sign` * total value.
 
     `q[j, i]` is agent i's payoff of the joint action `actions[j]`.
@@ -51,7 +52,7 @@ def mixed_equilibrium(q: np.ndarray, actions: np.ndarray, A: int, sign: float) -
                         strategies[first, own[a]] = xs[k, a]
                     for a in range(m):
                         strategies[second, other[a]] = ys[k, a]
-                    total, regret = _value(q, actions, strategies)
+                    total, regret = value_and_regret(q, actions, strategies)
                     if regret <= 0.0 and sign * total > best + PAYOFF_TIE * (1.0 + abs(total)):
                         best, found = sign * total, True
                         chosen[:] = strategies
@@ -144,29 +145,6 @@ def _members(subset: int) -> np.ndarray:
             count += 1
         a += 1
     return members
-
-
-@numba.njit(cache=True, nogil=True)
-def _value(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray) -> tuple[float, float]:
-    """The agents' total value, and the largest regret of any agent, zero where that is a tie."""
-    (J, N), A = actions.shape, strategies.shape[1]
-    total, regret, of_action = 0.0, 0.0, np.empty(A)
-    for i in range(N):
-        of_action[:] = 0.0
-        for j in range(J):
-            chance = 1.0
-            for k in range(N):
-                if k != i:
-                    chance *= strategies[k, actions[j, k]]
-            of_action[actions[j, i]] += chance * q[j, i]
-        value, best = 0.0, -np.inf
-        for a in range(A):
-            value += strategies[i, a] * of_action[a]
-            best = max(best, of_action[a])
-        total += value
-        if best - value > PAYOFF_TIE * (1.0 + abs(best)):
-            regret = max(regret, best - value)
-    return total, regret
 
 
 @numba.njit(cache=True, nogil=True)

@@ -8,6 +8,8 @@ since the principal is bound it can be cheaper than one that may do in every sta
 The agents' answer is the selfish equilibrium of highest total value, by the rule and for the reason of the selfish
 row, so that rates of zero give that row: agents settle on what is best for them, not for the principal.
 
+Rates whose game has no equilibrium that is found have no value, over a finite horizon as in the stationary game.
+
 The rates are found by a search, not a proof. Welfare jumps where a rate is just enough and payment falls between jumps,
 so gradients are of no use. The search is a coordinate search over a grid that becomes finer:
 
@@ -58,6 +60,13 @@ class LinearContract(NamedTuple):
     returns: np.ndarray  # (N,) from the environment alone
     payments: np.ndarray  # (N,) from the principal
     gains: np.ndarray  # (N,) each agent's deviation gain in the game with the payments
+    unresolved: int = 0  # stage games in which no equilibrium was found
+    converged: bool = True  # whether value iteration converged to the agents' answer; else the `gains` tell its quality
+
+    @property
+    def answered(self) -> bool:
+        """Whether the agents' answer is an equilibrium; without one the rates have no value."""
+        return self.unresolved == 0 and bool(self.gains.max(initial=0.0) <= RATE_GAIN)
 
     @property
     def welfare(self) -> float:
@@ -82,7 +91,7 @@ def evaluate_rates(table: Table, rates: Rates, horizon: int, *, discount: float 
     returns = _returns(table, answer, horizon)
     payments = _returns(table._replace(rewards=table.facts @ np.array(rates)), answer, horizon)
     gains = deviation_gains(game, answer.actions, answer.promised, horizon, discount=discount, mixed=answer.mixed)
-    return LinearContract(rates, returns, payments, gains)
+    return LinearContract(rates, returns, payments, gains, answer.unresolved, answer.converged)
 
 
 def best_linear_contract(
@@ -92,8 +101,8 @@ def best_linear_contract(
     discount: float | None = None,
     alpha: float = 0.1,
     on_progress: Progress = lambda share: None,
-) -> LinearContract:
-    """The rates found that maximise welfare / alpha - payments.
+) -> LinearContract | None:
+    """The rates found that maximise welfare / alpha - payments; None where no rates have an equilibrium for an answer.
 
     With a `discount` the grid is still searched in the finite game, and step 5 is taken in the stationary one.
     `on_progress` gets the share of the games that may be solved.
@@ -114,9 +123,12 @@ def best_linear_contract(
         budget = max(MIN_SOLVES, min(MAX_SOLVES, MAX_STATIONARY_WORK // triples))
         search = _Search(table, horizon, discount, alpha, budget, on_progress)
         best = _stepped_down(search, best, steps, parts=STEPS)
+        if search.known[search.best([best])] == -np.inf:  # nothing near has an answer here
+            best = _on_grid(search, grid, K)
         best = _refined(search, best, {k: step / STEPS for k, step in steps.items()})
     best = _lowered(search, best, steps)
-    return evaluate_rates(played if discount is None else table, best, horizon, discount=discount)
+    found = evaluate_rates(played if discount is None else table, best, horizon, discount=discount)
+    return found if found.answered else None
 
 
 class _Search:
@@ -147,8 +159,7 @@ class _Search:
             value = _finite_value(self.table, rates, self.horizon, self.alpha)
         else:
             found = evaluate_rates(self.table, rates, self.horizon, discount=self.discount)
-            stable = found.gains.max(initial=0.0) <= RATE_GAIN
-            value = found.welfare / self.alpha - found.payment if stable else -np.inf
+            value = found.welfare / self.alpha - found.payment if found.answered else -np.inf
         self.solved += 1
         self.on_progress(self.solved / self.budget)
         return value
@@ -204,11 +215,16 @@ def _moved(rates: Rates, k: int, rate: float) -> Rates:
 
 
 def _finite_value(table: Table, rates: Rates, horizon: int, alpha: float) -> float:
-    """The principal's value of the `rates` in the finite game: welfare / alpha - payments."""
+    """The principal's value of the `rates` in the finite game: welfare / alpha - payments.
+
+    It is -inf where no equilibrium of some stage game is found: rates without an answer have no value.
+    """
     paid = table.facts @ np.array(rates)
     objective = (table.rewards / alpha - paid) @ np.ones(table.rewards.shape[2])
     game = table._replace(rewards=table.rewards + paid, objective=objective)
     for stage in backward_induction(game, Rule.HIGHEST, horizon, 1.0):
+        if stage.unresolved.any():
+            return -np.inf
         values = stage.values
     return float(table.start @ values[:, -1])
 

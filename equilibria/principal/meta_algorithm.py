@@ -2,7 +2,7 @@
 
 1. The agents' game is solved for fixed contracts. At every step and state the agents play the recommendation if nobody
    gains by another action, given the payments there and all later values; else the selfish equilibrium of highest total
-   value.
+   value. That is also their answer to a principal who abstains.
 2. The principal's game is solved for these values of the agents, without the payment due now and with the old contracts
    from the next step on. To have a joint action played costs the principal the agents' regrets of it.
 3. Repeat until a round changes no contract.
@@ -21,8 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..markov.evaluation import evaluate_policy
+from ..markov.policies import Mixed
 from ..markov.rules import Rule
-from ..markov.stage_games import sweep
+from ..markov.stage_games import chosen, mixing, sweep
 from ..tables.table import Table
 
 
@@ -31,7 +32,7 @@ class Round(NamedTuple):
 
     number: int  # from 1
     changed: int  # (state, step) pairs whose recommendation or payment changed
-    actions: np.ndarray  # (T, S, N) int64, recommended
+    actions: np.ndarray  # (T, S, N) int64, recommended; where the principal abstains, each agent's most probable action
     promised: np.ndarray  # (T, S, N) float64
     welfare: float  # over the horizon
     payment: float
@@ -43,9 +44,9 @@ def rounds(table: Table, horizon: int, *, alpha: float = 0.1) -> Iterator[Round]
     actions, promised = np.zeros((horizon, S, N), np.int64), np.zeros((horizon, S, N))
     for number in range(1, horizon + 2):
         before = actions, promised
-        actions, promised = _principal(table, _agents(table, actions, promised), alpha)
+        actions, promised, mixed = _principal(table, _agents(table, actions, promised), alpha)
         changed = np.count_nonzero(((actions != before[0]) | (promised != before[1])).any(axis=2))
-        followed = evaluate_policy(table, actions, promised, horizon)
+        followed = evaluate_policy(table, actions, promised, horizon, mixed=mixed)
         yield Round(number, int(changed), actions, promised, followed.welfare, followed.payment)
         if changed == 0:
             return
@@ -63,13 +64,18 @@ def _agents(table: Table, actions: np.ndarray, promised: np.ndarray) -> np.ndarr
     return values[..., :N]
 
 
-def _principal(table: Table, agents: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-    """(T, S, N) twice: the principal's recommendations and payments, given the values `agents` (T + 1, S, N)."""
+def _principal(table: Table, agents: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray, Mixed]:
+    """The principal's recommendations and payments, (T, S, N) each, given the values `agents` (T + 1, S, N).
+
+    Where it abstains it pays nothing, and the agents mix.
+    """
     T, S, N = len(agents) - 1, *agents.shape[1:]
     actions, promised = np.empty((T, S, N), np.int64), np.empty((T, S, N))
-    own = np.zeros(S)
+    own, mixed = np.zeros(S), []
     for t in reversed(range(T)):
         values = np.concatenate([agents[t + 1], own[:, None]], axis=1)
         stage = sweep(table, values, rule=Rule.PRINCIPAL, alpha=alpha, discount=1.0)
-        actions[t], promised[t], own = table.actions[stage.joint], stage.promised, stage.values[:, N]
-    return actions, promised
+        actions[t], promised[t], own = chosen(table, stage), stage.promised, stage.values[:, N]
+        states, strategies = mixing(table, stage)
+        mixed.append(Mixed(t * S + states, strategies))
+    return actions, promised, Mixed.together(mixed)

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @configuration
 class ExactSolution(Objective, Role):
-    """A principal that is solved and not learned: stationary, subgame-perfect, with least payments."""
+    """A principal that is solved and not learned: stationary, subgame-perfect, with least payments.
+
+    Where it abstains it recommends the most probable actions of the agents' mixed equilibrium and pays nothing; with a
+    proportional margin it pays for them.
+    """
 
     against: Literal["recommended", "any", "realised"] = "recommended"
     """What following is a best response to: the others' recommended actions; any of theirs (dominant strategies); or
@@ -29,7 +33,7 @@ class ExactSolution(Objective, Role):
     """Payment for following at every step, whether a payment is due or not."""
     proportional_margin: Annotated[float, Field(ge=0.0, alias="stake")] = 0.0
     """Following is better than each other action by this share of the welfare that the action would lose."""
-    discount: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.99
+    discount: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
     """Discount factor per step."""
 
     @model_validator(mode="after")

@@ -289,19 +289,60 @@ def test_published_numbers_of_the_same_family_stand_by_themselves(tmp_path: Path
     assert {each.known for each in everything.published} == {"read", "relayed"}
 
 
-@pytest.mark.parametrize(("gain", "told"), [(0.0014, True), (0.3, False)])
-def test_an_exact_row_that_nobody_gains_by_leaving_counts_as_settled(gain: float, told: bool) -> None:
-    row = {"welfare": 1.0, "settled": False, "gain": gain}
-    summary = {"discount": 0.99, "selfish": {"highest": row, "lowest": row}}
-    paid = ("principal", "principal_dominant", "principal_contingent", "best_rate")
-    summary |= dict.fromkeys(("cooperative", *paid), row)
-    assert {each.settled for each in solutions(summary)} == {told}
+PAID = ("principal", "principal_dominant", "principal_contingent")
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts", "mark"),
+    [
+        ({}, True, ""),
+        ({"settled": False}, True, " (not converged, yet no deviation gains)"),
+        ({"settled": False, "gain": 0.0014}, True, " (not converged)"),
+        ({"gain": 0.31, "approximate": True}, False, " (approximate, a deviation gains 0.31)"),
+        ({"other_fixed_points": [[1.0, 0.5]]}, True, " (one of several fixed points)"),
+        ({"abstains": 5.0}, True, " (abstains in 25% of the steps)"),
+    ],
+)
+def test_an_exact_row_says_what_it_is_and_counts_if_it_is_an_equilibrium(
+    changes: dict, counts: bool, mark: str
+) -> None:
+    row = {"welfare": 1.0, "payment": 0.5, "settled": True, "gain": 0.0, **changes}
+    summary = {"discount": 0.99, "horizon": 20, "selfish": {"highest": row, "lowest": row}}
+    summary |= dict.fromkeys(("cooperative", *PAID, "best_rate"), row)
+    for each in solutions(summary):
+        assert (each.counts, each.label) == (counts, each.name + mark)
+
+
+def test_rates_without_an_equilibrium_have_a_row_without_values() -> None:
+    row = {"welfare": 1.0, "payment": 0.5, "settled": True}
+    summary = {"discount": None, "horizon": 20, "selfish": {"highest": row, "lowest": row}, "best_rate": None}
+    *_, rates = solutions(summary | dict.fromkeys(("cooperative", *PAID), row))
+    assert (rates.label, rates.counts) == ("principal, best linear contract (no equilibrium found)", False)
+    assert (rates.welfare, rates.payment, rates.utility(0.1)) == (None, None, None)
+
+
+def test_an_approximate_row_takes_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in success rates nor in distances; the row stands, with its mark."""
+    found = [each._replace(gain=0.31, approximate=True) if each.name != "social optimum" else each for each in SOLVED]
+    monkeypatch.setattr(module, "exact", lambda game: found)
+    (group,) = compared(tmp_path, row(welfare=14.0)).groups
+    assert group.success_threshold is None
+    assert not group.lines[0].values("welfare_regret_spe")
+    assert "selfish equilibrium, highest (approximate, a deviation gains 0.31)" in [r[0] for r in group_rows(group)]
+
+
+def test_an_exact_row_of_which_nothing_is_known_but_its_name_is_shown(tmp_path: Path, monkeypatch: Any) -> None:
+    nothing = Exact("principal, best linear contract", "finite horizon", None, None)
+    monkeypatch.setattr(module, "exact", lambda game: [*SOLVED[:3], nothing])
+    comparison = compared(tmp_path, row(welfare=14.0))
+    assert group_rows(comparison.groups[0])[4][:4] == [nothing.label, "exact", "", ""]
+    assert json.loads(present(comparison, "json"))["groups"][0]["exact"][3]["counts"] is False
 
 
 def test_exact_rows_stand_on_top(tmp_path: Path) -> None:
     head, *rows = group_rows(compared(tmp_path, row(welfare=12.0)).groups[0])
     assert [cells[0] for cells in rows[:2]] == [each.name for each in SOLVED[:2]]
-    assert rows[2][:2] == ["principal, subgame-perfect (not converged)", "exact"]
+    assert rows[2][:2] == ["principal, subgame-perfect (not converged, yet no deviation gains)", "exact"]
     principal = dict(zip(head, rows[2], strict=True))
     assert (principal["welfare"], principal["payment"], principal["share"]) == ("14.00", "3.50", "25%")
     assert principal["utility"] == "136.50"
@@ -394,7 +435,7 @@ def test_json_holds_everything_and_nothing_that_is_no_json(tmp_path: Path) -> No
     assert joint["metrics"]["welfare"]["low"] is None  # a single seed has no interval
     assert joint["difference"]["to"] == "selfish/dqn"
     assert joint["difference"]["mean"] == 3.0
-    assert found["groups"][0]["exact"][0] == SOLVED[0]._asdict()
+    assert found["groups"][0]["exact"][0] == {**SOLVED[0]._asdict(), "label": SOLVED[0].name, "counts": True}
 
 
 @pytest.mark.parametrize("format", ["table", "markdown"])

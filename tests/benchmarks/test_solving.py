@@ -45,6 +45,21 @@ def test_rounds_are_of_the_finite_horizon() -> None:
         solved(GAME, iterations=True, discount=0.9)
 
 
+def test_a_row_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """One of several fixed points; a game of three without a pure equilibrium; a principal who abstains; myopia."""
+    told = solved(GAME, ["horizon=7", "others_coin=0.5"], discount=0.5)
+    assert "principal, dominant strategies (one of several fixed points)" in told
+    assert "other fixed points of its rule: welfare 5.165 for 2.982" in told
+    told = solved("matrix/cyclical-chicken", ["players=3"])
+    assert "selfish equilibrium, highest: agents play mixed strategies in 1 stage games" in told
+    told = solved("matrix/cyclical-chicken", ["players=3"], alpha=20.0)
+    assert "principal, subgame-perfect (abstains in 100% of the steps)" in told
+    assert "the principal abstains and agents mix in 1 stage games; 1 of them in an episode, on average" in told
+    with pytest.raises(SystemExit, match="0"):
+        main(["solve", GAME, "--discount", "0"])
+    assert "stationary at discount 0" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("discount", [None, 0.9])
 def test_what_is_kept_is_what_was_found(tmp_path: Path, discount: float | None) -> None:
     out = tmp_path / "solved"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from operator import add, mul
@@ -39,7 +40,7 @@ class Worth(NamedTuple):
 
     returns: list[Fraction]
     payments: list[Fraction]
-    unresolved: int  # stages of selfish agents without a pure equilibrium: there the smallest largest regret is taken
+    unresolved: int  # stages without a pure equilibrium: of selfish agents, or where a principal could do better unpaid
     gains: list[Fraction]
 
 
@@ -160,7 +161,11 @@ def _regret(game: SmallGame, q: dict[Joint, list[Fraction]], j: Joint, i: int) -
 def _stage(
     game: SmallGame, q: dict[Joint, list[Fraction]], value: dict[Joint, Fraction], rule: str
 ) -> tuple[Joint, list[Fraction], bool]:
-    """The joint action that the rule takes (the first of equals), what each agent is due, and whether it is solved."""
+    """The joint action that the rule takes (the first of equals), what each agent is due, and whether it is solved.
+
+    Mixed strategies are not looked for: selfish agents without a pure equilibrium take the smallest largest regret, and
+    a stage counts as unsolved in which a principal might prefer a mixed equilibrium.
+    """
     regrets = {j: [_regret(game, q, j, i) for i in range(game.N)] for j in game.joints}
     nothing = [Fraction(0)] * game.N
     if rule == "cooperative":
@@ -176,7 +181,9 @@ def _stage(
             j: [max(regrets[k][i] for k in game.joints if k[i] == j[i]) for i in range(game.N)] for j in game.joints
         }
     chosen = max(game.joints, key=lambda j: value[j] - sum(regrets[j]))
-    return chosen, regrets[chosen], True
+    ideal = value[chosen] - sum(regrets[chosen]) == max(value.values())
+    pure = any(max(each) == 0 for each in regrets.values())
+    return chosen, regrets[chosen], rule == "dominant" or ideal or pure
 
 
 def _best_reply(
@@ -190,6 +197,23 @@ def _best_reply(
             game.rewards[s, j][i] + pay + sum((p * best[n][i] for n, p in game.following[s, j].items()), Fraction(0))
         )
     return max(options)
+
+
+def largest_regret(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> float:
+    """What the best deviation of any agent gains, by the definition; `payoffs` (A1, ..., AN, N)."""
+    sizes = payoffs.shape[:-1]
+    largest = 0.0
+    for i in range(len(sizes)):
+        values = [0.0] * sizes[i]
+        for joint in product(*map(range, sizes)):
+            chance = 1.0
+            for k, a in enumerate(joint):
+                if k != i:
+                    chance *= float(strategies[k][a])
+            values[joint[i]] += chance * float(payoffs[(*joint, i)])
+        followed = sum(float(p) * value for p, value in zip(strategies[i], values, strict=True))
+        largest = max(largest, max(values) - followed)
+    return largest
 
 
 def mixed_totals(game: SmallGame) -> list[Fraction]:

@@ -161,14 +161,16 @@ def test_three_agents_of_whom_two_mix() -> None:
     np.testing.assert_allclose(solution.gains, 0.0, atol=1e-12)
 
 
-def test_where_all_three_must_mix_nothing_is_found_and_its_gain_is_told() -> None:
+def test_where_all_three_must_mix_they_do() -> None:
     """Jordan's pennies: 0 would match 1, 1 would match 2, 2 would differ from 0; only half and half of all holds."""
     payoffs = np.zeros((2, 2, 2, 3))
     for a, b, c in np.ndindex(2, 2, 2):
         payoffs[a, b, c] = a == b, b == c, c != a
     solution = solve(matrix_game(payoffs), "highest", 2)
-    assert (len(solution.mixed.cells), solution.unresolved) == (0, 2)
-    assert solution.gains.max() == 2
+    assert (len(solution.mixed.cells), solution.unresolved) == (2, 0)
+    np.testing.assert_allclose(solution.mixed.strategies, 0.5)
+    np.testing.assert_allclose(solution.returns, [1, 1, 1])
+    np.testing.assert_allclose(solution.gains, 0.0, atol=1e-12)
 
 
 def test_two_states_by_hand() -> None:
@@ -209,7 +211,7 @@ def test_it_agrees_with_the_slow_solver(
     game = random_game(seed, S, A, N)
     slow = solve_slowly(game, rule, horizon, alpha)
     fast = solve(as_table(game), rule, horizon, alpha=float(alpha))
-    assert (fast.unresolved + len(fast.mixed.cells) == 0) == (slow.unresolved == 0)
+    assert slow.unresolved > 0 or fast.unresolved + len(fast.mixed.cells) == 0
     if slow.unresolved == 0:
         np.testing.assert_allclose(fast.returns, np.array(slow.returns, float), atol=1e-9)
         np.testing.assert_allclose(fast.payments, np.array(slow.payments, float), atol=1e-9)
@@ -271,6 +273,30 @@ def test_nobody_gains_by_leaving_a_stationary_solution(seed: int) -> None:
     stationary = solve(as_table(random_game(seed, 3, 2, 2)), "principal", 5, discount=0.6)
     if stationary.converged:
         np.testing.assert_allclose(stationary.gains, 0.0, atol=1e-9)
+
+
+def test_a_fixed_point_that_is_one_of_several_says_so() -> None:
+    """Both support themselves: dominant payments feed on those to come."""
+    solution = solve(board(IVANOV, horizon=7, others_coin=0.5), "dominant", 7, discount=0.5)
+    assert solution.converged
+    assert solution.payment == pytest.approx(3.0880, abs=1e-4)
+    assert solution.others[:, 1].tolist() == pytest.approx([2.9817], abs=1e-4)
+
+
+def test_what_is_unique_has_no_other_fixed_points() -> None:
+    """The social optimum, a game whose choices change nothing later, and whatever is myopic."""
+    assert not len(solve(board(IVANOV), "cooperative", 20, discount=0.9).others)
+    assert not len(solve(PRISONERS, "principal", 3, discount=0.9).others)
+    assert not len(solve(board(IVANOV, horizon=7, others_coin=0.5), "dominant", 7, discount=0.0).others)
+
+
+def test_at_discount_0_the_game_is_myopic() -> None:
+    """Every state is a stage game of its own: leaving the other's coin costs what picking it pays, once."""
+    solution = solve(board(IVANOV), "principal", 20, discount=0.0)
+    assert solution.converged
+    assert set(solution.promised.ravel().round(6)) <= {0.0, 0.1, 0.2}
+    assert solution.payment > 0
+    np.testing.assert_allclose(solution.gains, 0.0, atol=1e-12)
 
 
 def test_a_stationary_solution_may_be_one_of_several() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from paymaster import UsageError, make, make_mechanism
 from paymaster.contracts.loop import Simulation
 from paymaster.contracts.mechanism import Transition
 from paymaster.envs.coin_game.game import Events
+from paymaster.equilibria.markov import backward_induction, stage_games, value_iteration
 from paymaster.equilibria.principal.linear_contracts import GRID, best_linear_contract, evaluate_rates
 from paymaster.equilibria.solve import solve, summary
+from paymaster.equilibria.tables.table import Table
 from paymaster.equilibria.tables.tabulate import tabulate
 
 from .slow_solver import as_table, random_game, solve_slowly
@@ -103,7 +106,7 @@ def test_stationary_rates_are_answered_by_an_equilibrium() -> None:
 
 def test_the_summary_holds_the_best_rates() -> None:
     row = summary(make(COIN))["best_rate"]
-    assert set(row) == {"welfare", "payment", "returns", "rates", "gain"}
+    assert set(row) == {"welfare", "payment", "returns", "rates", "gain", "settled"}
     assert set(row["rates"]) == {"own_picked", "others_left"}
     assert sum(row["returns"]) == pytest.approx(row["welfare"])
     assert row["gain"] < 1e-9
@@ -113,6 +116,27 @@ def test_a_game_without_rewards_or_facts_has_nothing_to_search() -> None:
     nothing = matrix_game(np.zeros((2, 2, 2)))
     assert best_linear_contract(nothing, 2).rates == ()
     assert best_linear_contract(matrix_game(np.zeros((2, 2, 2)), COOPERATES), 2).rates == (0.0,)
+
+
+@pytest.mark.parametrize("discount", [None, 0.9])
+def test_rates_whose_game_has_no_equilibrium_that_is_found_have_no_value(
+    discount: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if nothing were found below 1, where a principal who values welfare little would be; then at any wage."""
+    swept, least = stage_games.sweep, [1.0]
+
+    def lost(table: Table, values: np.ndarray, **arguments: Any) -> stage_games.Stage:
+        stage = swept(table, values, **arguments)
+        wage = table.rewards[0, 0, 0] - 3.0  # of the prisoners, who earn 3 by cooperating
+        return stage._replace(unresolved=stage.unresolved | (wage < least[0]))
+
+    for module in (backward_induction, value_iteration):
+        monkeypatch.setattr(module, "sweep", lost)
+    found = best_linear_contract(PRISONERS, 3, discount=discount, alpha=10.0)
+    assert found is not None
+    assert (found.rates, found.answered) == ((1.0,), True)
+    least[0] = np.inf
+    assert best_linear_contract(PRISONERS, 3, discount=discount) is None
 
 
 # The mechanism

@@ -68,6 +68,15 @@ def test_agents_may_have_different_numbers_of_actions() -> None:
     assert to_json(list_equilibria(payoffs)) == [([[0.5, 0.5], [0.5, 0.5, 0]], [0, 0])]
 
 
+def test_of_three_agents_without_a_pure_equilibrium_a_mixed_one_is_listed() -> None:
+    """0 would match 1, 1 would match 2, 2 would differ from 0; 2 has a third action, which is no use."""
+    payoffs = np.zeros((2, 2, 3, 3))
+    for a, b, c in np.ndindex(2, 2, 3):
+        payoffs[a, b, c] = a == b, b == c, (c != a) - 2 * (c == 2)
+    (found,) = list_equilibria(payoffs)
+    assert to_json([found]) == [([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5, 0]], [0.5, 0.5, 0.5])]
+
+
 def test_of_three_agents_the_pure_equilibria_are_listed() -> None:
     """Three pick a side and earn 1 if all agree: two pure equilibria where they do. The mixed ones are left out."""
     payoffs = np.zeros((2, 2, 2, 3))
