@@ -65,7 +65,7 @@ class Solution(NamedTuple):
     """A policy of all agents, their payments for following it, and its evaluation over the horizon."""
 
     actions: np.ndarray  # (S, N) int where stationary, else (T, S, N); where an agent mixes, its most probable action
-    promised: np.ndarray  # the same shape, float64; zero without a principal
+    promised: np.ndarray  # the same shape, float64: paid for following while all follow; zero without a principal
     mixed: Mixed  # the (state, step) pairs without a pure equilibrium, in which agents mix
     unresolved: int  # the number of pairs for which no equilibrium was found
     residual: float  # by how much a stationary solution's values still moved, relative; 0 for a finite horizon

@@ -31,8 +31,9 @@ def save_solution(
 ) -> None:
     """Write the values in `solved` and the policies of every rule to `out`. Raises UsageError as `files.locked` does.
 
-    For each rule, policies.npz holds the actions, (T, S, N) or (S, N), the payments for following, and the mixed
-    strategies: their places `t * S + s` and each agent's probabilities there. The game's `index` numbers the states.
+    For each rule, policies.npz holds the actions, (T, S, N) or (S, N), the payments for following while all follow, and
+    the mixed strategies: their places `t * S + s` and each agent's probabilities there. The game's `index` numbers the
+    states.
     """
     arrays: dict[str, np.ndarray] = {}
     for rule, solution in solutions.items():
