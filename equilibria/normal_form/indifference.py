@@ -32,10 +32,14 @@ def supported(support: np.ndarray) -> np.ndarray:
 @numba.njit(cache=True, nogil=True)
 def scaled(q: np.ndarray) -> np.ndarray:
     """(J, N): each agent's payoffs mapped to [0, 1], which changes no best response."""
-    payoffs = np.empty(q.shape)
-    for i in range(q.shape[1]):
-        low, high = q[:, i].min(), q[:, i].max()
-        payoffs[:, i] = (q[:, i] - low) / max(high - low, 1e-300)
+    J, N = q.shape
+    payoffs = np.empty((J, N))
+    for i in range(N):
+        low = high = q[0, i]
+        for j in range(J):
+            low, high = min(low, q[j, i]), max(high, q[j, i])
+        for j in range(J):
+            payoffs[j, i] = (q[j, i] - low) / max(high - low, 1e-300)
     return payoffs
 
 
@@ -103,9 +107,12 @@ def indifferent(
             return _cleaned(strategies)
         if not eliminated(system):
             _indifference(values, strategies, agent, action, system)
-            if not eliminated(_least_squares(system)):
+            system = _least_squares(system)
+            if not eliminated(system):
                 return False
-        longest = np.abs(system[:, n]).max()
+        longest = 0.0
+        for k in range(n):
+            longest = max(longest, abs(system[k, n]))
         for k in range(n):
             strategies[agent[k], action[k]] += system[k, n] / max(1.0, longest)
     return False
@@ -139,13 +146,15 @@ def _indifference(
 
 @numba.njit(cache=True, nogil=True)
 def _least_squares(system: np.ndarray) -> np.ndarray:
-    """The normal equations of a singular system, a little regularised, written in its place."""
+    """The normal equations of a singular system, a little regularised."""
     n = len(system)
-    squares = system[:, :n].T.copy() @ system.copy()
-    for k in range(n):
-        squares[k, k] += INDIFFERENCE
-    system[:] = squares
-    return system
+    squares = np.zeros((n, n + 1))
+    for r in range(n):
+        squares[r, r] = INDIFFERENCE
+        for c in range(n + 1):
+            for k in range(n):
+                squares[r, c] += system[k, r] * system[k, c]
+    return squares
 
 
 @numba.njit(cache=True, nogil=True)
@@ -153,7 +162,10 @@ def eliminated(system: np.ndarray) -> bool:
     """Put the solution into the last column of `system` (n, n + 1), by pivoting; False if it has no unique one."""
     n = len(system)
     for i in range(n):
-        pivot = i + np.abs(system[i:, i]).argmax()
+        pivot = i
+        for r in range(i + 1, n):
+            if abs(system[r, i]) > abs(system[pivot, i]):
+                pivot = r
         if not abs(system[pivot, i]) > SINGULAR_PIVOT:
             return False
         if pivot != i:
@@ -174,9 +186,22 @@ def eliminated(system: np.ndarray) -> bool:
 @numba.njit(cache=True, nogil=True)
 def _cleaned(strategies: np.ndarray) -> bool:
     """Whether no probability is negative but by rounding; those that are become zero."""
-    if strategies.min() < -CONSTRAINT_SLACK:
-        return False
-    for i in range(len(strategies)):
-        strategies[i] = np.where(strategies[i] > CONSTRAINT_SLACK, strategies[i], 0.0)
-        strategies[i] /= strategies[i].sum()
+    N, A = strategies.shape
+    for i in range(N):
+        for a in range(A):
+            if strategies[i, a] < -CONSTRAINT_SLACK:
+                return False
+            if strategies[i, a] <= CONSTRAINT_SLACK:
+                strategies[i, a] = 0.0
+        normalise(strategies[i])
     return True
+
+
+@numba.njit(cache=True, nogil=True)
+def normalise(probabilities: np.ndarray) -> None:
+    """Divide by the sum."""
+    total = 0.0
+    for a in range(len(probabilities)):
+        total += probabilities[a]
+    for a in range(len(probabilities)):
+        probabilities[a] /= total

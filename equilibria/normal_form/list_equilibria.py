@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.config import UsageError
-from ..tables.table import joint_actions
 from ..tolerances import PAYOFF_TIE
 from .mixed_equilibrium import mixed_equilibrium
 from .vertex_enumeration import extreme_equilibria
@@ -103,7 +102,8 @@ def _mixed(game: np.ndarray) -> list[NashEquilibrium]:
     wider = np.pad(game, [(0, A - size) for size in sizes] + [(0, 0)])
     for i, size in enumerate(sizes):
         np.moveaxis(wider[..., i], i, 0)[size:] = game[..., i].min() - 1.0
-    found, strategies = mixed_equilibrium(wider.reshape(-1, N), joint_actions(A, N), A, 1.0)
+    joint = np.ascontiguousarray(np.indices((A,) * N).reshape(N, -1).T, np.int64)
+    found, strategies = mixed_equilibrium(wider.reshape(-1, N), joint, A, 1.0)
     return [_equilibrium(game, tuple(s[:size] for s, size in zip(strategies, sizes, strict=True)))] if found else []
 
 

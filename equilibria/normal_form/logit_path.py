@@ -20,10 +20,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .indifference import eliminated, indifferent, pair_values, scaled, supported, value_and_regret
+from .indifference import eliminated, indifferent, normalise, pair_values, scaled, supported, value_and_regret
 
 MAX_STEPS = 1_500  # along the curve
 MAX_CORRECTIONS, CORRECTED = 8, 1e-9  # iterations of Newton's method at each step, and when they end
+FARTHEST = 10.0  # that an iteration may move, else the step is too long
 FIRST_STEP, SHORTEST_STEP, LONGER, SHORTER = 0.05, 1e-7, 1.4, 0.5
 POLISH, THRESHOLDS = 5, (1e-2, 1e-3, 1e-1)  # steps between attempts, and from which probability on an action is played
 
@@ -70,9 +71,10 @@ def _corrected(
             return needed
         if not eliminated(system):
             return -1
-        point += system[:, -1]
-        if not np.abs(system[:, -1]).max() < 10.0:
-            return -1
+        for k in range(len(point)):
+            if not abs(system[k, -1]) < FARTHEST:
+                return -1
+            point[k] += system[k, -1]
     return -1
 
 
@@ -115,11 +117,13 @@ def _polished(
     q: np.ndarray, payoffs: np.ndarray, actions: np.ndarray, strategies: np.ndarray, threshold: float
 ) -> tuple[bool, np.ndarray]:
     """Whether an equilibrium lies near the `strategies` (N, A), on the actions more probable than the `threshold`."""
-    support = strategies > threshold
-    for i in range(len(support)):
-        support[i, strategies[i].argmax()] = True
-    near = np.where(support, strategies, 0.0)
-    for i in range(len(near)):
-        near[i] /= near[i].sum()
+    N, A = strategies.shape
+    support, near = np.zeros((N, A), np.bool_), np.zeros((N, A))
+    for i in range(N):
+        most = strategies[i].max()
+        for a in range(A):
+            if strategies[i, a] > threshold or strategies[i, a] == most:
+                support[i, a], near[i, a] = True, strategies[i, a]
+        normalise(near[i])
     found = indifferent(payoffs, actions, supported(support), support, near)
     return found and value_and_regret(q, actions, near)[1] <= 0.0, near

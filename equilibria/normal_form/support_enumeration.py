@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 from ..tolerances import DOMINATED_ROW, PAYOFF_TIE
-from .indifference import indifferent, scaled, supported, value_and_regret
+from .indifference import indifferent, normalise, scaled, supported, value_and_regret
 
 STARTS = 4
 MAX_PROFILES = 4_000  # whose equations are solved: more than three agents with four actions or five with two have
@@ -35,22 +35,21 @@ def equilibrium_on_supports(q: np.ndarray, actions: np.ndarray, A: int, sign: fl
     """
     N = actions.shape[1]
     payoffs, kept = scaled(q), _undominated(q, actions, A)
-    sizes, masks, support = _sizes(kept), np.zeros(N, np.int64), np.zeros((N, A), np.bool_)
+    masks, support = np.zeros(N, np.int64), np.zeros((N, A), np.bool_)
     best, chosen, tried = -np.inf, np.zeros((N, A)), 0
-    for total in range(N + 3, sizes.sum() + 1):
+    for total in range(N + 3, N * A + 1):
         i = 0
         masks[0] = 0
         while i >= 0 and tried < MAX_PROFILES:
             masks[i] = (masks[i] - kept[i]) & kept[i]  # the next of its subsets, none after the last
-            used = _sizes(masks[: i + 1]).sum()
             if masks[i] == 0:
                 i -= 1
-            elif used + N - 1 - i > total or used + sizes[i + 1 :].sum() < total:
+            elif not _may_have(total, masks, kept, i):
                 continue
             elif i < N - 1:
                 i += 1
                 masks[i] = 0
-            elif (_sizes(masks) > 1).sum() > 2:
+            elif _mixing(masks) > 2:
                 _mark(masks, support)
                 joint = supported(support)
                 if _conditionally_dominated(payoffs, actions, joint, support):
@@ -71,12 +70,14 @@ def equilibrium_on_supports(q: np.ndarray, actions: np.ndarray, A: int, sign: fl
 @numba.njit(cache=True, nogil=True)
 def _start(support: np.ndarray, start: int) -> np.ndarray:
     """(N, A): the probabilities from which Newton's method starts, even ones for `start` 0."""
-    strategies = support.astype(np.float64)
-    for i in range(len(strategies)):
-        if start:
-            for a in range(strategies.shape[1]):
-                strategies[i, a] *= 0.05 + GOLDEN * (7 * start + 3 * i + a * (2 * start + 1)) % 1.0
-        strategies[i] /= strategies[i].sum()
+    N, A = support.shape
+    strategies = np.zeros((N, A))
+    for i in range(N):
+        for a in range(A):
+            if support[i, a]:
+                spread = 0.05 + GOLDEN * (7 * start + 3 * i + a * (2 * start + 1)) % 1.0
+                strategies[i, a] = spread if start else 1.0
+        normalise(strategies[i])
     return strategies
 
 
@@ -124,15 +125,33 @@ def _undominated(q: np.ndarray, actions: np.ndarray, A: int) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _sizes(masks: np.ndarray) -> np.ndarray:
-    """The number of bits set in each."""
-    sizes = np.zeros(len(masks), np.int64)
+def _may_have(total: int, masks: np.ndarray, kept: np.ndarray, last: int) -> bool:
+    """Whether a profile can have `total` actions that begins with the `masks` of the agents up to the `last`."""
+    least, most = 0, 0
     for i in range(len(masks)):
-        rest = masks[i]
-        while rest:
-            rest &= rest - 1
-            sizes[i] += 1
-    return sizes
+        least += _size(masks[i]) if i <= last else 1
+        most += _size(masks[i] if i <= last else kept[i])
+    return least <= total <= most
+
+
+@numba.njit(cache=True, nogil=True)
+def _mixing(masks: np.ndarray) -> int:
+    """The number of agents with more than one action."""
+    count = 0
+    for i in range(len(masks)):
+        if masks[i] & (masks[i] - 1):
+            count += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _size(mask: int) -> int:
+    """The number of bits set."""
+    size = 0
+    while mask:
+        mask &= mask - 1
+        size += 1
+    return size
 
 
 @numba.njit(cache=True, nogil=True)
