@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WELFARE, PAYMENT, GAIN = "welfare", "principal_payment", "learned_gain_share"
 CONVERGED = 0.02  # agents have converged where no best response adds more than this share of an agent's value
+ALIKE = 0.999  # the share of actions alike in symmetric states from which an audit judges what the agents play
 
 
 class Section(Enum):
@@ -124,6 +125,11 @@ def _deviation_regret(run: RunData) -> float | None:
     return run.audit.deviation_regret if recorded is None and run.audit else recorded
 
 
+def _relative_gain(audit: Audit) -> float | None:
+    """None where the table's policy is not what the agents play: in Cleanup its welfare can be half as much again."""
+    return audit.learned.relative_gain if audit.agreement >= ALIKE else None
+
+
 def _worst_welfare(audit: Audit) -> float | None:
     return next((each.welfare for each in audit.equilibria if each.found == audit.worst), None)
 
@@ -223,8 +229,9 @@ _ENTRIES = (
     ),
     Column(
         "learned_gain_share", "expl. %", "relative exploitability (learned)",
-        f"the largest such gain as a share of the agent's value; above {CONVERGED:.0%} the agents have not converged",
-        _audited(lambda audit: audit.learned.relative_gain), section=Section.AUDIT, format="{:.1%}",
+        f"the largest such gain as a share of the agent's value, above {CONVERGED:.0%} of which the agents have not "
+        "converged; empty where they act differently in symmetric states",
+        _audited(_relative_gain), section=Section.AUDIT, format="{:.1%}",
     ),
     Column(
         "deviation_regret", "dev. regret", "deviation regret",

@@ -17,7 +17,7 @@ from paymaster.benchmarks.analysis.comparison import compare
 from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.measures import audit as module
 from paymaster.benchmarks.measures.audit import AUDIT, Audit, Judged, examine, read_audit
-from paymaster.benchmarks.measures.columns import COLUMNS, Stored
+from paymaster.benchmarks.measures.columns import COLUMNS, RunData, Stored
 from paymaster.benchmarks.measures.exact_solutions import is_cheap
 from paymaster.benchmarks.reports.comparison_rows import audited_rows
 from paymaster.benchmarks.reports.comparison_table import present
@@ -285,6 +285,9 @@ def test_columns_stand_in_every_format_and_old_tables_are_read(tmp_path: Path) -
     assert row["followed_welfare"] == found.followed.welfare
     assert row["followed_gain"] == max(found.followed.gain)
     assert row["learned_gain_share"] == found.learned.relative_gain
+    share, data = COLUMNS["learned_gain_share"].of_run, RunData(pd.DataFrame(), found, {})
+    assert share is not None
+    assert share(data._replace(audit=found.model_copy(update={"agreement": 0.92}))) is None
     assert row["deviation_regret"] == pytest.approx(found.deviation_regret)
     assert row["payment_regret_spe"] == pytest.approx(row["principal_payment"] - found.benchmarks["spe"].payment)
     comparison = compare(tmp_path / "runs")
