@@ -25,6 +25,7 @@ import numpy as np
 from ..normal_form.mixed_equilibrium import mixed_equilibrium
 from ..tables.table import Table
 from ..tolerances import PAYOFF_TIE
+from .regrets import best_response, fill_regrets, largest_over_others, largest_regret, most_tempting
 from .rules import Rule
 
 
@@ -116,9 +117,9 @@ def _sweep(table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, bef
     for s in range(S):
         _fill(table, s, ahead, alpha, q)
         if rule != Rule.COOPERATIVE:
-            _regrets(q, A, regrets)
+            fill_regrets(q, A, regrets)
         if rule == Rule.DOMINANT:
-            _largest_over_others(table.actions, A, regrets, raised)
+            largest_over_others(table.actions, A, regrets, raised)
         j, resolved = _choose(q, due, rule, before[s] if before[s] < J else -1)
         joint[s] = j
         new[s] = q[j]
@@ -137,8 +138,8 @@ def _sweep(table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, bef
             tempting[s, i] = j
             if rule in (Rule.PRINCIPAL, Rule.DOMINANT, Rule.CONTINGENT):
                 promised[s, i] = due[j, i]
-                down = _most_tempting(table.actions, regrets, i, j) if rule == Rule.DOMINANT else j
-                tempting[s, i, 0], tempting[s, i, 1] = _best_response(q, A, regrets, i, down), down
+                down = most_tempting(table.actions, regrets, i, j) if rule == Rule.DOMINANT else j
+                tempting[s, i, 0], tempting[s, i, 1] = best_response(q, A, regrets, i, down), down
                 new[s, i] += due[j, i]
                 new[s, N] -= due[j, i]
     return Stage(new, joint, promised, tempting, unresolved, strategies[:mixed].copy())
@@ -149,7 +150,7 @@ def _may_abstain(q: np.ndarray, due: np.ndarray, j: int) -> bool:
     """Whether to pay nothing may be better than to have j played: there is no pure equilibrium, and j is not ideal."""
     N = due.shape[1]
     for k in range(len(q)):
-        if _largest(due, k) <= 0.0:
+        if largest_regret(due, k) <= 0.0:
             return False
     return q[:, N].max() > _utility(q, due, j)
 
@@ -194,62 +195,6 @@ def _mean(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray, value: np.
 
 
 @numba.njit(cache=True, nogil=True)
-def _regrets(q: np.ndarray, A: int, regrets: np.ndarray) -> None:
-    """regrets[j, i] = max_a q[(a, j_-i), i] - q[j, i], zero where that is a tie."""
-    J, N = regrets.shape
-    stride = J
-    for i in range(N):
-        block, stride = stride, stride // A
-        for first in range(0, J, block):
-            for base in range(first, first + stride):
-                best = q[base, i]
-                for j in range(base + stride, base + block, stride):
-                    best = max(best, q[j, i])
-                tie = PAYOFF_TIE * (1.0 + abs(best))
-                for j in range(base, base + block, stride):
-                    regret = best - q[j, i]
-                    regrets[j, i] = regret if regret > tie else 0.0
-
-
-@numba.njit(cache=True, nogil=True)
-def _best_response(q: np.ndarray, A: int, regrets: np.ndarray, agent: int, j: int) -> int:
-    """The joint action with an agent's best response to the others' part of j, ties to the first; j without regret."""
-    if regrets[j, agent] <= 0.0:
-        return j
-    N = regrets.shape[1]
-    stride = A ** (N - 1 - agent)
-    base = j - j // stride % A * stride
-    best = base
-    for other in range(base + stride, base + A * stride, stride):
-        if q[other, agent] > q[best, agent]:
-            best = other
-    return best
-
-
-@numba.njit(cache=True, nogil=True)
-def _largest_over_others(actions: np.ndarray, A: int, regrets: np.ndarray, raised: np.ndarray) -> None:
-    """Fill in `raised` (J, N): each agent's largest regret of its action over all actions of the others."""
-    J, N = actions.shape
-    largest = np.empty(A)
-    for i in range(N):
-        largest[:] = 0.0
-        for j in range(J):
-            largest[actions[j, i]] = max(largest[actions[j, i]], regrets[j, i])
-        for j in range(J):
-            raised[j, i] = largest[actions[j, i]]
-
-
-@numba.njit(cache=True, nogil=True)
-def _most_tempting(actions: np.ndarray, regrets: np.ndarray, agent: int, j: int) -> int:
-    """The joint action in which an agent's regret of its action in j is largest, ties to the first."""
-    most = -1
-    for k in range(len(actions)):
-        if actions[k, agent] == actions[j, agent] and (most < 0 or regrets[k, agent] > regrets[most, agent]):
-            most = k
-    return most
-
-
-@numba.njit(cache=True, nogil=True)
 def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int, bool]:
     """The joint action that `rule` takes, and whether it solves the stage game."""
     J, N = due.shape
@@ -258,7 +203,7 @@ def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int
     best, chosen = -np.inf, -1
     for k in range(-1, J):
         j = k if k >= 0 else before
-        if j < 0 or (selfish and _largest(due, j) > 0.0):
+        if j < 0 or (selfish and largest_regret(due, j) > 0.0):
             continue
         if rule == Rule.ANSWER and k < 0:
             return j, True
@@ -271,21 +216,13 @@ def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int
 
 
 @numba.njit(cache=True, nogil=True)
-def _largest(due: np.ndarray, j: int) -> float:
-    largest = 0.0
-    for i in range(due.shape[1]):
-        largest = max(largest, due[j, i])
-    return largest
-
-
-@numba.njit(cache=True, nogil=True)
 def _least_regret(due: np.ndarray, before: int) -> int:
     """The joint action whose largest regret is smallest."""
     least, calmest = np.inf, 0
     for k in range(-1, len(due)):
         j = k if k >= 0 else before
         if j >= 0:
-            largest = _largest(due, j)
+            largest = largest_regret(due, j)
             if largest < least - PAYOFF_TIE * (1.0 + largest):
                 least, calmest = largest, j
     return calmest

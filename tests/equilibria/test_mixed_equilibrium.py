@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from paymaster import make
+from paymaster.equilibria.exact_principal import ExactPrincipal
 from paymaster.equilibria.markov.best_response import deviation_gains
 from paymaster.equilibria.normal_form.logit_path import logit_limit
 from paymaster.equilibria.normal_form.mixed_equilibrium import mixed_equilibrium
@@ -183,3 +184,20 @@ def test_it_pays_where_that_is_worth_more(bonus: float, abstains: bool) -> None:
     paid = 2 * bonus - max(0.0, 2 - bonus)
     assert solution.welfare - solution.payment == pytest.approx(max(paid, unpaid))
     assert solution.gains.max() < CERTIFIED
+
+
+def test_an_exact_principal_who_abstains_recommends_and_promises_nothing() -> None:
+    """It names the most probable actions, which is all that it can name."""
+    payoffs = [[(1, -2), (-1, 1)], [(-1, 1), (1, -1)]]  # the first plays 1 with 3/5
+    solution = solve(matrix_game(payoffs), "principal", 3, discount=0.9, alpha=1.0)
+    assert solution.abstains == pytest.approx(3.0)
+    principal = ExactPrincipal(solution)
+    assert principal.recommended[0, 0] == 1
+    assert not principal.promised.any()
+
+
+def test_what_is_no_equilibrium_is_approximate() -> None:
+    solution = solve(matrix_game(normal(100, 2, 3)), "highest", 1)
+    assert not solution.approximate
+    assert solution._replace(unresolved=1).approximate
+    assert solution._replace(gains=np.array([0.0, 0.02, 0.0])).approximate
