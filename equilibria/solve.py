@@ -75,11 +75,12 @@ class Solution(NamedTuple):
     gains: np.ndarray  # (N,) each agent's deviation gain in the game that was solved
     others: np.ndarray  # (F, 2) welfare and payment of other fixed points of the same rule that were found
     abstains: float  # the expected number of steps of an episode in which the principal abstains
+    unit: float  # the largest reward of any agent in a step, without its sign
 
     @property
     def approximate(self) -> bool:
         """Whether it is no equilibrium: a deviation gains, or no equilibrium was found in some stage game."""
-        return self.unresolved > 0 or not self.gains.max() < EPSILON_EQUILIBRIUM
+        return self.unresolved > 0 or not self.gains.max() <= EPSILON_EQUILIBRIUM * self.unit
 
     @property
     def welfare(self) -> float:
@@ -111,8 +112,9 @@ def solve(
     followed = evaluate_policy(table, found.actions, found.promised, horizon, mixed=found.mixed)
     gains = deviation_gains(table, found.actions, found.promised, horizon, discount=discount, mixed=found.mixed)
     others = _others(table, weighed, rule, horizon, discount, alpha, followed) if found.converged else np.zeros((0, 2))
+    unit = float(np.abs(table.rewards).max())
     abstains = _abstains(table, found, horizon) if RULES[rule] == Rule.PRINCIPAL else 0.0
-    return Solution(*found, followed.returns, followed.payments, gains, others, abstains)
+    return Solution(*found, followed.returns, followed.payments, gains, others, abstains, unit)
 
 
 def _others(

@@ -18,7 +18,7 @@ changes a value here must touch the files that use it, or remove their `__pycach
 | `CONTRADICTION`          | 1e-9  | payment                   | hidden actions                                      |
 | `TRANSFER_TIE`           | 1e-9  | payoff                    | transfer levels                                     |
 | `WELFARE_TIE`            | 1e-6  | return, undiscounted      | tables of exact solutions                           |
-| `EPSILON_EQUILIBRIUM`    | 0.01  | return                    | tables of exact solutions, audits                   |
+| `EPSILON_EQUILIBRIUM`    | 0.01  | largest reward of a step  | exact solutions; audits count it as a return        |
 """
 
 PAYOFF_TIE = 1e-9
@@ -61,4 +61,4 @@ WELFARE_TIE = 1e-6
 """Solutions whose welfare differs by no more than this share a row, and a smaller deviation gain is not reported."""
 
 EPSILON_EQUILIBRIUM = 0.01
-"""A policy is reported as an equilibrium if no deviation of a single agent gains this much; else as approximate."""
+"""A policy is reported as an equilibrium if no deviation of a single agent gains more; else as approximate."""

@@ -61,30 +61,44 @@ def compare(*paths: str | Path, against: str | None = None, solve: bool = True) 
     twice = _twice(groups)
     notes = list(dict.fromkeys(notes))
     notes += [f"no score over games for {game}: it stands here under several rules" for game in twice]
-    across = _across([group for group in groups if group.game not in twice])
+    across, without = _across([group for group in groups if group.game not in twice])
     return Comparison(
-        groups, against, across, published, notes, damaged, [row for _, row in rows], _labels(rows, groups)
+        groups, against, across, published, [*notes, *without], damaged, [row for _, row in rows], _labels(rows, groups)
     )
 
 
 def _read(paths: Sequence[Path]) -> Dataset:
-    """All that is at the `paths`; a row that stands there twice counts once."""
+    """All that is at the `paths`, each path once however it is spelled."""
     everything = Dataset([], [], [])
-    for path in paths:
-        found = dataset.read(path)
-        everything.rows.extend([row for row in found.rows if row not in everything.rows])
+    for path in {path.resolve(): path for path in paths}.values():
+        found = _unique(dataset.read(path))
+        everything.rows.extend(found.rows)
         everything.published.extend(found.published)
         everything.damaged.extend(found.damaged)
     return everything
+
+
+def _unique(found: Dataset) -> Dataset:
+    """The rows without repetitions; of two runs of one variant and seed the first counts, and the other is named."""
+    rows: dict[tuple[str, str, str, int], Sourced] = {}
+    damaged = [*found.damaged]
+    for source, row in found.rows:
+        first = rows.setdefault((source, _rules(row), row.variant, row.seed), (source, row))[1]
+        if first != row:
+            damaged.append(f"{source}: {row.run}: seed {row.seed} of {row.name} stands there twice, and differs")
+    return Dataset([*rows.values()], found.published, damaged)
 
 
 def _by_rules(rows: Iterable[Sourced]) -> list[list[Sourced]]:
     """The rows that share the game, its version and every rule, in the order of appearance."""
     groups: dict[str, list[Sourced]] = {}
     for source, row in rows:
-        key = repr((row.game, row.game_version, sorted(row.rules.items()), row.horizon, row.agents))
-        groups.setdefault(key, []).append((source, row))
+        groups.setdefault(_rules(row), []).append((source, row))
     return list(groups.values())
+
+
+def _rules(row: Evaluated) -> str:
+    return repr((row.game, row.game_version, sorted(row.rules.items()), row.horizon, row.agents))
 
 
 def _group(rows: list[Sourced], against: str, *, solve: bool) -> tuple[Group, list[str]]:
@@ -144,16 +158,27 @@ def _labels(rows: list[Sourced], groups: list[Group]) -> list[str]:
     return [labels.get((source, row.variant, row.seed, row.run), "") for source, row in rows]
 
 
-def _across(groups: list[Group]) -> dict[str, Interquartile]:
-    """By label, the interquartile mean of the scores over several games whose exact solutions are known."""
+def _across(groups: list[Group]) -> tuple[dict[str, Interquartile], list[str]]:
+    """By label, the interquartile mean of the scores over several games whose exact solutions are known.
+
+    Lines of different budgets have none, and a note says so.
+    """
     scores: dict[str, dict[str, np.ndarray]] = {}
+    budgets: dict[str, set[tuple[int, int]]] = {}
     for group in groups:
         for line in group.lines:
-            if len(found := group.scores(line)):
-                scores.setdefault(line.label, {})[group.game] = found
-    return {
-        label: Interquartile(interquartile_mean(games), len(games)) for label, games in scores.items() if len(games) > 1
+            if len(score := group.scores(line)):
+                scores.setdefault(line.label, {})[group.game] = score
+                budgets.setdefault(line.label, set()).add((line.first.steps, line.first.principal_steps))
+    several = {label: games for label, games in scores.items() if len(games) > 1}
+    apart = [label for label in several if len(budgets[label]) > 1]
+    notes = [f"no score over games for {', '.join(apart)}: the budgets differ between games"] if apart else []
+    found = {
+        label: Interquartile(interquartile_mean(games), len(games))
+        for label, games in several.items()
+        if label not in apart
     }
+    return found, notes
 
 
 def _different_rules(groups: list[Group]) -> list[str]:

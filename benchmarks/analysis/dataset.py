@@ -23,6 +23,7 @@ from ..specs.spec import faults
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published.csv"
 
+SETTINGS = ("parameters", "settings", "principal", "episodes", "agents_from")  # what is kept of a run's values
 TOLD = ("total_steps", "label")  # columns that a table has for its readers: they follow from the others
 
 Word = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]  # printable: it ends on somebody's terminal
@@ -61,9 +62,10 @@ class Evaluated:
         return metrics
 
     @property
-    def total_steps(self) -> int:
-        """All environment steps that were learned in."""
-        return self.steps + self.principal_steps
+    def total_steps(self) -> int | None:
+        """All environment steps that were learned in; None for a row from before those of other runs were recorded."""
+        unknown = not self.principal_steps and _taken(self.settings)
+        return None if unknown else self.steps + self.principal_steps
 
     def __getitem__(self, name: str) -> float | None:
         """A metric; None where it is undefined or unknown."""
@@ -98,6 +100,11 @@ class Dataset(NamedTuple):
 Row = TypeVar("Row", Evaluated, Published)
 
 
+def _taken(settings: object) -> bool:
+    """Whether another run gave any of the settings."""
+    return isinstance(settings, dict) and ("from" in settings or any(map(_taken, settings.values())))
+
+
 def read(path: Path) -> Dataset:
     """Every row of a folder of runs or of a table.
 
@@ -130,7 +137,7 @@ def of_run(folder: Path) -> Evaluated:
             algorithm=learner_name(resolved),
             name=about["name"],
             variant=about["variant"],
-            settings={key: resolved[key] for key in ("parameters", "settings", "principal", "episodes")},
+            settings={key: resolved[key] for key in SETTINGS if key in resolved},
             principal_steps=about["steps"].get("train", 0) + sum(about.get("steps_taken", {}).values()),
             seconds=round(sum(about["seconds"].values()), 1),
             episodes=len(run.episodes),

@@ -81,13 +81,16 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def named(lines: Iterable[Line], against: str) -> list[Line]:
-    """The lines that `against` names: as a label, as a name, or as a mechanism with its learner or without."""
+    """The lines that `against` names: as a label, with its learner, as a name, or as a mechanism.
+
+    A name stands for all lines that had it before they were told apart, and so does a mechanism.
+    """
     lines = list(lines)
     for of in (
-        lambda line: line.label,
-        lambda line: line.name,
         lambda line: f"{line.first.name}/{line.algorithm}",
         lambda line: line.first.name,
+        lambda line: line.label,
+        lambda line: line.name,
         lambda line: line.first.mechanism,
     ):
         found = [line for line in lines if of(line) == against]
@@ -117,8 +120,13 @@ def compared(lines: Sequence[Line], against: str) -> Compared:
 
 
 def _base(line: Line, bases: Sequence[Line]) -> Line | None:
-    same = [base for base in bases if (base.algorithm, base.first.steps) == (line.algorithm, line.first.steps)]
+    same = [base for base in bases if _budget(base) == _budget(line)]
     return max(same, key=lambda base: (_learner(base) == _learner(line), base.source == line.source), default=None)
+
+
+def _budget(line: Line) -> tuple[object, ...]:
+    """The learner and the steps of the agents; those that had learned before have another budget than fresh ones."""
+    return line.algorithm, line.first.steps, str(line.first.settings.get("agents_from", ""))
 
 
 def _learner(line: Line) -> object:
@@ -128,14 +136,15 @@ def _learner(line: Line) -> object:
 def _without(chosen: Mapping[str, tuple[Line, Line | None]], bases: Sequence[Line], against: str) -> list[str]:
     """A sentence for each learner and budget that has no base."""
     lacking = [line for line, base in chosen.values() if base is None]
-    missing: dict[tuple[str, int], list[str]] = {}
+    missing: dict[tuple[str, int, str], list[str]] = {}
     for line in lacking:
-        missing.setdefault((line.algorithm, line.first.steps), []).append(line.label)
+        warm = " after those of another run" * ("agents_from" in line.first.settings)
+        missing.setdefault((line.algorithm, line.first.steps, warm), []).append(line.label)
     known = ", ".join(dict.fromkeys(f"{base.algorithm} with {base.first.steps:,}" for base in bases))
     return [
-        f"no difference for {', '.join(labels)}: no run of {against} learned by {algorithm} for {steps:,} steps "
-        f"(there is {known})"
-        for (algorithm, steps), labels in missing.items()
+        f"no difference for {', '.join(labels)}: no run of {against} learned by {algorithm} for {steps:,} steps"
+        f"{warm} (there is {known})"
+        for (algorithm, steps, warm), labels in missing.items()
     ]
 
 

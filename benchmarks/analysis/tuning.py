@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...baselines import mechanism_class
-from ...core.config import UsageError, configure, stored_names
+from ...core.config import UsageError, configure, stored, stored_names
 from ...core.search_space import Choices, Range
 from ...learning import principal_class
 from ..measures.columns import PAYMENT, WELFARE
@@ -134,7 +134,12 @@ def best(trials: Sequence[Trial]) -> dict[str, Trial]:
 
 def changed(entry: Entry, values: Mapping[str, object]) -> Entry:
     """The entry with other values of its settings."""
-    parts: dict[str, dict[str, object]] = {PARAMETERS: dict(entry.parameters), PRINCIPAL: dict(entry.principal)}
+    cls = mechanism_class(entry.mechanism)
+    role = principal_class(cls)
+    parts = {
+        PARAMETERS: stored(cls, entry.parameters),
+        PRINCIPAL: stored(role, entry.principal) if role else dict(entry.principal),
+    }
     for path, value in values.items():
         part, _, name = path.partition(".")
         parts[part][name] = value

@@ -46,6 +46,9 @@ def tune_suite(what: str, trials: int, seeds: int, out: Path | None, workers: in
         markup=False,
         soft_wrap=True,
     )
+    skipped = ", ".join(entry.name for entry in suite.runs if entry not in entries)
+    if skipped:
+        console.print(f"without a setting of their own that is searched for: {skipped}", markup=False, soft_wrap=True)
     found: list[Trial] = []
     with connected(workers, None, count=len(entries) * BATCH * seeds) as parallel, files.locked(runs, command()):
 

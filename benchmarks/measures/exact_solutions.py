@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ALPHA = 0.1  # Ivanov et al. 2024: the principal maximises welfare / alpha - payments
 DISCOUNT = 0.99  # the learners'
+RARELY = 0.001  # a principal that abstains in a smaller share of the steps is not said to
 FINITE = "finite horizon"
 ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is always solved: ten seconds at most
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
@@ -51,12 +52,14 @@ class Exact(NamedTuple):
             marks.append("no equilibrium found")
         if self.approximate:
             marks.append(f"approximate, a deviation gains {self.gain:.2g}")
-        if not self.settled:
-            marks.append("not converged" + ", yet no deviation gains" * (self.gain <= WELFARE_TIE))
+        elif not self.settled and self.gain > WELFARE_TIE:
+            marks.append(f"not converged, a deviation gains {self.gain:.2g}")
+        elif not self.settled:
+            marks.append("not converged, yet no deviation gains")
         if self.several:
             marks.append("one of several fixed points")
-        if self.abstains > 0.0:
-            marks.append(f"abstains in {self.abstains:.0%} of the steps")
+        if self.abstains >= RARELY:
+            marks.append(f"abstains in {self.abstains:.1%} of the steps")
         return f"{self.name} ({'; '.join(marks)})" if marks else self.name
 
     def utility(self, alpha: float) -> float | None:

@@ -84,7 +84,7 @@ def _steps() -> Shown:
 
     def of_line(line: Line) -> str:
         own, before = line.first.steps, line.first.principal_steps
-        return _count(own) + f"+{_count(before)}" * bool(before)
+        return _count(own) + ("+?" if line.first.total_steps is None else f"+{_count(before)}" * bool(before))
 
     return Shown("steps", of_line)
 

@@ -25,14 +25,14 @@ WIDTH = 100  # characters of a line that is written to a file or to another prog
 LONGEST = 26  # characters of a line of a cell
 MORE = "Every column, the audits, every seed and published numbers: `--all`, or a file with `--format csv` or json."
 PLAYED = "Means of play on unseen keys, [95% interval over seeds, Student's t]."
-STEPS = "steps: in which the agents learned + in which their mechanism had learned before"
+STEPS = "steps: in which the agents learned + in which their mechanism had learned before (?: not recorded)"
 SUCCESS = (
     "success: success rate, [exact binomial 95% interval], the fraction of the seeds that close at least half of the "
     "gap from the selfish equilibrium to the optimum, or, where no exact row is known, whose welfare is at least 90% "
     "of joint's mean (of the learner that does best under it)"
 )
 CHANGE = (
-    "ΔW: difference of the mean welfare to the run of the same learner and budget, by Welch's t, with verdicts "
+    "ΔW: difference of the mean welfare to the run of the same learner and budget, by a t test with unequal variances, with verdicts "
     "corrected over the table by Holm's procedure (n.s.: not significant; n/a: too few seeds for a verdict)"
 )
 CERTAINTY = "ΔW interval: 95%, or wider where the correction asks for it, and the corrected p"

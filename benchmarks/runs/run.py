@@ -232,7 +232,8 @@ def _taken(run: Resolved, out: Path) -> dict[str, int]:
         if source is not None:
             about = read_about(out / source.folder / files.RUN)
             names = [phase.name for phase in phases if phase.name in about["steps"]]
-            found |= about.get("steps_taken", {}) | {f"{source.folder} {name}": about["steps"][name] for name in names}
+            found |= {} if source is principal else about.get("steps_taken", {})
+            found |= {f"{source.folder} {name}": about["steps"][name] for name in names}
     return found
 
 

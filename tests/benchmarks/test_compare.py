@@ -184,6 +184,43 @@ def test_differences_are_taken_within_a_budget(tmp_path: Path) -> None:
     assert (line["steps"], line["principal_steps"], line["total_steps"], line["difference"]) == (3000, 50, 3050, None)
 
 
+def test_a_base_of_two_budgets_is_still_the_base(tmp_path: Path) -> None:
+    """Its lines are told apart by their steps, beside one of another learner that keeps its name."""
+    rows = [row(variant=f"s{steps}", steps=steps) for steps in (100, 200)]
+    rows += [row("joint", variant=f"j{steps}", steps=steps, welfare=12.0) for steps in (100, 200)]
+    rows += [row(algorithm="ppo"), row("joint", algorithm="ppo", welfare=11.0)]
+    comparison = compared(tmp_path, *rows)
+    bases = {label: each.base for label, each in comparison.groups[0].differences.items()}
+    assert bases == {f"joint steps={steps}/dqn": f"selfish steps={steps}/dqn" for steps in (100, 200)} | {
+        "joint/ppo": "selfish/ppo"
+    }
+    one = compared(tmp_path, *rows, against="selfish steps=200").groups[0].differences
+    assert {each.base for each in one.values()} == {"selfish steps=200/dqn"}
+
+
+def test_agents_that_had_learned_before_have_another_budget(tmp_path: Path) -> None:
+    warm = {"settings": {"lr": 0.1}, "agents_from": {"from": "drawn-contract/ppo", "variant": "x"}}
+    comparison = compared(tmp_path, row(), row("formal-contract", settings=warm))
+    assert comparison.groups[0].differences == {}
+    assert "learned by dqn for 100 steps after those of another run" in comparison.notes[0]
+
+
+def test_steps_that_were_not_recorded_are_said_to_be_unknown(tmp_path: Path) -> None:
+    """In tables from before the steps of other runs were recorded."""
+    taken = {"settings": {}, "principal": {"from": "principal-dqn/dqn", "variant": "x"}}
+    old, new = row("advice", settings=taken), row("advice", 1, settings=taken, principal_steps=50)
+    assert (old.total_steps, new.total_steps, row().total_steps) == (None, 150, 100)
+    head, *lines = group_rows(compared(tmp_path, old).groups[0])
+    assert lines[-1][head.index("steps")] == "100+?"
+
+
+def test_a_seed_that_stands_twice_is_named_and_one_table_under_two_names_is_one(tmp_path: Path) -> None:
+    path = table(tmp_path / "twice.csv", row(), row(), row(welfare=20.0))
+    comparison = compare(path, tmp_path / ".." / tmp_path.name / "twice.csv")
+    assert [line.values("welfare") for line in comparison.groups[0].lines] == [{0: 10.0}]
+    assert "seed 0 of selfish stands there twice, and differs" in comparison.damaged[0]
+
+
 def test_a_base_with_other_settings_of_the_learner_is_named(tmp_path: Path) -> None:
     other = {"settings": {"lr": 0.2}}
     comparison = compared(tmp_path, row(), row("joint", settings=other))
@@ -270,6 +307,14 @@ def test_games_are_put_together_by_score_alone(tmp_path: Path) -> None:
     assert compared(tmp_path, *rows[:4]).across == {}
 
 
+def test_scores_of_different_budgets_are_not_put_together(tmp_path: Path) -> None:
+    rows = [row(seed=seed) for seed in range(4)]
+    rows += [row(seed=seed, game="coin_game/rllib-3x3", steps=300) for seed in range(4)]
+    comparison = compared(tmp_path, *rows)
+    assert comparison.across == {}
+    assert "no score over games for selfish/dqn: the budgets differ between games" in comparison.notes
+
+
 def test_one_game_under_two_rules_is_not_two_games(tmp_path: Path) -> None:
     rows = [row(seed=seed) for seed in range(4)]
     rows += [row(seed=seed, rules=to_json(make(SMALL, tie="both"))) for seed in range(4)]
@@ -297,10 +342,11 @@ PAID = ("principal", "principal_dominant", "principal_contingent")
     [
         ({}, True, ""),
         ({"settled": False}, True, " (not converged, yet no deviation gains)"),
-        ({"settled": False, "gain": 0.0014}, True, " (not converged)"),
+        ({"settled": False, "gain": 0.0014}, True, " (not converged, a deviation gains 0.0014)"),
         ({"gain": 0.31, "approximate": True}, False, " (approximate, a deviation gains 0.31)"),
         ({"other_fixed_points": [[1.0, 0.5]]}, True, " (one of several fixed points)"),
-        ({"abstains": 5.0}, True, " (abstains in 25% of the steps)"),
+        ({"abstains": 5.0}, True, " (abstains in 25.0% of the steps)"),
+        ({"abstains": 3e-19}, True, ""),
     ],
 )
 def test_an_exact_row_says_what_it_is_and_counts_if_it_is_an_equilibrium(

@@ -53,7 +53,7 @@ def test_a_row_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     told = solved("matrix/cyclical-chicken", ["players=3"])
     assert "selfish equilibrium, highest: agents play mixed strategies in 1 stage games" in told
     told = solved("matrix/cyclical-chicken", ["players=3"], alpha=20.0)
-    assert "principal, subgame-perfect (abstains in 100% of the steps)" in told
+    assert "principal, subgame-perfect (abstains in 100.0% of the steps)" in told
     assert "the principal abstains and agents mix in 1 stage games; 1 of them in an episode, on average" in told
     with pytest.raises(SystemExit, match="0"):
         main(["solve", GAME, "--discount", "0"])

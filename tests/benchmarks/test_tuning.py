@@ -31,7 +31,7 @@ seeds: 2
 runs:
   - {mechanism: selfish}
   - {mechanism: prosocial, parameters: {eta: 0.25}}
-  - {mechanism: principal-dqn, principal: {steps: 400, nudge: 0.05}}
+  - {mechanism: principal-dqn, principal: {steps: 400, margin: 0.05}}
   - {mechanism: principal-dqn, algorithm: ppo, principal_from: principal-dqn/dqn}
   - {id: same, mechanism: funded-share, parameters: {share: {from: principal-dqn/dqn.payment_share}}}
 """
