@@ -229,7 +229,7 @@ def test_joint_values_now_are_beside_what_the_others_did_and_next_beside_what_is
     assert found.agents_tp1.tolist() == [[[2, 1, 0], [8, 5, 2]]]  # beside 2 and beside 1
     assert found.agents_tp1_target.tolist() == [[[20, 10, 0], [80, 50, 20]]]
     batch = Transitions(taken, torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.zeros(1))
-    learned = losses(found, batch, discount=0.5, alpha=0.1, joint_values=True)
+    learned = losses(found, batch, discount=0.5, alpha=0.1, masked=False)
     # y_a: 1 + .5 * 20 = 11 against 4, and 0 + .5 * 80 = 40 against 7, though nobody did as is recommended: Huber
     assert learned.agents.item() == pytest.approx((6.5 + 32.5) / 2)
     # paid: 50 - 40 and nothing; y_p = 1 - .1 * 10 + .5 * (3 + 3) = 3 against 0 of recommending (2, 0)
