@@ -116,8 +116,10 @@ def _convolution(shape: Shape, *, circular: bool) -> tuple[nn.Module, int]:
     else:
         channels, rows, columns = shape.cells
         filters, kernel = 32, 4
-        layer = nn.Conv2d(channels, filters, kernel, padding="same", padding_mode="circular" if circular else "zeros")
         width = filters * rows * columns
+        if not circular:  # the same places as of the circular one; torch warns of its own zeros around an even kernel
+            return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(channels, filters, kernel), nn.ReLU()), width
+        layer = nn.Conv2d(channels, filters, kernel, padding="same", padding_mode="circular")
     return nn.Sequential(layer, nn.ReLU()), width
 
 

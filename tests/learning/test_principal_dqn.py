@@ -15,6 +15,7 @@ from paymaster.contracts.mechanism import Mechanism
 from paymaster.contracts.recommendation import others_index
 from paymaster.core.config import configure, to_json
 from paymaster.core.random import Stream, episode_keys
+from paymaster.learning.agents.dqn import DQN
 from paymaster.learning.joint_networks import (
     all_follow,
     beside,
@@ -311,7 +312,9 @@ def test_contingent_promises_are_kept_and_need_joint_values(tmp_path: Path) -> N
 
 
 def test_new_settings_at_their_defaults_do_not_name_runs_anew() -> None:
-    assert not {"contingent", "joint_values"} & set(to_json(Algorithm3()))
+    of_today = {"contingent", "joint_values", "strict_margin", "payments_by", "others_on_policy", "followed_only"}
+    of_today |= {"dueling", "double", "target_interval", "horizon_terminates"}
+    assert not of_today & (set(to_json(Algorithm3())) | set(to_json(DQN())))
     assert "bonus" not in to_json(ExactSolution())
 
 
