@@ -30,6 +30,9 @@ class PaymentMargins:
     contingent: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     """Whether following pays by what the others did, which makes following dominant; for a principal that was
     trained with `joint_values`."""
+    strict_margin: Annotated[Amount, Field(exclude_if=lambda value: value == 0.0)] = 0.0
+    """By how much following is made better for the agent than every other action: the nudge xi of Ivanov et al. 2024,
+    which is due too where following is best already, by less than that."""
 
     @model_validator(mode="after")
     def _exclude_each_other(self) -> Self:

@@ -7,13 +7,19 @@ import torch
 from ..contracts.margins import PaymentMargins
 
 
-def least_payments(q_online: torch.Tensor, q_price: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+def least_payments(
+    q_online: torch.Tensor, q_price: torch.Tensor, actions: torch.Tensor, strict_margin: float = 0.0
+) -> torch.Tensor:
     """b_i(s, a_i) = max_a Q((s, 1), a) - Q((s, 1), a_i), at least 0: (n, N).
 
     The least payment on `actions` that makes them best responses while the others follow, or, by values of joint
     actions, do what the values are of: any more axes stand before the last. The best action is taken from `q_online`,
     both prices from `q_price`, each (n, N, A).
+    With a `strict_margin` `actions` are better than every other action by it: it is added to the others' values.
     """
+    if strict_margin > 0.0:
+        margin = torch.full_like(q_price, strict_margin).scatter(-1, actions.unsqueeze(-1), 0.0)
+        q_online, q_price = q_online + margin, q_price + margin
     best = taken(q_price, q_online.argmax(dim=-1))
     return (best - taken(q_price, actions)).clamp(min=0.0)
 

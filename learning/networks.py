@@ -55,7 +55,7 @@ class ObservationEncoder(nn.Module):
 
     With the `encoder` "mlp" the planes stay as they are. With "conv" there is one convolution over them: circular over
     planes of numbers, for the torus of the Coin Game (Ivanov et al. 2024, appendix), and plain over classes and pixels,
-    for a window on a map.
+    for a window on a map. With "conv-zeros" planes of numbers are padded by zeros instead.
     """
 
     def __init__(self, shape: Shape, encoder: str) -> None:
@@ -65,8 +65,8 @@ class ObservationEncoder(nn.Module):
         self.register_buffer("planes", torch.eye(self.shape.classes), persistent=False)
         self.convolution: nn.Module | None = None
         self.width = self.flat * max(1, self.shape.classes)
-        if encoder == "conv":
-            self.convolution, self.width = _convolution(self.shape)
+        if encoder != "mlp":
+            self.convolution, self.width = _convolution(self.shape, circular=encoder == "conv")
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         if self.convolution is None and not self.shape.classes and not self.shape.pixels:
@@ -106,7 +106,7 @@ class Encoder(nn.Module):
         return self.dense(self.sight(rows))
 
 
-def _convolution(shape: Shape) -> tuple[nn.Module, int]:
+def _convolution(shape: Shape, *, circular: bool) -> tuple[nn.Module, int]:
     """One convolution over the observation, and the number of its features."""
     if shape.classes or shape.pixels:
         rows, columns = shape.cells[:2]
@@ -116,8 +116,10 @@ def _convolution(shape: Shape) -> tuple[nn.Module, int]:
     else:
         channels, rows, columns = shape.cells
         filters, kernel = 32, 4
-        layer = nn.Conv2d(channels, filters, kernel, padding="same", padding_mode="circular")
         width = filters * rows * columns
+        if not circular:  # the same places as of the circular one; torch warns of its own zeros around an even kernel
+            return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(channels, filters, kernel), nn.ReLU()), width
+        layer = nn.Conv2d(channels, filters, kernel, padding="same", padding_mode="circular")
     return nn.Sequential(layer, nn.ReLU()), width
 
 

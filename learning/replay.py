@@ -98,7 +98,10 @@ class ReplayedRole(Replayed, Trained):
         return self.rollout_length, 1
 
     def training(self, task: Task) -> dict[str, object]:
-        return {**super().training(task), "tau": self.tau, "grad_clip": 10.0}
+        return {
+            **super().training(task), "tau": self.tau, "target_network_update_freq": self.target_interval,
+            "grad_clip": 10.0,
+        }  # fmt: skip
 
 
 class ReplayMemory(Memory):
@@ -118,7 +121,8 @@ class ReplayMemory(Memory):
     def add(self, rollouts: Sequence[Rollout], steps: int, nets: Networks) -> Batch | None:
         role, task = self.role, self.task
         for rollout in rollouts:
-            self.kept.add(role.transitions(task, rollout))
+            terminated = rollout.ended if role.horizon_terminates else rollout.terminated
+            self.kept.add(role.transitions(task, rollout._replace(terminated=terminated)))
         if steps < min(role.warm_up, task.steps // 10):
             return None
         self.chosen = self.kept.draw(role.rollout_length * role.batch)

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from ..core.config import UsageError, configuration
 
-Encoder = Literal["mlp", "conv"]
+Encoder = Literal["mlp", "conv", "conv-zeros"]
 PlayBy = Literal["greedy", "sampled"]
+PaymentsBy = Literal["double", "online", "target"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
@@ -23,7 +24,9 @@ class Network:
     """The networks of a learner."""
 
     encoder: Encoder = "mlp"
-    """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3)."""
+    """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3);
+    conv-zeros: padded by zeros instead. Ivanov et al. 2024 leave the padding open, and a 3x3 board needs one: circular
+    padding reads a torus as it is, and gives every cell the same neighbourhood."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the dense layers of each network."""
 
@@ -41,6 +44,17 @@ class Optimiser:
 
 
 @configuration
+class ActionValues:
+    """Networks of action values, and the targets that they learn."""
+
+    dueling: Annotated[bool, Field(exclude_if=lambda value: value)] = True
+    """Whether networks value the state and the advantage of each action (Wang et al. 2016)."""
+    double: Annotated[bool, Field(exclude_if=lambda value: value)] = True
+    """Whether the online network chooses the next action that the target network values (van Hasselt et al. 2016); else
+    the target is the maximum of the target network."""
+
+
+@configuration
 class Replayed:
     """Epsilon-greedy exploration and a replay buffer."""
 
@@ -52,6 +66,11 @@ class Replayed:
     """The share of the budget after which epsilon stays at `epsilon_final`."""
     tau: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
     """Step size of the target networks' Polyak averaging, at every gradient step."""
+    target_interval: Annotated[Count, Field(exclude_if=lambda value: value == 1)] = 1
+    """Gradient steps between the moves of the target networks by `tau`: with `tau` 1 each move is a copy."""
+    horizon_terminates: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether nothing follows where the horizon cuts an episode; else targets bootstrap through it: without a clock in
+    the observation, no network can tell the last step from any other."""
     environments: Count = 64
     """Parallel environments of a runner; there is one gradient step for each vector step."""
     batch: Count = 256

@@ -157,9 +157,10 @@ def resources_of(spec: RunSpec) -> Resources:
 def _check_encoder(game: Game, settings: object) -> None:
     """Raise UsageError for a convolution over an observation that is no grid."""
     shape = game.observation_space.shape
-    if getattr(settings, "encoder", "") == "conv" and (len(shape) != (2 if game.classes else 3) or min(shape) < 2):
+    encoder = getattr(settings, "encoder", "mlp")
+    if encoder != "mlp" and (len(shape) != (2 if game.classes else 3) or min(shape) < 2):
         raise UsageError(
-            f"encoder: got 'conv', which reads a grid, and an observation of {type(game).__name__} has the shape "
+            f"encoder: got {encoder!r}, which reads a grid, and an observation of {type(game).__name__} has the shape "
             f"{tuple(shape)}; ask for encoder 'mlp'"
         )
 

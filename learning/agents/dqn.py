@@ -14,7 +14,7 @@ from ..features import rows as rows_of
 from ..replay import ReplayedRole
 from ..returns import n_step
 from ..role import Task
-from ..settings import Count
+from ..settings import ActionValues, Count
 from ..trained import Col, Columns, Context, Net, Rollout, flat
 from .networked import NetworkedAgents
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @configuration
-class DQN(ReplayedRole, NetworkedAgents):
-    """Double, dueling deep Q-learning with averaged targets, with one policy for all agents by default."""
+class DQN(ReplayedRole, ActionValues, NetworkedAgents):
+    """Deep Q-learning: by default double, dueling, with averaged targets and one policy for all agents."""
 
     n_step: Count = 4
     """Steps of reward before a target bootstraps."""
@@ -33,7 +33,10 @@ class DQN(ReplayedRole, NetworkedAgents):
     rllib_loss: ClassVar[str] = "dqn"
 
     def shape(self, task: Task) -> NetworkShape:
-        return {**super().shape(task), "dueling": True}
+        return {**super().shape(task), "dueling": self.dueling}
+
+    def training(self, task: Task) -> dict[str, object]:
+        return {**super().training(task), "double_q": self.double}
 
     def act(self, net: Net, context: Context, players: tuple[int, ...]) -> Columns:
         greedy = net(context.rows(players)).argmax(dim=-1)

@@ -4,15 +4,19 @@ The agents' values Q((s, f_-i), a) are learned without payments, for every patte
 principal's recommendations; the principal's values q(s, a_i) are summed over the agents (VDN, Sunehag et al. 2018).
 Subscripts `_t` and `_tp1` are the state of a transition and the next one; `n` transitions, `N` agents, `A` actions.
 
-What the paper leaves open, and what is done here:
+What the paper leaves open, and what is done here by default:
 - Payments in the principal's target come from the averaged network, the agent's best action from the online one:
   max_a Q - Q(a_i) over noisy values is biased upwards, and choosing with one network and pricing with the other
-  (van Hasselt et al. 2016) halves the bias. A price below zero is zero: limited liability.
+  (van Hasselt et al. 2016) halves the bias (`payments_by`). A price below zero is zero: limited liability.
 - The principal learns from every transition, whichever agents followed: q(s, a) is the value of recommending `a` if it
-  is followed, and `a` was played.
-- Q((s, f_-i), .) is the value to agent i while the others are on policy and do not explore: it learns from the
-  transitions in which the others took the actions that the current networks choose.
-- Where the game truncates at its horizon, targets bootstrap through it.
+  is followed, and `a` was played (`followed_only`).
+- Where the game truncates at its horizon, targets bootstrap through it (`horizon_terminates`).
+- The loss is Huber's, and gradients are clipped: by squared errors the two regressions, of which one is the other's
+  reward, can diverge.
+
+Two things are not the paper's. Q-learning is double (`double`). And Q((s, f_-i), .) is the value to agent i while the
+others are on policy and do not explore: it learns from the transitions in which the others took the actions that the
+current networks choose (`others_on_policy`).
 
 The paper nudges in training: the principal's target pays for it. `margins_in_training` does so; by default margins are
 added to what a trained principal promises, which never knew their cost.
@@ -29,6 +33,7 @@ from ...contracts.margins import PaymentMargins
 from ...contracts.mechanism import welfare_weights
 from ..joint_networks import all_follow, joint, others
 from ..least_payments import least_payments, taken, with_margins
+from ..settings import PaymentsBy
 
 NO_MARGINS = PaymentMargins()
 
@@ -86,33 +91,52 @@ def values_at(
 
 def losses(
     values: Values, batch: Transitions, *, discount: float, alpha: float, favour: float = 0.0,
-    margins: PaymentMargins = NO_MARGINS, joint_values: bool = False,
+    margins: PaymentMargins = NO_MARGINS, double: bool = True, payments_by: PaymentsBy = "double", masked: bool = True,
+    followed_only: bool = False,
 ) -> Losses:  # fmt: skip
     """Algorithm 3's two regressions, with double Q-learning and Huber loss.
 
     y_a = r_i + discount Q'((s', f_-i), argmax_a' Q((s', f_-i), a'))
     y_p = sum_i [ w_i r_i - alpha b_i(s, a_i) ] + discount sum_i q'(s', argmax_a' q(s', a'))
 
-    The agents' loss counts y_a where the mask `others_on_policy` is 1, or everywhere with `joint_values`, which are of
-    what all did; elsewhere y_a has no part in a transition's priority either. The welfare weights w_i are 1, or with
-    `favour` those of `welfare_weights`. The payments b_i are the least ones, with the `margins` that are in force in
-    training (`with_margins`).
+    Not `double`, y_a and y_p have max_a' Q'((s', f_-i), a') and max_a' q'(s', a') for the next step, as published. If
+    `masked`, the agents' loss counts y_a where the mask `others_on_policy` is 1, else everywhere; where it does not
+    count y_a has no part in a transition's priority either. So it is with y_p and transitions in which all follow, if
+    `followed_only`. The welfare weights w_i are 1, or with `favour` those of `welfare_weights`. The payments b_i are
+    the least ones, by the networks that `payments_by` says, with the `margins` that are in force in training.
     """
     discount_t = discount * (1.0 - batch.terminated_t)
     with torch.no_grad():
-        agents_tp1 = taken(values.agents_tp1_target, values.agents_tp1.argmax(dim=-1))
+        next_values = (
+            (values.agents_tp1, values.principal_tp1)
+            if double
+            else (values.agents_tp1_target, values.principal_tp1_target)
+        )
+        chosen_agents, chosen_principal = (each.argmax(dim=-1) for each in next_values)
+        agents_tp1 = taken(values.agents_tp1_target, chosen_agents)
         y_agents = batch.rewards_t + discount_t.unsqueeze(-1) * agents_tp1
-        least_t = least_payments(values.followers_t, values.followers_t_target, batch.actions_t)
+        least_t = least_payments(*_priced(values, payments_by), batch.actions_t, margins.strict_margin)
         payments_t = with_margins(least_t, margins)
-        principal_tp1 = taken(values.principal_tp1_target, values.principal_tp1.argmax(dim=-1)).sum(dim=-1)
+        principal_tp1 = taken(values.principal_tp1_target, chosen_principal).sum(dim=-1)
         weights = batch.rewards_t.new_tensor(welfare_weights(batch.rewards_t.shape[1], favour))
         y_principal = (weights * batch.rewards_t - alpha * payments_t).sum(dim=-1) + discount_t * principal_tp1
     agents_t = taken(values.agents_t, batch.actions_t)
     principal_t = taken(values.principal_t, batch.actions_t).sum(dim=-1)
-    mask = torch.ones_like(agents_t) if joint_values else others_on_policy(values, batch)
-    agents = (mask * huber_loss(agents_t, y_agents, reduction="none")).sum() / mask.sum().clamp(min=1.0)
-    errors = (mask * (agents_t - y_agents).abs()).mean(dim=-1) + (principal_t - y_principal).abs()
-    return Losses(agents, huber_loss(principal_t, y_principal), errors.detach())
+    mask = others_on_policy(values, batch) if masked else torch.ones_like(agents_t)
+    counted = batch.follows_t.amin(dim=-1) if followed_only else torch.ones_like(principal_t)
+    errors = (mask * (agents_t - y_agents).abs()).mean(dim=-1) + counted * (principal_t - y_principal).abs()
+    return Losses(_loss(agents_t, y_agents, mask), _loss(principal_t, y_principal, counted), errors.detach())
+
+
+def _priced(values: Values, payments_by: PaymentsBy) -> tuple[torch.Tensor, torch.Tensor]:
+    """The followers' values that choose the best action, and those that price it and the one taken."""
+    online, target = values.followers_t, values.followers_t_target
+    return {"double": (online, target), "online": (online, online), "target": (target, target)}[payments_by]
+
+
+def _loss(found: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The mean Huber loss where the `mask` is 1."""
+    return (mask * huber_loss(found, target, reduction="none")).sum() / mask.sum().clamp(min=1.0)
 
 
 def others_on_policy(values: Values, batch: Transitions) -> torch.Tensor:

@@ -19,7 +19,7 @@ from ...core.search_space import Range, SearchSpace
 from ...envs.game import Game, Symmetry, symmetries
 from ..replay import ReplayedRole
 from ..role import Task
-from ..settings import Count, Network, Objective, Share
+from ..settings import ActionValues, Count, Network, Objective, PaymentsBy, Share
 from ..trained import PRINCIPAL, Col, Columns, Context, Losses, Net, Peer, Rollout, Tensors, flat
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ JOINT_ACTIONS = 1024  # the most that a network values, each by an output of its
 
 
 @configuration
-class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
+class Algorithm3(PaymentMargins, Objective, Network, ActionValues, ReplayedRole):
     """Algorithm 3 of Ivanov et al. 2024: training of the principal and its model of the agents, and its payments."""
 
     steps: Count = 200_000
@@ -53,6 +53,17 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
     margins_in_training: bool = Field(default=False, exclude_if=lambda value: value is False)
     """Whether the margins are in force while it learns too, as the paper's nudge is, so that its values count what they
     cost; else they are added to what it promises in the end."""
+
+    payments_by: Annotated[PaymentsBy, Field(exclude_if=lambda value: value == "double")] = "double"
+    """Which networks price payments in the principal's target, which the paper leaves open. online and target: one
+    network alone, whose maximum over noisy values is biased upwards; double: the online one chooses the best action,
+    the target one prices it, which halves that bias."""
+    others_on_policy: Annotated[bool, Field(exclude_if=lambda value: value)] = True
+    """Whether the agents' values learn only where all others did as they are meant to, not from their exploration; in
+    the paper they learn from every transition. Values of joint actions (`joint_values`) do so always."""
+    followed_only: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether the principal's values learn only from episodes in which all follow, which the paper leaves open. What
+    is played is what they value, whoever chose it, and a share of `follow` squared of two agents' steps is little."""
 
     keeps: ClassVar[str] = ".principals.recommending:TrainedPrincipal"
     tuned: ClassVar[SearchSpace] = {
@@ -99,7 +110,7 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
 
         return {
             "players": len(game.agents), "shape": shape_of(game), "actions": len(game.action_names),
-            "encoder": self.encoder, "hidden": self.hidden, "dueling": True, "told_apart": self.favour > 0.0,
+            "encoder": self.encoder, "hidden": self.hidden, "dueling": self.dueling, "told_apart": self.favour > 0.0,
             "joint_values": self.joint_values,
         }  # fmt: skip
 
@@ -165,7 +176,8 @@ class Algorithm3(PaymentMargins, Objective, Network, ReplayedRole):
             found = values_at(net, target, *rows, batch[FOLLOWS])
         agents, principal, errors = losses(
             found, happened, discount=self.discount, alpha=self.alpha, favour=self.favour,
-            margins=self._in_training(), joint_values=self.joint_values,
+            margins=self._in_training(), double=self.double, payments_by=self.payments_by,
+            masked=self.others_on_policy and not self.joint_values, followed_only=self.followed_only,
         )  # fmt: skip
         return Losses(agents + principal, {"agents_loss": agents, "principal_loss": principal}, errors)
 

@@ -55,7 +55,7 @@ def exploring(
         followers = beside(joint(networks["agents"], rows), recommended, worth.shape[-1])
     else:
         followers = joint(networks["agents"], all_follow(rows))
-    least = least_payments(followers, followers, recommended)
+    least = least_payments(followers, followers, recommended, margins.strict_margin)
     return Decisions(recommended.numpy(), with_margins(least, margins).numpy())
 
 
@@ -96,11 +96,12 @@ class TrainedPrincipal(Saved):
         self, rows: torch.Tensor, views: Sequence[Symmetry], recommended: torch.Tensor, margins: torch.Tensor
     ) -> torch.Tensor:
         """(B, N): least payments, by the agents' values where the others follow, and where they do not."""
+        strict = self.margins.strict_margin
         following = joint(self.networks["agents"], all_follow(rows), views) + margins
-        least = least_payments(following, following, recommended)
+        least = least_payments(following, following, recommended, strict)
         if self.margins.dominant:
             alone = joint(self.networks["agents"], none_follows(rows), views) + margins
-            least = torch.maximum(least, least_payments(alone, alone, recommended))
+            least = torch.maximum(least, least_payments(alone, alone, recommended, strict))
         return least
 
     def _contingent(
@@ -109,7 +110,8 @@ class TrainedPrincipal(Saved):
         """Least payments by values of joint actions: (B, N, A^(N-1)) if `contingent`, else (B, N)."""
         A = margins.shape[-1]
         values = by_others(joint(self.networks["agents"], rows, views), A) + margins[:, :, None]
-        least = least_payments(values, values, recommended[..., None].expand(values.shape[:3]))
+        beside_any = recommended[..., None].expand(values.shape[:3])
+        least = least_payments(values, values, beside_any, self.margins.strict_margin)
         if self.margins.contingent:
             return least
         if self.margins.dominant:

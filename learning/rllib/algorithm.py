@@ -36,6 +36,7 @@ class RolesConfig(PPOConfig, DQNConfig):
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or RolesAlgorithm)
         self.double_q, self.num_atoms, self.td_error_loss_fn = True, 1, "huber"
+        self.target_network_update_freq = 1  # here in gradient steps
         self.minibatch_size, self.grad_clip_by = None, "global_norm"
         self.use_kl_loss, self.entropy_coeff = False, 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
@@ -36,6 +37,7 @@ class RoleLearner(PPOTorchLearner):
         for name in self.module.keys():  # noqa: SIM118 (it is no dict)
             self._own(name).make_target()
         self._seen: Batch = {}  # the last minibatch of every module
+        self._gradient_steps: Counter[str] = Counter()  # gradient steps of every module
 
     def configure_optimizers_for_module(self, module_id: str, config: AlgorithmConfig) -> None:
         """RLlib's Adam, its step fused into one kernel."""
@@ -87,13 +89,13 @@ class RoleLearner(PPOTorchLearner):
         return result
 
     def _average(self, names: Iterable[str]) -> None:
-        """Move the targets of some modules."""
+        """Move the targets of some modules, where it is time to."""
         for name in names:
-            module = self._own(name)
-            if module.target is not None:
-                tau = self.config.get_config_for_module(name).tau
+            self._gradient_steps[name] += 1
+            module, config = self._own(name), self.config.get_config_for_module(name)
+            if module.target is not None and self._gradient_steps[name] % config.target_network_update_freq == 0:
                 with torch.no_grad():
-                    torch._foreach_lerp_(list(module.target.parameters()), list(module.net.parameters()), tau)
+                    torch._foreach_lerp_(list(module.target.parameters()), list(module.net.parameters()), config.tau)
 
     def _own(self, module_id: str) -> RoleModule:
         return self.module[module_id].unwrapped()

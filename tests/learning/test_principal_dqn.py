@@ -15,6 +15,7 @@ from paymaster.contracts.mechanism import Mechanism
 from paymaster.contracts.recommendation import others_index
 from paymaster.core.config import configure, to_json
 from paymaster.core.random import Stream, episode_keys
+from paymaster.learning.agents.dqn import DQN
 from paymaster.learning.joint_networks import (
     all_follow,
     beside,
@@ -229,7 +230,7 @@ def test_joint_values_now_are_beside_what_the_others_did_and_next_beside_what_is
     assert found.agents_tp1.tolist() == [[[2, 1, 0], [8, 5, 2]]]  # beside 2 and beside 1
     assert found.agents_tp1_target.tolist() == [[[20, 10, 0], [80, 50, 20]]]
     batch = Transitions(taken, torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.zeros(1))
-    learned = losses(found, batch, discount=0.5, alpha=0.1, joint_values=True)
+    learned = losses(found, batch, discount=0.5, alpha=0.1, masked=False)
     # y_a: 1 + .5 * 20 = 11 against 4, and 0 + .5 * 80 = 40 against 7, though nobody did as is recommended: Huber
     assert learned.agents.item() == pytest.approx((6.5 + 32.5) / 2)
     # paid: 50 - 40 and nothing; y_p = 1 - .1 * 10 + .5 * (3 + 3) = 3 against 0 of recommending (2, 0)
@@ -311,7 +312,9 @@ def test_contingent_promises_are_kept_and_need_joint_values(tmp_path: Path) -> N
 
 
 def test_new_settings_at_their_defaults_do_not_name_runs_anew() -> None:
-    assert not {"contingent", "joint_values"} & set(to_json(Algorithm3()))
+    of_today = {"contingent", "joint_values", "strict_margin", "payments_by", "others_on_policy", "followed_only"}
+    of_today |= {"dueling", "double", "target_interval", "horizon_terminates"}
+    assert not of_today & (set(to_json(Algorithm3())) | set(to_json(DQN())))
     assert "bonus" not in to_json(ExactSolution())
 
 
