@@ -184,7 +184,7 @@ def _discount(resolved: Resolved) -> float | None:
     """The learners' discount; None where there is none or the horizon ends the game."""
     if not resolved.game.truncates:
         return None
-    discount = resolved.values["settings"].get("discount", DISCOUNT)  # some agents do not learn
+    discount = getattr(resolved.agents, "discount", DISCOUNT)  # some agents do not learn
     return None if discount == 1.0 else discount
 
 
