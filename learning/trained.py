@@ -115,7 +115,7 @@ class Context:
 class Memory:
     """What a role makes of the rollouts, between the calls of the Learners: by default it reads each once.
 
-    Where those that learn beside it sample less at a time, it gathers them to the size of its own.
+    That of agents beside whom others learn by shorter rollouts gathers them to the size of its own.
     """
 
     takes_errors = False  # whether it is told the errors of what was learned
@@ -127,9 +127,11 @@ class Memory:
     def add(self, rollouts: Sequence[Rollout], steps: int, nets: Networks) -> Batch | None:
         """A batch to learn from, after `steps` environment steps in all; None where there is nothing to learn yet."""
         self.waiting += rollouts
-        environments, length = self.role.rollout_shape
-        if sum(each.ended.size for each in self.waiting) < environments * length * max(1, self.task.resources.runners):
-            return None
+        if self.role.plays == "agents":
+            environments, length = self.role.rollout_shape
+            enough = environments * length * max(1, self.task.resources.runners)
+            if sum(each.ended.size for each in self.waiting) < enough:
+                return None
         gathered, self.waiting = self.waiting, []
         return self.role.batch_of(self.task, gathered)
 

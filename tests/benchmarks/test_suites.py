@@ -33,7 +33,8 @@ def written(path: Path, text: str) -> str:
 def test_the_suites_are_pinned() -> None:
     assert suites() == [
         "cleanup-10x10", "cleanup-7x7", "cleanup-ssd", "cleanup-ssd-long", "coin-3x3", "coin-7x7", "coin-frontier",
-        "coin-frontier-ppo", "contracts-cleanup", "contracts-coin", "escape-room", "harvest", "matrix", "quick", "tree",
+        "coin-frontier-ppo", "contracts-cleanup", "contracts-coin", "escape-room", "harvest", "matrix", "quick",
+        "robustness", "robustness-cleanup", "tree",
     ]  # fmt: skip
     assert [entry.name for entry in load_suite("quick").runs] == [
         "selfish/dqn", "joint/dqn", "principal-dqn/dqn", "principal-dqn/ppo",
