@@ -43,6 +43,7 @@ OWN: dict[str, str] = {
     "ppo": ".agents.ppo:PPO",
     "a2c": ".agents.a2c:A2C",
     "follow": ".agents.follow:Follow",
+    "mixed": ".agents.mixed:Mixed",
     "external": ".external:External",
     "best-response": ".agents.best_response:BestResponse",
     "principal-dqn": ".principals.algorithm_3:Algorithm3",

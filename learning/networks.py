@@ -193,14 +193,19 @@ def read_each(
     networks: Mapping[str, tuple[Any, tuple[int, ...]]],
     read: Callable[[Any, torch.Tensor], torch.Tensor],
 ) -> np.ndarray:
-    """(B, N, ...): what `read` takes from each network on the rows (B * P, D) of the agents that it plays."""
-    flat, found = rows_of(seen), dict[int, np.ndarray]()
+    """(B, N, ...): what `read` takes from each network on the rows (B * P, D) of the agents that it plays.
+
+    It is 0 for agents that none plays.
+    """
+    flat, found = rows_of(seen), np.zeros(0)
     with torch.no_grad():
         for network, players in networks.values():
             part = read(network, torch.from_numpy(flat.take(players, 1).reshape(-1, flat.shape[-1]))).numpy()
             part = part.reshape(len(flat), len(players), *part.shape[1:])
-            found |= {player: part[:, index] for index, player in enumerate(players)}
-    return np.stack([found[player] for player in sorted(found)], axis=1)
+            if not found.size:
+                found = np.zeros((*flat.shape[:2], *part.shape[2:]), part.dtype)
+            found[:, players] = part
+    return found
 
 
 def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:

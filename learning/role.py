@@ -8,13 +8,13 @@ neither torch nor RLlib.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, Self
 
 from ..contracts.episodes import Episodes
-from ..contracts.loop import Loop, Minds, Principal, Simulation
+from ..contracts.loop import Act, Loop, Minds, Principal, Simulation
 from ..contracts.mechanism import Mechanism
 from ..core.checkpoint import Saved
 from ..core.config import configuration
@@ -64,6 +64,7 @@ class Task:
     principal: Principal | None = None  # what decides for the mechanism; frozen but in the phase in which it learns
     resources: Resources = ALONE
     begin: Saved | None = None  # what was learned before and is learned further; None for a fresh start
+    beside: Mapping[tuple[int, ...], Act] = field(default_factory=dict)  # policies of the agents that do not learn
 
     def loop(self, B: int) -> Loop:
         """`B` environments of this phase, whose decisions and actions whoever runs it passes in."""

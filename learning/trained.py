@@ -113,22 +113,34 @@ class Context:
 
 
 class Memory:
-    """What a role makes of the rollouts, between the calls of the Learners: by default it reads each once."""
+    """What a role makes of the rollouts, between the calls of the Learners: by default it reads each once.
+
+    That of agents beside whom others learn by shorter rollouts gathers them to the size of its own.
+    """
 
     takes_errors = False  # whether it is told the errors of what was learned
 
     def __init__(self, role: Trained, task: Task) -> None:
         self.role, self.task = role, task
+        self.waiting: list[Rollout] = []
 
     def add(self, rollouts: Sequence[Rollout], steps: int, nets: Networks) -> Batch | None:
         """A batch to learn from, after `steps` environment steps in all; None where there is nothing to learn yet."""
-        return self.role.batch_of(self.task, rollouts)
+        self.waiting += rollouts
+        if self.role.plays == "agents":
+            environments, length = self.role.rollout_shape
+            enough = environments * length * max(1, self.task.resources.runners)
+            if sum(each.ended.size for each in self.waiting) < enough:
+                return None
+        gathered, self.waiting = self.waiting, []
+        return self.role.batch_of(self.task, gathered)
 
     def learned(self, errors: Mapping[str, np.ndarray]) -> None:
         """Take the errors of the batch's rows, by module: where losses give any, and it `takes_errors`."""
 
     def forget(self) -> None:
         """Drop what was gathered: nothing is learned from it."""
+        self.waiting = []
 
 
 @configuration

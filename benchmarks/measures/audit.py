@@ -86,6 +86,8 @@ class Audit(Model):
     equilibria: list[Found]
     worst: str | None
     """The equilibrium of lowest welfare among those that hold, as its `found`."""
+    exploited_gain: FiniteFloat | None = None
+    """What the agents that learned while others follow gain together, by not following; None where there are none."""
     benchmarks: dict[str, Money]
     """spe: the subgame-perfect principal; best_rate: the best linear contract."""
     regrets: dict[str, dict[str, Money]]
@@ -130,6 +132,7 @@ def examine(
         deviation_regret=float(replayed.regrets.mean()),
         equilibria=equilibria,
         worst=_worst(equilibria),
+        exploited_gain=_exploited(getattr(resolved.agents, "exploiters", ()), learned, obedience.followed),
         benchmarks=benchmarks,
         regrets={name: _regrets(obedience.followed, learned, each) for name, each in benchmarks.items()},
     )
@@ -184,7 +187,7 @@ def _discount(resolved: Resolved) -> float | None:
     """The learners' discount; None where there is none or the horizon ends the game."""
     if not resolved.game.truncates:
         return None
-    discount = resolved.values["settings"].get("discount", DISCOUNT)  # some agents do not learn
+    discount = getattr(resolved.agents, "discount", DISCOUNT)  # some agents do not learn
     return None if discount == 1.0 else discount
 
 
@@ -217,6 +220,13 @@ def _recommended(judged: InducedGame) -> np.ndarray | None:
     if decided is None or (decided.recommended < 0).any():
         return None
     return np.asarray(decided.recommended, np.int64)
+
+
+def _exploited(exploiters: tuple[int, ...], learned: Judged, followed: Judged | None) -> float | None:
+    """What the `exploiters` gain in value, while the others follow, by what they learned."""
+    if not exploiters or followed is None or learned.value is None or followed.value is None:
+        return None
+    return sum(learned.value[each] - followed.value[each] for each in exploiters)
 
 
 def _equilibria(judged: InducedGame, actions: np.ndarray) -> list[Found]:

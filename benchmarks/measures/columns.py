@@ -195,6 +195,11 @@ _ENTRIES = (
         lambda run: run.recorded.get("best_states_right"), format="{:.1%}",
     ),
     Column(
+        "exploited_income", "exploit", "income by exploiting",
+        "what agents that learn while the others follow get in an episode, together, above what following too gives",
+        lambda run: run.recorded.get("exploited_income"),
+    ),
+    Column(
         "followed_welfare", "W obed.", "welfare (obedient)", "if every agent obeys the recommendations",
         _obedient(lambda followed: followed.welfare), section=Section.AUDIT,
     ),
@@ -211,6 +216,11 @@ _ENTRIES = (
         "followed_gain", "expl. obed.", "exploitability (obedient)",
         "the most that any agent gains by a best response to the others' obedience, on average over the starts",
         _obedient(lambda followed: max(followed.gain)), section=Section.AUDIT,
+    ),
+    Column(
+        "exploited_gain", "expl. found", "gain by exploiting",
+        "what such agents gain in value; one that is alone gains the exploitability (obedient) at most",
+        _audited(lambda audit: audit.exploited_gain), section=Section.AUDIT,
     ),
     Column(
         "spe_ratio", "BR obed.", "best-response ratio (others obedient)",

@@ -32,8 +32,8 @@ SUCCESS = (
     "of joint's mean (of the learner that does best under it)"
 )
 CHANGE = (
-    "ΔW: difference of the mean welfare to the run of the same learner and budget, by a t test with unequal variances, with verdicts "
-    "corrected over the table by Holm's procedure (n.s.: not significant; n/a: too few seeds for a verdict)"
+    "ΔW: difference of the mean welfare to the run of the same learner and budget, by a t test with unequal variances "
+    "and verdicts corrected over the table by Holm's procedure (n.s.: not significant; n/a: too few seeds for a verdict)"
 )
 CERTAINTY = "ΔW interval: 95%, or wider where the correction asks for it, and the corrected p"
 NOT_CONVERGED = (

@@ -201,10 +201,15 @@ class RunInProgress:
         return play(run.game, self.mechanism, self.principal, self.policy, seed=run.spec.seed, stream=stream)
 
     def _about(self) -> dict[str, object]:
+        from ..measures.exploited import exploited_income
         from ..measures.states_right import states_right
 
         run, record, (welfare, payment) = self.run, self.record, _means(self.evaluated)
         right = states_right(run.game, self.mechanism, self.principal, self.policy)
+        exploited = exploited_income(
+            run.game, self.mechanism, self.principal, getattr(run.agents, "exploiters", ()), self.evaluated,
+            seed=run.spec.seed,
+        )  # fmt: skip
         agents, given = list(run.game.agents), parameters_of(self.mechanism)
         taken = _taken(run, self.out)
         return {
@@ -218,7 +223,7 @@ class RunInProgress:
             "steps": record.steps,
             "steps_taken": taken,
             "seconds": {phase: round(seconds, 2) for phase, seconds in record.seconds.items()},
-            "evaluated": {"welfare": welfare, "payment": payment, **right},
+            "evaluated": {"welfare": welfare, "payment": payment, **right, "exploited_income": exploited},
             **self.started,
         }
 

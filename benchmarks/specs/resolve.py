@@ -132,7 +132,8 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
         "episodes": spec.episodes,
         **({"agents_from": _source(sources.agents)} if sources.agents else {}),
     }
-    for settings in (agents, principal, getattr(principal, "agents", None)):
+    parts = getattr(agents, "parts", {}).values()  # of a mixture
+    for settings in (agents, *parts, principal, getattr(principal, "agents", None)):
         _check_encoder(game, settings)
     variant = digest(values)
     further = _principal_in_name(spec, principal) | _agents_in_name(spec, sources.agents)

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from ...contracts.mechanism import Mechanism
+from ...learning.agents.mixed import MIXED
 from ...learning.external import EXTERNAL
 from .spec import RunSpec
 
@@ -35,6 +36,8 @@ def learner_name(values: Mapping[str, Any]) -> str:
     """What comparisons call the agents' learner, by the resolved values of a run."""
     if values["algorithm"] == EXTERNAL:
         return f"{values['settings']['learner']} ({EXTERNAL})"
+    if values["algorithm"] == MIXED:
+        return "+".join(values["settings"]["agents"])
     return str(values["algorithm"])
 
 

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from ...baselines import mechanism_class
 from ...core.config import UsageError, did_you_mean
 from ...learning import Role, principal_class
+from ...learning.agents.mixed import MIXED
 from .spec import Column, Model, Reference, RunSpec, Values, faults
 from .strict_yaml import read
 
@@ -188,6 +189,16 @@ def expand(suite: Suite, *, seeds: int | None = None, first: int = 0) -> list[Ru
     ]
 
 
+def _settings(suite: Suite, entry: Entry) -> Values:
+    """The settings of an entry's algorithm; a mixture's learners have those that the suite gives each."""
+    settings = {**suite.settings.get(entry.algorithm, {}), **entry.settings}
+    agents, own = settings.get("agents"), settings.get("settings", {})
+    if entry.algorithm != MIXED or not isinstance(agents, list | tuple) or not isinstance(own, dict):
+        return settings  # a fault is told where a spec is resolved
+    shared = {id: values for id, values in suite.settings.items() if id in agents}
+    return {**settings, "settings": {**own, **{id: {**values, **own.get(id, {})} for id, values in shared.items()}}}
+
+
 def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, above: tuple[str, ...]) -> RunSpec:
     if entry.name in above:
         raise UsageError(f"runs depend on each other in a circle: {' -> '.join((*above, entry.name))}")
@@ -204,7 +215,7 @@ def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, abov
         mechanism=entry.mechanism,
         parameters={name: _parameter(value, other) for name, value in entry.parameters.items()},
         algorithm=entry.algorithm,
-        settings={**suite.settings.get(entry.algorithm, {}), **entry.settings},
+        settings=_settings(suite, entry),
         principal=suite.principal_of(entry) if trains else entry.principal,
         principal_from=other(entry.principal_from) if entry.principal_from else None,
         agents_from=other(entry.agents_from) if entry.agents_from else None,

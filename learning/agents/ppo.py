@@ -43,17 +43,26 @@ class ActorCriticAgents(PolicyGradient, NetworkedAgents):
         return {Col.ACTIONS: actions.numpy(), Col.LOGP: logp.numpy(), Col.LOGITS: logits.numpy()}
 
     def complete(self, nets: Networks, context: Context, rollout: Rollout) -> Columns:
-        """The values (T, B, N) of each step's view, and of the view after it, before any reset."""
+        """The values (T, B, N) of each step's view, and of the view after it, before any reset.
+
+        Other roles' agents keep theirs.
+        """
+        from ..networks import read_each
+
+        own = {name: (nets[name], players) for name, players in self.modules(context.game).items()}
+
+        def expected(seen: AgentView) -> np.ndarray:
+            return read_each(seen, own, lambda net, part: net.values(part))
+
         T, B, N = rollout.actions.shape
         seen = AgentView(*(part.reshape(T * B, *part.shape[2:]) for part in (rollout.observations, rollout.terms)))
-        expected = context.minds.values
-        assert expected is not None
         values = expected(seen).reshape(T, B, N)
         following = np.concatenate([values[1:], expected(context.loop.seen)[None]])
         if rollout.ended.any():
             last = AgentView(rollout.next_observations[rollout.ended], rollout.next_terms[rollout.ended])
             following[rollout.ended] = expected(last)
-        return {Col.VALUES: values, NEXT_VALUES: following}
+        found, others = {Col.VALUES: values, NEXT_VALUES: following}, rollout.extras
+        return {name: others[name] + column if name in others else column for name, column in found.items()}
 
     def batch_of(self, task: Task, rollouts: Sequence[Rollout]) -> Batch:
         """What the modules learn from, with advantages of mean 0 and deviation 1 for each."""

@@ -96,8 +96,10 @@ class ArrayEnvRunner(EnvRunner):
         for name, players in self.roles.acting:
             for key, value in self.roles.role_of[name].act(self.net(name), context, players).items():
                 part = value.reshape(self.B, len(players), *value.shape[1:])
-                whole = found.setdefault(key, np.empty((self.B, self.loop.N, *part.shape[2:]), part.dtype))
+                whole = found.setdefault(key, np.zeros((self.B, self.loop.N, *part.shape[2:]), part.dtype))
                 whole[:, players] = part
+        for players, policy in self.task.beside.items():
+            found[Col.ACTIONS][:, players] = policy(self.loop.seen)[:, players]
         for name, role in self.roles.role_of.items():
             found |= role.before(self.net(name), context)
         return found.pop(Col.ACTIONS), found
@@ -108,7 +110,7 @@ class ArrayEnvRunner(EnvRunner):
         own = {name: (self.net(name), players) for name, players in self.roles.acting}
 
         def told(what: str) -> Callable[[AgentView], np.ndarray] | None:
-            if not all(hasattr(net, what) for net, _ in own.values()):
+            if self.task.beside or not all(hasattr(net, what) for net, _ in own.values()):
                 return None
             return lambda seen: read_each(seen, own, lambda net, part: getattr(net, what)(part))
 

@@ -54,7 +54,7 @@ def configuration_of(role: Trained, task: Task) -> AlgorithmConfig:
         for name, each in roles.role_of.items()
     }
     own = {name: RolesConfig.overrides(**each.training(task)) for each in further for name in each.modules(task.game)}
-    environments, length = first.rollout_shape
+    environments, length = (role if role.plays == "agents" else first).rollout_shape
     sampled = environments * length * max(1, resources.runners)
     config = RolesConfig()
     config._dont_auto_sync_env_runner_states = True  # there are no connectors: `training_step` sends what is needed
