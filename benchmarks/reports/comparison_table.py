@@ -33,7 +33,7 @@ SUCCESS = (
 )
 CHANGE = (
     "ΔW: difference of the mean welfare to the run of the same learner and budget, by a t test with unequal variances "
-    "and verdicts corrected over the table by Holm's procedure (n.s.: not significant; n/a: too few seeds for a verdict)"
+    "and verdicts corrected over the table by Holm's procedure (n.s.: not significant; n/a: too few seeds)"
 )
 CERTAINTY = "ΔW interval: 95%, or wider where the correction asks for it, and the corrected p"
 NOT_CONVERGED = (
