@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := core envs contracts render equilibria learning baselines views benchmarks results
 REFERENCE := results/reference
-SUITES ?= $(filter-out quick,$(sort $(basename $(notdir $(wildcard benchmarks/suites/*.yaml)))))
+SUITES ?= $(filter-out quick paper-%,$(sort $(basename $(notdir $(wildcard benchmarks/suites/*.yaml)))))
 
 .PHONY: help setup bench results test test-slow check docs clean
 .NOTPARALLEL:
@@ -23,7 +23,7 @@ setup: .venv/installed  ## make .venv and install Paymaster with the pinned vers
 bench: setup    ## run the suite `quick` and print its table (two to four minutes)
 	$(BIN)/paymaster run quick
 
-results: $(SUITES:%=reference-%)  ## every suite's table and pictures in results/reference, in hours; some: make results SUITES="tree matrix"
+results: $(SUITES:%=reference-%)  ## every suite's table and pictures in results/reference, in hours (those of the paper in days: name them); some: make results SUITES="tree matrix"
 
 reference-%: setup  # a suite's runs, as far as they are not made, their table with how it was made, and what pictures there are
 	$(BIN)/paymaster run $* --out runs/$*
