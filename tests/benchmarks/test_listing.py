@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic_core import to_jsonable_python
 
 from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS, mechanism_class
@@ -18,7 +19,6 @@ from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.contracts.loop import Minds, Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism
-from paymaster.core.config import stored_names, to_json
 from paymaster.envs import FAMILIES, family, games
 from paymaster.envs.game import Game
 from paymaster.learning import algorithm_class, algorithms
@@ -136,7 +136,7 @@ def test_the_settings_of_a_learner_are_keys_of_set_and_their_defaults() -> None:
     for id, item in ALGORITHMS.items():
         for key, setting in item["settings"].items():
             assert setting["help"], f"{id}: {key}"
-            assert setting["default"] == to_json(algorithm_class(id)())[stored_names(algorithm_class(id))[key]]
+            assert setting["default"] == to_jsonable_python(getattr(algorithm_class(id)(), key))
     spec = RunSpec(game="coin_game/ivanov-3x3", mechanism="principal-ppo", algorithm="ppo", steps=100)
     given = {f"algorithm.{key}": one["default"] for key, one in ALGORITHMS["ppo"]["settings"].items()}
     given |= {f"principal.{key}": one["default"] for key, one in principals["principal-ppo"].items()}

@@ -200,4 +200,4 @@ def test_what_is_no_equilibrium_is_approximate() -> None:
     solution = solve(matrix_game(normal(100, 2, 3)), "highest", 1)
     assert not solution.approximate
     assert solution._replace(unresolved=1).approximate
-    assert solution._replace(gains=np.array([0.0, 0.02, 0.0])).approximate
+    assert solution._replace(gains=np.array([0.0, 0.02 * solution.unit, 0.0])).approximate
