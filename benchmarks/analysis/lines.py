@@ -80,12 +80,11 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     return flat
 
 
-def named(lines: Iterable[Line], against: str) -> list[Line]:
+def named(lines: Sequence[Line], against: str) -> list[Line]:
     """The lines that `against` names: as a label, with its learner, as a name, or as a mechanism.
 
     A name stands for all lines that had it before they were told apart, and so does a mechanism.
     """
-    lines = list(lines)
     for of in (
         lambda line: f"{line.first.name}/{line.algorithm}",
         lambda line: line.first.name,

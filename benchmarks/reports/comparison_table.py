@@ -6,7 +6,6 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import NamedTuple
 
 from ..analysis import dataset
@@ -47,7 +46,7 @@ OTHERS = "Published, each under rules of its own: not comparable with the above 
 
 
 def present(comparison: Comparison, format: str, *, everything: bool = False) -> str:
-    """The comparison in one of the `FORMATS`; a "table" has the first columns that fit a line, or `everything`."""
+    """The comparison as a "table", the first columns that fit a line or `everything`, or in one of the `FORMATS`."""
     return _text(comparison, everything) if format == "table" else FORMATS[format](comparison)
 
 
@@ -172,6 +171,4 @@ def _kinds(groups: list[Group]) -> dict[str, dict[str, None]]:
     return found
 
 
-FORMATS: dict[str, Callable[[Comparison], str]] = {
-    "table": partial(_text, everything=False), "markdown": _markdown, "csv": _csv, "json": as_json,
-}  # fmt: skip
+FORMATS: dict[str, Callable[[Comparison], str]] = {"markdown": _markdown, "csv": _csv, "json": as_json}

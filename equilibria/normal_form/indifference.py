@@ -205,3 +205,13 @@ def normalise(probabilities: np.ndarray) -> None:
         total += probabilities[a]
     for a in range(len(probabilities)):
         probabilities[a] /= total
+
+
+@numba.njit(cache=True, nogil=True)
+def bits(subset: int) -> int:
+    """The number of bits set: the actions in a support, or the labels of a vertex."""
+    count = 0
+    while subset:
+        subset &= subset - 1
+        count += 1
+    return count

@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 from ..tolerances import DOMINATED_ROW, PAYOFF_TIE
-from .indifference import indifferent, normalise, scaled, supported, value_and_regret
+from .indifference import bits, indifferent, normalise, scaled, supported, value_and_regret
 
 STARTS = 4
 MAX_PROFILES = 4_000  # whose equations are solved: more than three agents with four actions or five with two have
@@ -129,8 +129,8 @@ def _may_have(total: int, masks: np.ndarray, kept: np.ndarray, last: int) -> boo
     """Whether a profile can have `total` actions that begins with the `masks` of the agents up to the `last`."""
     least, most = 0, 0
     for i in range(len(masks)):
-        least += _size(masks[i]) if i <= last else 1
-        most += _size(masks[i] if i <= last else kept[i])
+        least += bits(masks[i]) if i <= last else 1
+        most += bits(masks[i] if i <= last else kept[i])
     return least <= total <= most
 
 
@@ -142,16 +142,6 @@ def _mixing(masks: np.ndarray) -> int:
         if masks[i] & (masks[i] - 1):
             count += 1
     return count
-
-
-@numba.njit(cache=True, nogil=True)
-def _size(mask: int) -> int:
-    """The number of bits set."""
-    size = 0
-    while mask:
-        mask &= mask - 1
-        size += 1
-    return size
 
 
 @numba.njit(cache=True, nogil=True)

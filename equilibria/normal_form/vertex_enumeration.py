@@ -21,7 +21,7 @@ import numba
 import numpy as np
 
 from ..tolerances import CONSTRAINT_SLACK, DOMINATED_ROW, IDENTICAL_PAYOFF, PAYOFF_TIE, SINGULAR_PIVOT
-from .indifference import value_and_regret
+from .indifference import bits, value_and_regret
 
 
 @numba.njit(cache=True, nogil=True)
@@ -137,7 +137,7 @@ def _kept(game: np.ndarray, own: int, against: int, player: int, agent: int) -> 
 @numba.njit(cache=True, nogil=True)
 def _members(subset: int) -> np.ndarray:
     """The bits of `subset` that are set, ascending."""
-    members = np.empty(_size(subset), np.int64)
+    members = np.empty(bits(subset), np.int64)
     count, a = 0, 0
     while subset >> a:
         if subset >> a & 1:
@@ -169,11 +169,11 @@ def _vertices(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, system = np.empty(m), np.empty((m, m + 1))
     count = 0
     for played in range(1, 1 << m):
-        size, candidates = _size(played), _candidates(M, played)
+        size, candidates = bits(played), _candidates(M, played)
         tight = 0
         while tight != candidates:
             tight = (tight - candidates) & candidates  # the next of its subsets
-            if _size(tight) != size or not _solved(M, played, tight, system[:size, : size + 1], x):
+            if bits(tight) != size or not _solved(M, played, tight, system[:size, : size + 1], x):
                 continue
             label = _labels(M, x)
             if label < 0 or label in labels[:count]:
@@ -224,15 +224,6 @@ def _labels(M: np.ndarray, x: np.ndarray) -> int:
         if product >= 1.0 - CONSTRAINT_SLACK:
             label |= 1 << (m + r)
     return label
-
-
-@numba.njit(cache=True, nogil=True)
-def _size(subset: int) -> int:
-    size = 0
-    while subset:
-        subset &= subset - 1
-        size += 1
-    return size
 
 
 @numba.njit(cache=True, nogil=True)

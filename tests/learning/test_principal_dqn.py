@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -273,15 +274,20 @@ def test_a_contingent_principal_promises_the_regret_beside_whatever_the_other_do
     np.testing.assert_allclose(fee, promised + 0.02 + 0.1 * (promised > 0), atol=1e-6)
 
 
+def quarter_turn(state: Any) -> Any:
+    """A state of the Coin Game 3x3 turned by a quarter: what was right is down, what was down is left."""
+    return state._replace(
+        agents=np.stack([state.agents[..., 1], -state.agents[..., 0] % 3], axis=-1),
+        coins=np.stack([state.coins[..., 1], -state.coins[..., 0] % 3], axis=-1),
+    )
+
+
 @pytest.mark.parametrize("N", [2, 3])
 def test_joint_values_are_alike_in_every_view(N: int) -> None:
     game = make("coin_game/ivanov-3x3", observation="egocentric", players=N)
     networks = principal_networks(**{**JOINT, "players": N, "shape": shape_of(game)})
     state = game.reset(episode_keys(0, 0, np.arange(100), np.zeros(100, np.int64)))
-    turned = state._replace(  # by a quarter: what was right is down, what was down is left
-        agents=np.stack([state.agents[..., 1], -state.agents[..., 0] % 3], axis=-1),
-        coins=np.stack([state.coins[..., 1], -state.coins[..., 0] % 3], axis=-1),
-    )
+    turned = quarter_turn(state)
     with torch.no_grad():
         there, here = (
             joint(networks["agents"], joint_rows(game.observe(s)), game.symmetries).reshape(100, N, *[4] * N)
@@ -429,10 +435,7 @@ def test_a_mirrored_principal_decides_alike_in_every_view() -> None:
     game = make("coin_game/ivanov-3x3", observation="egocentric")
     principal = TrainedPrincipal(SHAPE, mirrored=True)
     state = game.reset(episode_keys(0, 0, np.arange(200), np.zeros(200, np.int64)))
-    turned = state._replace(  # by a quarter: what was right is down, what was down is left
-        agents=np.stack([state.agents[..., 1], -state.agents[..., 0] % 3], axis=-1),
-        coins=np.stack([state.coins[..., 1], -state.coins[..., 0] % 3], axis=-1),
-    )
+    turned = quarter_turn(state)
     with torch.no_grad():
         there, here = (
             joint(principal.networks["principal"], joint_rows(game.observe(s)), game.symmetries)
