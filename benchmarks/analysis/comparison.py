@@ -194,11 +194,11 @@ def _different_rules(groups: list[Group]) -> list[str]:
 
 def _different_settings(group: Group) -> list[str]:
     """For each pair of lines of one mechanism and learner, the settings in which they differ."""
-    notes = []
+    notes, settings = [], settings_of(group.lines)
     for index, one in enumerate(group.lines):
         for other in group.lines[index + 1 :]:
             same = (one.first.name, one.algorithm) == (other.first.name, other.algorithm)
             if same and one.first.variant != other.first.variant:
-                told = differing(settings_of(one), settings_of(other))
+                told = differing(settings[one.first.variant], settings[other.first.variant])
                 notes.append(f"not pooled: two lines of {one.first.name}/{one.algorithm} differ in {told}")
     return notes

@@ -52,7 +52,7 @@ def _told_apart(lines: list[Line]) -> list[Line]:
 
 def _names(lines: Sequence[Line]) -> Iterable[tuple[Line, str]]:
     """Each of the lines, which have one name, with a name that says what differs between their variants."""
-    settings = {line.first.variant: settings_of(line) for line in lines}
+    settings = settings_of(lines)
     differing = [key for key in {key: None for each in settings.values() for key in each} if _differs(key, settings)]
     last = Counter(key.rpartition(".")[2] for key in differing)
     short = {key: tail if last[tail := key.rpartition(".")[2]] == 1 else key for key in differing}
@@ -63,9 +63,22 @@ def _names(lines: Sequence[Line]) -> Iterable[tuple[Line, str]]:
         yield line, " ".join([line.name, *told])
 
 
-def settings_of(line: Line) -> dict[str, object]:
-    """All settings of a line's runs by their paths, `settings.lr`, with the steps of the agents."""
-    return {"steps": line.first.steps, **_flat(line.first.settings)}
+def settings_of(lines: Sequence[Line]) -> dict[str, dict[str, object]]:
+    """By variant, all settings of the lines' runs by their paths, `settings.lr`, with the steps of the agents.
+
+    A principal that was taken from one of the lines has the settings with which it was trained there, but for those of
+    its promises that the run gives.
+    """
+    own = {line.first.variant: line.first.settings.get("principal") for line in lines}
+    found = {}
+    for line in lines:
+        settings, principal = line.first.settings, line.first.settings.get("principal")
+        trained = own.get(str(principal.get("variant"))) if isinstance(principal, dict) else None
+        if isinstance(principal, dict) and isinstance(trained, dict):
+            given = {name: value for name, value in principal.items() if name not in ("from", "variant")}
+            settings = {**settings, "principal": {**trained, **given}}
+        found[line.first.variant] = {"steps": line.first.steps, **_flat(settings)}
+    return found
 
 
 def _differs(key: str, settings: Mapping[str, Mapping[str, object]]) -> bool:

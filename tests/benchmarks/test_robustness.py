@@ -75,7 +75,7 @@ def test_what_is_gained_while_others_follow(
     players = agents.count(",") + 1
     paymaster(
         "run", "matrix/prisoners-dilemma", "--set", f"players={players}", "--mechanism", "fee", "--plugin", "fee",
-        "--algorithm", "mixed", "--set", f"agents={agents}", "--set", "lr=0.01", "--set", "steps=30000",
+        "--algorithm", "mixed", "--set", f"agents={agents}", "--set", "lr=0.01", "--set", "steps=20000",
         "--seed", "100", "--out", "runs",
     )  # fmt: skip
     (found,) = (tmp_path / "runs").glob("*/*/*/*/run.json")

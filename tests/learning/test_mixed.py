@@ -48,14 +48,15 @@ def views(count: int, size: int = 0) -> AgentView:
     return AgentView(draws.integers(0, 2, (count, 2, *shape)).astype(np.float32), terms, draws.random((count, 2)))
 
 
-def asking(fee: float) -> Any:
+class Asking:
     """A principal that asks all to cooperate, and pays `fee` for it."""
 
-    def principal(game: Game, state: Any) -> Decisions:
-        shape = len(state.key), len(game.agents)
-        return Decisions(np.zeros(shape, np.int64), np.full(shape, fee, np.float32))
+    def __init__(self, fee: float) -> None:
+        self.fee = fee
 
-    return principal
+    def __call__(self, game: Game, state: Any) -> Decisions:
+        shape = len(state.key), len(game.agents)
+        return Decisions(np.zeros(shape, np.int64), np.full(shape, self.fee, np.float32))
 
 
 @pytest.mark.parametrize(("id", "role", "settings"), [("dqn", DQN, DQN_SMALL), ("ppo", PPO, PPO_SMALL)])
@@ -99,26 +100,26 @@ def test_who_learns_from_longer_rollouts_gathers_them() -> None:
     assert all({"a2c-agents"} <= each for each in trained)
 
 
-@pytest.mark.parametrize("resources", [Resources(), Resources(runners=1)], ids=["here", "remote"])
-def test_one_learns_while_the_other_follows(resources: Resources) -> None:
+@pytest.mark.parametrize(
+    ("id", "fee", "income", "runners"),
+    [("dqn", 0.5, 4.0, 0), ("dqn", 0.5, 4.0, 1), ("dqn", 2.0, 5.0, 0), ("a2c", 0.5, 4.0, 0), ("a2c", 2.0, 5.0, 0)],
+)
+def test_one_learns_while_the_other_follows(id: str, fee: float, income: float, runners: int) -> None:
     """With half a coin for cooperating it earns 4 by defecting and 3.5 by following; with 2 it earns 5 by following."""
-    contract = RecommendationContract(game=DILEMMA)
-    for id, fee, income in (("dqn", 0.5, 4.0), ("dqn", 2.0, 5.0), ("a2c", 0.5, 4.0)):
-        small = {"hidden": (16,), "lr": 1e-2, **({"warm_up": 0, "epsilon": 1.0} if id == "dqn" else {})}
-        settings, principal = mixed("follow", id, **{id: small}), asking(fee)
-        if resources.runners and (id, fee) != ("dqn", 0.5):
-            continue
-        policy = learned(settings, DILEMMA, contract, principal=principal, steps=20_000, resources=resources)
-        played = evaluate(DILEMMA, contract, principal, policy, seed=100, episodes=8)
-        np.testing.assert_allclose((played.returns + played.payments)[:, 1], income)
-        np.testing.assert_array_equal(played.returns[:, 0], 0.0 if income == 4.0 else 3.0)
-        assert not hasattr(policy, "values")  # a follower tells none
+    explores = {"epsilon": 0.5, "epsilon_final": 0.5} if id == "dqn" else {}
+    settings = mixed("follow", id, **{id: {"hidden": (16,), "lr": 1e-2, **explores}})
+    contract, principal, resources = RecommendationContract(game=DILEMMA), Asking(fee), Resources(runners=runners)
+    policy = learned(settings, DILEMMA, contract, principal=principal, steps=20_000, resources=resources)
+    played = evaluate(DILEMMA, contract, principal, policy, seed=100, episodes=8)
+    np.testing.assert_allclose((played.returns + played.payments)[:, 1], income)
+    np.testing.assert_array_equal(played.returns[:, 0], 0.0 if income == 4.0 else 3.0)
+    assert not hasattr(policy, "values")  # a follower tells none
 
 
 def test_all_may_follow_and_then_nobody_learns() -> None:
     contract = RecommendationContract(game=DILEMMA)
-    policy = learned(mixed("follow", "follow"), DILEMMA, contract, principal=asking(0.5))
-    np.testing.assert_array_equal(evaluate(DILEMMA, contract, asking(0.5), policy, seed=100, episodes=4).returns, 3.0)
+    policy = learned(mixed("follow", "follow"), DILEMMA, contract, principal=Asking(0.5))
+    np.testing.assert_array_equal(evaluate(DILEMMA, contract, Asking(0.5), policy, seed=100, episodes=4).returns, 3.0)
 
 
 def test_those_of_one_algorithm_share_a_network_or_have_one_each() -> None:
