@@ -220,6 +220,25 @@ def test_a_seed_that_stands_twice_is_named_and_one_table_under_two_names_is_one(
     assert "seed 0 of selfish stands there twice, and differs" in comparison.damaged[0]
 
 
+def test_rows_under_one_principal_are_told_apart_by_their_learners_alone(tmp_path: Path) -> None:
+    """One trained it and two took it, one of these with another promise."""
+    trained = {"steps": 100, "nudge": 0.05, "bonus": 0.0}
+    taken = {"from": "principal-dqn/dqn", "variant": "11111111"}
+    made = [
+        ("11111111", {"hidden": [64]}, trained), ("22222222", {"hidden": [16]}, taken),
+        ("33333333", {"hidden": [64]}, {**taken, "bonus": 0.1}),
+    ]  # fmt: skip
+    rows = [
+        row("principal-dqn", 0, variant=variant, settings={"settings": settings, "principal": principal})
+        for variant, settings, principal in made
+    ]
+    (group,) = compare(table(tmp_path / "table.csv", *rows), solve=False).groups
+    assert {line.first.variant: line.name for line in group.lines} == {
+        "11111111": "principal-dqn bonus=0.0 hidden=[64]", "22222222": "principal-dqn bonus=0.0 hidden=[16]",
+        "33333333": "principal-dqn bonus=0.1 hidden=[64]",
+    }  # fmt: skip
+
+
 def test_a_base_with_other_settings_of_the_learner_is_named(tmp_path: Path) -> None:
     other = {"settings": {"lr": 0.2}}
     comparison = compared(tmp_path, row(), row("joint", settings=other))
@@ -604,6 +623,9 @@ def test_the_columns_of_a_table_and_their_order_stay() -> None:
         "learned_gain", "learned_gain_share",
         "worst_welfare", "welfare_regret_spe", "payment_regret_spe", "welfare_regret_best_rate",
         "payment_regret_best_rate", "total_steps", "label",
+=======
+        "learned_gain", "learned_gain_share", "worst_welfare", "welfare_regret_spe", "payment_regret_spe",
+        "welfare_regret_best_rate", "payment_regret_best_rate", "total_steps", "label",
     ]  # fmt: skip
 
 
@@ -644,6 +666,11 @@ def test_every_head_that_is_shown_is_explained_below(tmp_path: Path) -> None:
         for part in head.partition(" vs. ")[0].split(" or "):
             assert f"{part}: " in text
     assert all(column.label in text and column.about in text for column in COLUMNS.values())
+
+
+=======
+def test_the_heads_of_the_second_table_are_narrow() -> None:
+    assert sum(len(column.head) for column in columns_of(Section.AUDIT, Section.DISTANCE)) <= 122
 
 
 def test_a_mechanism_has_one_colour_and_each_of_its_series_a_look_of_its_own(tmp_path: Path) -> None:
