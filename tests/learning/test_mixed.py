@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from paymaster import UsageError, make, make_mechanism
@@ -18,9 +19,12 @@ from paymaster.envs.game import Game
 from paymaster.learning.agents.dqn import DQN
 from paymaster.learning.agents.mixed import Mixed, MixedPolicy
 from paymaster.learning.agents.ppo import PPO
+from paymaster.learning.features import rows
 from paymaster.learning.phases import evaluate, train_agents
+from paymaster.learning.rllib.training import configuration_of
 from paymaster.learning.role import VALIDATE, Task
 from paymaster.learning.settings import Resources
+from paymaster.learning.trained import Col
 
 COINS = make("coin_game/ivanov-3x3", observation="egocentric")
 DILEMMA = make("matrix/prisoners-dilemma")  # one shot: 3, 0, 4, 1
@@ -49,14 +53,14 @@ def views(count: int, size: int = 0) -> AgentView:
 
 
 class Asking:
-    """A principal that asks all to cooperate, and pays `fee` for it."""
+    """A principal that asks all to cooperate (or for another `action`), and pays `fee` for it."""
 
-    def __init__(self, fee: float) -> None:
-        self.fee = fee
+    def __init__(self, fee: float, action: int = 0) -> None:
+        self.fee, self.action = fee, action
 
     def __call__(self, game: Game, state: Any) -> Decisions:
         shape = len(state.key), len(game.agents)
-        return Decisions(np.zeros(shape, np.int64), np.full(shape, self.fee, np.float32))
+        return Decisions(np.full(shape, self.action), np.full(shape, self.fee, np.float32))
 
 
 @pytest.mark.parametrize(("id", "role", "settings"), [("dqn", DQN, DQN_SMALL), ("ppo", PPO, PPO_SMALL)])
@@ -114,6 +118,29 @@ def test_one_learns_while_the_other_follows(id: str, fee: float, income: float, 
     np.testing.assert_allclose((played.returns + played.payments)[:, 1], income)
     np.testing.assert_array_equal(played.returns[:, 0], 0.0 if income == 4.0 else 3.0)
     assert not hasattr(policy, "values")  # a follower tells none
+
+
+def test_who_follows_does_so_while_the_other_learns() -> None:
+    contract, settings = RecommendationContract(game=DILEMMA), mixed("follow", "dqn", dqn=DQN_SMALL)
+    for action in (0, 1):
+        with train_agents(DILEMMA, contract, Asking(0.5, action), settings, seed=100, steps=256) as phase:
+            played = [update.episodes for update in phase if update.episodes is not None]
+        np.testing.assert_array_equal(np.concatenate([each.payments[:, 0] for each in played]), 0.5)
+
+
+def test_the_values_of_a_rollout_are_those_of_every_agents_own_critic() -> None:
+    settings = mixed("a2c", "ppo", a2c=SMALL, ppo=PPO_SMALL)
+    task = Task(COINS, make_mechanism("selfish", COINS), VALIDATE, 100, 1000)
+    algorithm: Any = configuration_of(settings, settings.prepared(task)).build_algo()
+    try:
+        rollout, nets = algorithm.env_runner.sample(), algorithm.env_runner.nets
+    finally:
+        algorithm.stop()
+    for index, name in enumerate(("a2c-agents", "ppo-agents")):
+        seen = rows(AgentView(rollout.observations, rollout.terms))[:, :, index]
+        with torch.no_grad():
+            values = nets[name].values(torch.from_numpy(seen.reshape(-1, seen.shape[-1]))).reshape(seen.shape[:2])
+        np.testing.assert_allclose(rollout.extras[Col.VALUES][:, :, index], values, atol=1e-6)
 
 
 def test_all_may_follow_and_then_nobody_learns() -> None:
