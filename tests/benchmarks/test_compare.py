@@ -623,9 +623,6 @@ def test_the_columns_of_a_table_and_their_order_stay() -> None:
         "learned_gain", "learned_gain_share",
         "worst_welfare", "welfare_regret_spe", "payment_regret_spe", "welfare_regret_best_rate",
         "payment_regret_best_rate", "total_steps", "label",
-=======
-        "learned_gain", "learned_gain_share", "worst_welfare", "welfare_regret_spe", "payment_regret_spe",
-        "welfare_regret_best_rate", "payment_regret_best_rate", "total_steps", "label",
     ]  # fmt: skip
 
 
@@ -666,11 +663,6 @@ def test_every_head_that_is_shown_is_explained_below(tmp_path: Path) -> None:
         for part in head.partition(" vs. ")[0].split(" or "):
             assert f"{part}: " in text
     assert all(column.label in text and column.about in text for column in COLUMNS.values())
-
-
-=======
-def test_the_heads_of_the_second_table_are_narrow() -> None:
-    assert sum(len(column.head) for column in columns_of(Section.AUDIT, Section.DISTANCE)) <= 122
 
 
 def test_a_mechanism_has_one_colour_and_each_of_its_series_a_look_of_its_own(tmp_path: Path) -> None:

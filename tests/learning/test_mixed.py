@@ -52,15 +52,14 @@ def views(count: int, size: int = 0) -> AgentView:
     return AgentView(draws.integers(0, 2, (count, 2, *shape)).astype(np.float32), terms, draws.random((count, 2)))
 
 
-class Asking:
+def asking(fee: float, action: int = 0) -> Any:
     """A principal that asks all to cooperate (or for another `action`), and pays `fee` for it."""
 
-    def __init__(self, fee: float, action: int = 0) -> None:
-        self.fee, self.action = fee, action
-
-    def __call__(self, game: Game, state: Any) -> Decisions:
+    def principal(game: Game, state: Any) -> Decisions:
         shape = len(state.key), len(game.agents)
-        return Decisions(np.full(shape, self.action), np.full(shape, self.fee, np.float32))
+        return Decisions(np.full(shape, action), np.full(shape, fee, np.float32))
+
+    return principal
 
 
 @pytest.mark.parametrize(("id", "role", "settings"), [("dqn", DQN, DQN_SMALL), ("ppo", PPO, PPO_SMALL)])
@@ -112,7 +111,7 @@ def test_one_learns_while_the_other_follows(id: str, fee: float, income: float, 
     """With half a coin for cooperating it earns 4 by defecting and 3.5 by following; with 2 it earns 5 by following."""
     explores = {"epsilon": 0.5, "epsilon_final": 0.5} if id == "dqn" else {}
     settings = mixed("follow", id, **{id: {"hidden": (16,), "lr": 1e-2, **explores}})
-    contract, principal, resources = RecommendationContract(game=DILEMMA), Asking(fee), Resources(runners=runners)
+    contract, principal, resources = RecommendationContract(game=DILEMMA), asking(fee), Resources(runners=runners)
     policy = learned(settings, DILEMMA, contract, principal=principal, steps=20_000, resources=resources)
     played = evaluate(DILEMMA, contract, principal, policy, seed=100, episodes=8)
     np.testing.assert_allclose((played.returns + played.payments)[:, 1], income)
@@ -123,7 +122,7 @@ def test_one_learns_while_the_other_follows(id: str, fee: float, income: float, 
 def test_who_follows_does_so_while_the_other_learns() -> None:
     contract, settings = RecommendationContract(game=DILEMMA), mixed("follow", "dqn", dqn=DQN_SMALL)
     for action in (0, 1):
-        with train_agents(DILEMMA, contract, Asking(0.5, action), settings, seed=100, steps=256) as phase:
+        with train_agents(DILEMMA, contract, asking(0.5, action), settings, seed=100, steps=256) as phase:
             played = [update.episodes for update in phase if update.episodes is not None]
         np.testing.assert_array_equal(np.concatenate([each.payments[:, 0] for each in played]), 0.5)
 
@@ -145,8 +144,8 @@ def test_the_values_of_a_rollout_are_those_of_every_agents_own_critic() -> None:
 
 def test_all_may_follow_and_then_nobody_learns() -> None:
     contract = RecommendationContract(game=DILEMMA)
-    policy = learned(mixed("follow", "follow"), DILEMMA, contract, principal=Asking(0.5))
-    np.testing.assert_array_equal(evaluate(DILEMMA, contract, Asking(0.5), policy, seed=100, episodes=4).returns, 3.0)
+    policy = learned(mixed("follow", "follow"), DILEMMA, contract, principal=asking(0.5))
+    np.testing.assert_array_equal(evaluate(DILEMMA, contract, asking(0.5), policy, seed=100, episodes=4).returns, 3.0)
 
 
 def test_those_of_one_algorithm_share_a_network_or_have_one_each() -> None:
