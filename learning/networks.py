@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, linear
 
 from ..contracts.loop import AgentView
 from ..envs.game import Game
@@ -91,6 +91,12 @@ class MLP(nn.Sequential):
             layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
         super().__init__(*layers)
         self.width = hidden[-1]
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        for layer in self.children():  # by its own weights: calling a module costs as much as a small product
+            if isinstance(layer, nn.Linear):
+                features = torch.relu_(linear(features, layer.weight, layer.bias))
+        return features
 
 
 class Encoder(nn.Module):

@@ -157,7 +157,9 @@ def _runs(suite: Suite, entry: Entry, values: Mapping[str, object], seeds: int) 
 
 
 def _shorter(suite: Suite, entry: Entry) -> Entry:
-    """The entry with a principal that learns in a part of its steps."""
+    """The entry with a part of its own steps, and a principal that learns in a part of its steps."""
+    if entry.steps is not None:
+        entry = entry.model_copy(update={"steps": max(1, entry.steps // PART)})
     role = principal_class(mechanism_class(entry.mechanism))
     if role is None or entry.principal_from or "steps" not in stored_names(role):
         return entry

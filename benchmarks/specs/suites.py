@@ -39,12 +39,15 @@ class Entry(Model):
     algorithm: str = "dqn"
     settings: Values = Field({})
     """Settings of the algorithm, which take precedence over the suite's."""
+    steps: int | None = Field(None, ge=1)
+    """The agents' budget where it is not the suite's: for agents that learn as long as a mechanism and its agents do
+    together, beside those at the suite's budget."""
     principal: Values = Field({})
     """Settings of the principal's training, which take precedence over the suite's."""
     principal_from: str = ""
     """The name of the entry whose trained principal is taken."""
     agents_from: str = ""
-    """The name of the entry whose agents learn further here, at the suite's budget, in place of fresh ones."""
+    """The name of the entry whose agents learn further here in place of fresh ones."""
 
     @property
     def name(self) -> str:
@@ -60,7 +63,8 @@ class Suite(Model):
     variations: tuple[Values, ...] = Field(({},), min_length=1)
     """Changes of the suite's rules: every run is made once under each of them."""
     steps: int = Field(ge=1)
-    """The budget: environment steps in which fresh agents learn under each mechanism, equal for all runs."""
+    """The budget: environment steps in which fresh agents learn under each mechanism, equal for all runs but those with
+    `steps` of their own."""
     episodes: int = Field(1024, ge=1)
     seeds: int = Field(5, ge=1)
     """The number of seeds, which are 0, 1, ..."""
@@ -220,7 +224,7 @@ def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, abov
         principal_from=other(entry.principal_from) if entry.principal_from else None,
         agents_from=other(entry.agents_from) if entry.agents_from else None,
         resources=suite.resources,
-        steps=suite.steps,
+        steps=entry.steps or suite.steps,
         episodes=suite.episodes,
         seed=seed,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from typing import Any
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -17,6 +18,7 @@ from ray.rllib.utils.metrics import TD_ERROR_KEY
 from ...core.random import Stream
 from ..role import ORDERS, PHASES
 from ..trained import Col, Peer, Tensors
+from .gradient_steps import FlatParameters, Notes
 from .module import RoleModule, Roles, roles_of
 
 Batch = dict[str, Tensors]  # by module
@@ -32,24 +34,48 @@ class RoleLearner(PPOTorchLearner):
     all modules of a batch of the same length. A module's targets follow it after each of its own steps.
     """
 
+    metrics: Any  # RLlib's; `Notes` while minibatches are learned from
+
     def build(self) -> None:
+        self._flat: dict[str, FlatParameters] = {}  # the parameters of every module
         super().build()
+        self._averages: dict[str, FlatParameters] = {}
         for name in self.module.keys():  # noqa: SIM118 (it is no dict)
-            self._own(name).make_target()
+            module = self._own(name)
+            module.make_target()
+            if module.target is not None:
+                self._averages[name] = FlatParameters(module.target)
         self._seen: Batch = {}  # the last minibatch of every module
         self._gradient_steps: Counter[str] = Counter()  # gradient steps of every module
 
     def configure_optimizers_for_module(self, module_id: str, config: AlgorithmConfig) -> None:
         """RLlib's Adam, its step fused into one kernel."""
-        parameters = self.get_parameters(self._module[module_id])
+        self._flat[module_id] = flat = FlatParameters(self._own(module_id).net)
+        parameters = flat.parts if self._many else [flat.whole]
         optimizer = torch.optim.Adam(parameters, fused=True)
         self.register_optimizer(
             module_id=module_id, optimizer=optimizer, params=parameters, lr_or_lr_schedule=config.lr
         )
 
-    def compute_losses(self, *, fwd_out: dict[str, Tensors], batch: Batch) -> dict[str, torch.Tensor]:
+    def _uncompiled_update(self, batch: Batch, **kwargs: object) -> tuple[Tensors, Tensors, dict[str, object]]:
+        """One gradient step of every module in a minibatch."""
         self._seen |= batch
-        return super().compute_losses(fwd_out=fwd_out, batch=batch)
+        if self._many:  # RLlib's own step makes their gradients one
+            return super()._uncompiled_update(batch, **kwargs)
+        losses = {
+            name: self.compute_loss_for_module(
+                module_id=name, config=self.config.get_config_for_module(name), batch=columns, fwd_out={}
+            )
+            for name, columns in batch.items()
+        }
+        for name, loss in losses.items():  # of each loss by its own module's parameters alone
+            flat, config = self._flat[name], self.config.get_config_for_module(name)
+            shared = len(losses) > 1 and self._own(name).role.sees_peers
+            gradients = torch.autograd.grad(loss, flat.parts, retain_graph=shared, allow_unused=True)
+            flat.give(gradients, config.grad_clip)
+        for name in losses:
+            self.get_optimizer(name).step()
+        return {}, losses, {}
 
     def compute_loss_for_module(
         self, *, module_id: str, config: AlgorithmConfig, batch: Tensors, fwd_out: Tensors
@@ -68,34 +94,33 @@ class RoleLearner(PPOTorchLearner):
         self.metrics.log_dict(dict(parts), key=(module_id, PARTS), window=1)
         return total
 
-    def compute_gradients(self, loss_per_module: Tensors, **kwargs: object) -> dict[str, torch.Tensor | None]:
-        """Where a loss sees its peers, of each loss by its own module's parameters alone."""
-        if not any(self._roles.role_of[name].sees_peers for name in loss_per_module):
-            return super().compute_gradients(loss_per_module, **kwargs)
-        found: dict[str, torch.Tensor | None] = dict.fromkeys(self._params)
-        for name, loss in loss_per_module.items():
-            own = self.get_parameters(self._module[name])
-            gradients = torch.autograd.grad(loss, own, retain_graph=True, allow_unused=True)
-            found |= {self.get_param_ref(each): gradient for each, gradient in zip(own, gradients, strict=True)}
-        return found
-
     def _update(self, batch: Batch, **kwargs: object) -> tuple[Batch, Tensors, dict[str, object]]:
         minibatches, epochs = self._roles.role_of[next(iter(batch))].minibatches_and_epochs
-        for _ in range(epochs):
-            order = self._orders(batch) if epochs > 1 else {}
-            for part in range(minibatches):
-                result = super()._update(_part(batch, order, part, minibatches), **kwargs)
-                self._average(batch)
+        metrics, notes = self.metrics, Notes()
+        self.metrics = notes
+        try:
+            for _ in range(epochs):
+                order = self._orders(batch) if epochs > 1 else {}
+                for part in range(minibatches):
+                    result = super()._update(_part(batch, order, part, minibatches), **kwargs)
+                    self._average(batch)
+        finally:
+            self.metrics = metrics
+        notes.tell(metrics)
         return result
 
     def _average(self, names: Iterable[str]) -> None:
         """Move the targets of some modules, where it is time to."""
         for name in names:
             self._gradient_steps[name] += 1
-            module, config = self._own(name), self.config.get_config_for_module(name)
-            if module.target is not None and self._gradient_steps[name] % config.target_network_update_freq == 0:
-                with torch.no_grad():
-                    torch._foreach_lerp_(list(module.target.parameters()), list(module.net.parameters()), config.tau)
+            config = self.config.get_config_for_module(name)
+            if name in self._averages and self._gradient_steps[name] % config.target_network_update_freq == 0:
+                self._averages[name].average(self._flat[name], config.tau)
+
+    @property
+    def _many(self) -> bool:
+        """Whether several Learners share each minibatch."""
+        return self.config.num_learners > 1
 
     def _own(self, module_id: str) -> RoleModule:
         return self.module[module_id].unwrapped()

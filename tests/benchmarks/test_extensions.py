@@ -62,8 +62,10 @@ def test_a_run_of_an_extension_has_the_suites_budget_rules_and_settings(tmp_path
     suite = load_suite(written(tmp_path, f"extends: coin-3x3\nseeds: 2\ndescription: Mine\nruns: [{OWN}]"))
     assert (suite.seeds, suite.description) == (2, "Mine")
     *_, mine = expand(suite)
-    assert (mine.game, mine.steps, mine.rules) == ("coin_game/ivanov-3x3", 250_000, {"observation": "mutual"})
-    assert mine.settings == {"n_step": 2, "replay": 20_000, "hidden": [64, 64]}
+    base = load_suite("coin-3x3")
+    assert (mine.game, mine.steps, mine.rules) == ("coin_game/ivanov-3x3", base.steps, {"observation": "mutual"})
+    assert mine.settings == base.settings["dqn"]
+    assert mine.settings["policies"] == "separate"
     assert (mine.parameters, mine.seed) == ({"share": 0.125}, 1)
     assert load_suite(written(tmp_path, f"extends: coin-3x3\nruns: [{OWN}]")).seeds == load_suite("coin-3x3").seeds
 
@@ -179,7 +181,10 @@ def test_what_a_name_adds(suite: str, name: str, entry: Entry | None) -> None:
     [
         (["coin-3x3", "--add", "selfsh"], "--add selfsh: unknown mechanism 'selfsh'. Did you mean 'selfish'?"),
         (["coin-3x3", "--add", "joint/dq"], "--add joint/dq: unknown algorithm 'dq'. Did you mean 'dqn'?"),
-        (["coin-3x3", "--add", "joint"], "--add joint: the suite runs joint with dqn already, as joint/dqn; other par"),
+        (
+            ["coin-3x3", "--add", "joint"],
+            "--add joint: the suite runs joint with dqn already, as joint/dqn, joint/total; other par",
+        ),
         (["coin-3x3", "--add", "joint/ppo", "--add", "joint/ppo"], "runs joint with ppo already, as joint/ppo"),
         (["contracts-cleanup", "--add", "committed-rates"], "already, as wage/best, wage/low"),
         (["coin-3x3", "--add", "gifting"], "--add gifting: gifting is not for coin_game/ivanov-3x3: "),

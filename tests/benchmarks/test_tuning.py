@@ -13,10 +13,10 @@ import pytest
 
 from paymaster import UsageError
 from paymaster.baselines import OWN, mechanism_class
-from paymaster.benchmarks.analysis.tuning import Trial, best, changed, space_of, tunable
+from paymaster.benchmarks.analysis.tuning import Search, Trial, best, changed, space_of, tunable
 from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.specs.resolve import resolve
-from paymaster.benchmarks.specs.suites import expand, load_suite, suites
+from paymaster.benchmarks.specs.suites import Suite, expand, load_suite, suites
 from paymaster.core.config import stored_names
 from paymaster.core.search_space import Range
 from paymaster.learning import principal_class
@@ -88,6 +88,14 @@ def test_a_search_that_was_cut_goes_on_with_the_same_trials(suite: Path) -> None
     tune(suite, "--trials", 6, "--workers", 1)
     assert table.read_text() == first
     assert len(unlearned.calls) == calls, "no run is made again"
+
+
+def test_an_entry_with_steps_of_its_own_is_tried_at_a_quarter_of_them() -> None:
+    longer = {"id": "longer", "mechanism": "prosocial", "steps": 1200}
+    values = {"game": "matrix/prisoners-dilemma", "steps": 800, "runs": [{"mechanism": "selfish"}, longer]}
+    suite = Suite.model_validate(values)
+    ((_, _, _, runs),) = Search(suite, suite.runs[1], 2).ask(1, 1)
+    assert [run.spec.steps for run in runs] == [300]
 
 
 def test_what_other_runs_give_is_not_searched_for() -> None:

@@ -1,0 +1,79 @@
+"""Gradient steps on parameters that lie side by side, beside torch's own on the same parameters one by one."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from paymaster.learning.rllib.gradient_steps import FlatParameters, Notes
+
+
+class Seen:
+    """What was logged, as RLlib's metrics are asked to."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, ...], object] = {}
+
+    def log_value(self, key: tuple[str, ...], value: object, **kind: object) -> None:
+        self.values[key] = value, kind
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
+
+
+@pytest.mark.parametrize("clip", [None, 0.1, 1e6])
+def test_steps_and_averages_are_those_of_each_parameter(clip: float | None) -> None:
+    torch.manual_seed(0)
+    plain = network()
+    own, average = copy.deepcopy(plain), copy.deepcopy(plain)
+    plain_average = copy.deepcopy(plain)
+    flat, followed = FlatParameters(own), FlatParameters(average)
+    optimizers = torch.optim.Adam(plain.parameters(), lr=0.1), torch.optim.Adam([flat.whole], lr=0.1, fused=True)
+    for _ in range(5):
+        rows = torch.randn(11, 5)
+        optimizers[0].zero_grad()
+        plain(rows).square().sum().backward()
+        if clip is not None:
+            nn.utils.clip_grad_norm_(plain.parameters(), clip)
+        flat.give(torch.autograd.grad(own(rows).square().sum(), flat.parts), clip)
+        for optimizer in optimizers:
+            optimizer.step()
+        with torch.no_grad():
+            for one, other in zip(plain_average.parameters(), plain.parameters(), strict=True):
+                one.lerp_(other, 0.3)
+        followed.average(flat, 0.3)
+    for one, other in ((plain, own), (plain_average, average)):
+        for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_a_parameter_without_a_gradient_stays_and_weights_that_are_loaded_are_stepped_from() -> None:
+    own, other = network(), network()
+    flat = FlatParameters(own)
+    own.load_state_dict(other.state_dict())
+    last = list(own.parameters())[2:]
+    flat.give([None, None, *torch.autograd.grad(own(torch.ones(1, 5)).sum(), last)], None)
+    torch.optim.SGD([flat.whole], lr=1.0).step()
+    before, after = (list(each.parameters()) for each in (other, own))
+    assert all(torch.equal(a, b) for a, b in zip(before[:2], after[:2], strict=True))
+    torch.testing.assert_close(after[3], before[3] - 1.0)
+
+
+def test_the_last_value_of_everything_is_noted_and_all_of_a_series() -> None:
+    notes, metrics = Notes(), Seen()
+    for step in (1.0, 2.0):
+        notes.log_value(("agents", "errors"), torch.tensor([step, -step]), reduce="item_series")
+        notes.log_dict({"loss": torch.tensor(step)}, key="agents", window=1)
+        notes.log_dict({"loss": torch.tensor(10 * step)}, key=("principal", "parts"), window=1)
+    notes.tell(metrics)
+    series, kind = metrics.values.pop(("agents", "errors"))
+    assert series.tolist() == [1.0, -1.0, 2.0, -2.0]
+    assert kind == {"reduce": "item_series"}
+    assert metrics.values == {
+        ("agents", "loss"): (torch.tensor(2.0), {"window": 1}),
+        ("principal", "parts", "loss"): (torch.tensor(20.0), {"window": 1}),
+    }
