@@ -57,10 +57,17 @@ def _names(lines: Sequence[Line]) -> Iterable[tuple[Line, str]]:
     last = Counter(key.rpartition(".")[2] for key in differing)
     short = {key: tail if last[tail := key.rpartition(".")[2]] == 1 else key for key in differing}
     for line in lines:
-        told = [f"{short[key]}={settings[line.first.variant].get(key)}" for key in differing]
+        own = settings[line.first.variant]
+        told = [key for key in differing if len(differing) <= FEW or not _usual(key, own, settings)]
+        names = [f"{short[key]}={own.get(key)}" for key in told]
         if len(settings) > 1 and not 0 < len(told) <= FEW:
-            told = [f"variant={line.first.variant}"]
-        yield line, " ".join([line.name, *told])
+            names = [f"variant={line.first.variant}"]
+        yield line, " ".join([line.name, *names])
+
+
+def _usual(key: str, own: Mapping[str, object], settings: Mapping[str, Mapping[str, object]]) -> bool:
+    """Whether a setting has the value that it has in more than half of the variants."""
+    return 2 * sum(each.get(key) == own.get(key) for each in settings.values()) > len(settings)
 
 
 def settings_of(lines: Sequence[Line]) -> dict[str, dict[str, object]]:

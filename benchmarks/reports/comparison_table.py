@@ -24,6 +24,7 @@ WIDTH = 100  # characters of a line that is written to a file or to another prog
 LONGEST = 26  # characters of a line of a cell
 MORE = "Every column, the audits, every seed and published numbers: `--all`, or a file with `--format csv` or json."
 PLAYED = "Means of play on unseen keys, [95% interval over seeds, Student's t]."
+WAYS = {"greedy": "takes the best", "sampled": "draws, as in training"}
 STEPS = "steps: in which the agents learned + in which their mechanism had learned before (?: not recorded)"
 SUCCESS = (
     "success: success rate, [exact binomial 95% interval], the fraction of the seeds that close at least half of the "
@@ -104,7 +105,7 @@ def _notes(groups: list[Group], *, everything: bool) -> Iterator[str]:
     notes = [STEPS, *(column.note for column in (played if everything else played[:MAIN]))]
     notes += [CHANGE, CERTAINTY][: 1 + everything] * any(group.differences for group in groups)
     notes += [SUCCESS] * any(group.success_threshold is not None for group in groups)
-    yield f"{PLAYED} {'; '.join(notes)}."
+    yield f"{PLAYED} {_played(groups)} {'; '.join(notes)}."
     if any(line.converged is False for group in groups for line in group.lines):
         yield NOT_CONVERGED
     for kind, games in _kinds(groups).items():
@@ -116,6 +117,19 @@ def _notes(groups: list[Group], *, everything: bool) -> Iterator[str]:
         yield f"{JUDGED} {'; '.join(audit)}."
     if apart:
         yield f"{'; '.join(apart)}."
+
+
+def _played(groups: list[Group]) -> str:
+    """How the agents of each learner choose their actions when they are evaluated, which their settings say."""
+    ways: dict[str, dict[str, None]] = {}
+    for line in (line for group in groups for line in group.lines):
+        settings = line.first.settings.get("settings")
+        way = settings.get("play", "greedy") if isinstance(settings, dict) else "greedy"
+        ways.setdefault(line.algorithm, {})[str(way)] = None
+    if all([*way] == ["greedy"] for way in ways.values()):
+        return "Agents take the action that they hold best."
+    told = [f"{learner} {WAYS[way]}" for learner, found in ways.items() for way in found]
+    return f"Actions: {', '.join(told)}."
 
 
 def _in_order(found: Iterable[Column]) -> list[Column]:

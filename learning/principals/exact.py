@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ...core.config import configuration
+from ...core.search_space import Range, SearchSpace
 from ..role import Role, Task, Update
 from ..settings import Objective
 
@@ -45,6 +46,7 @@ class ExactSolution(Objective, Role):
         return self
 
     learns: ClassVar[bool] = False
+    tuned: ClassVar[SearchSpace] = {"nudge": Range(0.003, 0.5, log=True), "bonus": Range(0.001, 0.1, log=True)}
     keeps: ClassVar[str] = "..equilibria.exact_principal:ExactPrincipal"
 
     def learn(self, task: Task) -> Generator[Update, None, ExactPrincipal]:

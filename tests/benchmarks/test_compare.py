@@ -142,6 +142,36 @@ def test_lines_that_look_alike_are_told_apart_by_their_names(tmp_path: Path) -> 
     assert {line.name for line in comparison.groups[0].lines} == {"selfish variant=selfish-dqn", "selfish variant=many"}
 
 
+def test_where_many_settings_differ_names_say_which_are_not_the_usual_ones(tmp_path: Path) -> None:
+    usual = {"lr": 0.1, "hidden": [8], "tau": 0.1, "batch": 2}
+    changes: dict[str, dict[str, object]] = {
+        "usual": {}, "lr": {"lr": 0.3}, "two": {"lr": 0.3, "tau": 0.2}, "batch": {"batch": 4},
+        "many": {"lr": 0.2, "hidden": [9], "tau": 0.3, "batch": 3}, "wide": {"hidden": [9]},
+        "tau": {"tau": 0.4}, "large": {"batch": 8},
+    }  # fmt: skip
+    rows = [row(variant=name, settings={"settings": usual | each}) for name, each in changes.items()]
+    (group,) = compared(tmp_path, *rows).groups
+    assert {line.first.variant: line.name.partition(" ")[2] for line in group.lines} == {
+        "usual": "variant=usual", "lr": "lr=0.3", "two": "lr=0.3 tau=0.2", "batch": "batch=4", "many": "variant=many",
+        "wide": "hidden=[9]", "tau": "tau=0.4", "large": "batch=8",
+    }  # fmt: skip
+
+
+def test_how_agents_choose_their_actions_is_told(tmp_path: Path) -> None:
+    def told(*ways: str) -> str:
+        rows = [
+            row(mechanism, algorithm=algorithm, settings={"settings": {"play": way} if way else {}})
+            for mechanism, algorithm, way in zip(
+                ("selfish", "joint", "prosocial"), ("dqn", "ppo", "ppo"), ways, strict=True
+            )
+        ]
+        return " ".join(present(compared(tmp_path, *rows), "markdown").split())
+
+    assert "Agents take the action that they hold best." in told("", "greedy", "greedy")
+    assert "Actions: dqn takes the best, ppo draws, as in training." in told("", "sampled", "sampled")
+    assert "ppo takes the best, ppo draws, as in training." in told("", "greedy", "sampled")
+
+
 def test_a_table_never_lends_its_seeds(tmp_path: Path) -> None:
     one, two = table(tmp_path / "one.csv", row(seed=0)), table(tmp_path / "two.csv", row(seed=1, welfare=11.0))
     lines = compare(one, two).groups[0].lines
