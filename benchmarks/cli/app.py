@@ -69,6 +69,7 @@ def run(
     mechanism: options.MechanismId = None,
     algorithm: options.AlgorithmId = None,
     add: options.Additions = None,
+    dry_run: options.DryRun = False,
     plugins: options.Plugins = None,
 ) -> None:
     """Train and evaluate agents: every run of a suite, or one game under one mechanism.
@@ -78,15 +79,18 @@ def run(
     """
     from rich.console import Console
 
-    from ..runs.launch import make_runs
-    from .run import report_runs
+    from ..runs.launch import make_runs, plan
+    from .run import report_plan, report_runs
 
     console = Console(highlight=False)
-    made = make_runs(
-        what, console=console, out=out, seeds=seeds, seed=seed, workers=workers, address=address,
-        settings=settings or [], mechanism=mechanism, algorithm=algorithm, add=add or [],
+    asked = plan(
+        what, out=out, seeds=seeds, seed=seed, settings=settings or [], mechanism=mechanism, algorithm=algorithm,
+        add=add or [],
     )  # fmt: skip
-    sys.exit(report_runs(made, console))
+    if dry_run:
+        report_plan(asked, workers, console)
+        return
+    sys.exit(report_runs(make_runs(asked, console=console, workers=workers, address=address), console))
 
 
 @app.command(epilog="Example: paymaster tune coin-3x3 --trials 16 --workers 2")

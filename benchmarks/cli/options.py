@@ -96,6 +96,9 @@ Address = Annotated[
         help="Address of a Ray cluster whose machines share the folder of the runs (default: this machine alone).",
     ),
 ]
+DryRun = Annotated[
+    bool, option("--dry-run", help="Only say what would be made, and about how long it takes; nothing is written.")
+]
 MechanismId = Annotated[
     str | None, option(metavar="ID", help="Mechanism under which a single GAME is played (default: selfish).")
 ]

@@ -1,4 +1,4 @@
-"""`paymaster run`: reports on finished runs with a table, learning curves and a replay."""
+"""`paymaster run`: says what is planned, and reports on finished runs with a table, learning curves and a replay."""
 
 from __future__ import annotations
 
@@ -6,8 +6,38 @@ import sys
 
 from rich.console import Console
 
+from ..provenance import cores
+from ..reports.comparison_table import WIDTH
 from ..reports.run_report import report
-from ..runs.launch import RunsMade
+from ..reports.text_table import columns
+from ..runs.forecast import duration
+from ..runs.launch import Plan, RunsMade
+from ..runs.schedule import Job, check_workers
+
+
+def report_plan(plan: Plan, workers: int | None, console: Console) -> None:
+    """Print what would be made, a line for the runs that differ in their seed alone, and about how long it takes.
+
+    Raises UsageError for more workers than this machine has cores for.
+    """
+    most = min(max(1, cores() // plan.each), max(1, len(plan.todo)))
+    parallel = check_workers(most if workers is None else workers, cores(), plan.each)
+    alike: dict[str, list[Job]] = {}
+    for job in sorted(plan.todo, key=plan.wanted.index):
+        alike.setdefault(job.run.variant, []).append(job)
+    rows = [["run", "seeds", "steps", "principal's steps", "time each, on one core"]]
+    for found in alike.values():
+        run, known = found[0].run, [plan.seconds[job.id] for job in found if job.id in plan.seconds]
+        principal = run.values["principal"]
+        own = principal.get("steps") if isinstance(principal, dict) else None
+        seeds = sorted(job.run.spec.seed for job in found)
+        rows.append([
+            run.label, f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0]), f"{run.spec.steps:,}",
+            "" if own is None else f"{own:,}", duration(sum(known) / len(known)) if known else "unknown",
+        ])  # fmt: skip
+    if plan.todo:
+        console.print(columns(rows, WIDTH), markup=False, soft_wrap=True)
+    console.print(plan.told(parallel), markup=False, soft_wrap=True)
 
 
 def report_runs(made: RunsMade, console: Console) -> int:

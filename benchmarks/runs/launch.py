@@ -17,6 +17,7 @@ from ..specs.additions import added
 from ..specs.overrides import override, parse_settings
 from ..specs.spec import DEFAULT_STEPS, RunSpec
 from ..specs.suites import expand, load_suite, suites
+from .forecast import duration, expected_seconds, longest_first, wall_seconds
 from .progress import show
 from .record import read_run_spec
 from .run import Result, perform, result
@@ -43,39 +44,67 @@ def run_suite(
     The keywords are those of `paymaster run`; `settings` takes the keys of `--set`. Raises UsageError for a mistake,
     and RuntimeError where a run failed; the other runs are finished by then.
     """
-    made = make_runs(
-        str(what), console=Console(highlight=False, quiet=True), out=None if out is None else Path(out), seeds=seeds,
-        seed=seed, workers=workers, address=address, add=add,
+    asked = plan(
+        str(what), out=None if out is None else Path(out), seeds=seeds, seed=seed, add=add,
         settings=[f"{key}={json.dumps(value)}" for key, value in settings.items()],
     )  # fmt: skip
+    made = make_runs(asked, console=Console(highlight=False, quiet=True), workers=workers, address=address)
     if made.failures:
         raise RuntimeError("\n".join(f"{event.job.name}: {event.trace or event.error}" for event in made.failures))
     return [result(folder) for folder in made.folders]
 
 
-def make_runs(
-    what: str, *, console: Console, out: Path | None = None, seeds: int | None = None, seed: int | None = None,
-    workers: int | None = None, address: str | None = None, settings: Sequence[str] = (),
-    mechanism: str | None = None, algorithm: str | None = None, add: Sequence[str] = (),
-) -> RunsMade:  # fmt: skip
-    """Make the runs of `what` that are not finished yet: a suite, a YAML file, a game or a run.json.
+class Plan(NamedTuple):
+    """The runs that a user asked for, before any is made."""
 
-    None stands for the default of `paymaster run`. Raises UsageError before anything is written.
+    out: Path  # the folder of results
+    wanted: list[Job]  # in the order of the suite
+    todo: list[Job]  # those that are not made yet, in the order in which they start
+    seconds: dict[str, float]  # what they are expected to take, by id, as far as runs like them are known
+
+    @property
+    def each(self) -> int:
+        """The most cores that a run takes."""
+        return max((job.run.resources.cores for job in self.todo), default=1)
+
+    def told(self, workers: int) -> str:
+        """A line on the runs, and on how long they take where that is known."""
+        done, time = len(self.wanted) - len(self.todo), ""
+        if self.todo and len(self.seconds) == len(self.todo):
+            wall, work = wall_seconds(self.todo, self.seconds, workers), sum(self.seconds.values())
+            time = f": about {duration(wall)}, {work / 3600:.1f} core-hours, by runs like them"
+        already = f", {done} of them already made" if done else ""
+        return f"{len(self.wanted)} runs{already}, {workers} at a time, in {self.out}{time}"
+
+
+def plan(
+    what: str, *, out: Path | None = None, seeds: int | None = None, seed: int | None = None,
+    settings: Sequence[str] = (), mechanism: str | None = None, algorithm: str | None = None, add: Sequence[str] = (),
+) -> Plan:  # fmt: skip
+    """Plan the runs of `what`: a suite, a YAML file, a game or a run.json.
+
+    None stands for the default of `paymaster run`. Raises UsageError for a mistake; nothing is written.
     """
     out = out or Path("runs") / _name(what)
     asked = specs(what, seeds=seeds, seed=seed, mechanism=mechanism, algorithm=algorithm, add=add)
     wanted = jobs(override(asked, parse_settings(settings)))
     files.check(out)
-    require("torch", "ray", "pyarrow", what="a run")
     todo = [job for job in wanted if not (out / job.id).exists()]
+    seconds = expected_seconds(todo, out)
+    return Plan(out, wanted, longest_first(todo, seconds), seconds)
+
+
+def make_runs(plan: Plan, *, console: Console, workers: int | None = None, address: str | None = None) -> RunsMade:
+    """Make the runs of a plan that are not made yet. Raises UsageError before anything is written."""
+    require("torch", "ray", "pyarrow", what="a run")
     if address is None:
-        for job in wanted:
+        for job in plan.wanted:
             _check_resources(job.run.resources)
-    each = max((job.run.resources.cores for job in todo), default=1)
-    with connected(workers, address, count=len(todo), each=each) as parallel, files.locked(out, command()):
-        console.print(_plan(wanted, todo, out, parallel), markup=False, soft_wrap=True)
+    out, todo = plan.out, plan.todo
+    with connected(workers, address, count=len(todo), each=plan.each) as parallel, files.locked(out, command()):
+        console.print(plan.told(parallel), markup=False, soft_wrap=True)
         failures = show(run_all(todo, out, perform, workers=parallel), todo, out, console)
-    return RunsMade(out, [out / job.id for job in wanted if (out / job.id).exists()], failures)
+    return RunsMade(out, [out / job.id for job in plan.wanted if (out / job.id).exists()], failures)
 
 
 def _check_resources(resources: Resources) -> None:
@@ -122,9 +151,3 @@ def _name(what: str) -> str:
     if what.endswith(".json") or ("/" in what and not what.endswith((".yaml", ".yml"))):
         return "single"
     return Path(what).stem
-
-
-def _plan(wanted: list[Job], todo: list[Job], out: Path, workers: int) -> str:
-    done = len(wanted) - len(todo)
-    already = f", {done} of them already made" if done else ""
-    return f"{len(wanted)} runs{already}, {workers} at a time, in {out}"

@@ -15,6 +15,7 @@ from paymaster import UsageError
 from paymaster.baselines import OWN, mechanism_class
 from paymaster.benchmarks.analysis.tuning import Search, Trial, best, changed, space_of, tunable
 from paymaster.benchmarks.cli.app import main
+from paymaster.benchmarks.provenance import ROOT
 from paymaster.benchmarks.specs.resolve import resolve
 from paymaster.benchmarks.specs.suites import Suite, expand, load_suite, suites
 from paymaster.core.config import stored_names
@@ -132,6 +133,14 @@ def test_the_suites_own_settings_stay_where_nothing_is_better() -> None:
     ]
     trials += [Trial("b", 1, {}, 1.0, 0, 0, 1), Trial("a", 2, {}, float("nan"), 0, 0, 0)]
     assert {name: trial.number for name, trial in best(trials).items()} == {"a": 0, "b": 1}
+
+
+@pytest.mark.parametrize("table", sorted((ROOT / "results" / "tuning").glob("*.csv")), ids=lambda table: table.stem)
+def test_a_suite_has_the_settings_that_its_search_found_best(table: Path) -> None:
+    suite = load_suite(table.stem)
+    with table.open() as lines:
+        found = {row["entry"]: json.loads(row["values"]) for row in csv.DictReader(lines) if row["best"] == "1"}
+    assert found == {entry.name: Search(suite, entry, 2).own for entry in tunable(suite)}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""How long runs take, by finished runs like them, here and in the reference tables; and in which order to start.
+
+A run is like those of its variant; where there is none, like those of its game, mechanism and algorithm; else like
+those of its algorithm. It takes the median of their times for each environment step in which it learns, its principal's
+included. Machines and settings differ: it is an estimate.
+"""
+
+from __future__ import annotations
+
+import csv
+import heapq
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ...core.config import UsageError
+from .. import files
+from ..provenance import REFERENCE, ROOT
+from .record import read_about
+from .schedule import Job
+
+Kind = tuple[
+    str, ...
+]  # what a run is: its variant, game, mechanism, algorithm, and whether its principal learns; or less
+LIMIT = 10_000  # rows of a table that are read
+
+
+def expected_seconds(jobs: Sequence[Job], out: Path) -> dict[str, float]:
+    """By the id of a job, the seconds that it is expected to take; jobs without a run like them are left out."""
+    rates: dict[Kind, list[float]] = defaultdict(list)
+    for kind, steps, seconds in [*_of_tables(ROOT / REFERENCE), *_of_runs(out)]:
+        if steps > 0 and seconds > 0:
+            for like in _likes(kind):
+                rates[like].append(seconds / steps)
+    found = {}
+    for job in jobs:
+        kind, steps = _of_job(job)
+        known = next((rates[like] for like in _likes(kind) if like in rates), None)
+        if known is not None:
+            found[job.id] = median(known) * steps
+    return found
+
+
+def longest_first(jobs: Sequence[Job], seconds: Mapping[str, float]) -> list[Job]:
+    """The jobs of each seed in turn; within it that first from whose start the most time passes until all is made.
+
+    A job still stands behind those that it needs.
+    """
+    through: dict[str, float] = {}  # from the start of a job to the end of the last one that waits for it
+    typical = median(seconds.values()) if seconds else 1.0
+    waiting: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        for need in job.needs:
+            waiting[need].append(job)
+    for job in reversed(jobs):  # those that need it stand behind it
+        after = max((through[each.id] for each in waiting[job.id]), default=0.0)
+        through[job.id] = seconds.get(job.id, typical) + after
+    place = {job.id: index for index, job in enumerate(jobs)}
+    seeds = {seed: index for index, seed in enumerate(dict.fromkeys(job.run.spec.seed for job in jobs))}
+    return sorted(jobs, key=lambda job: (seeds[job.run.spec.seed], -through[job.id], place[job.id]))
+
+
+def wall_seconds(jobs: Sequence[Job], seconds: Mapping[str, float], workers: int) -> float:
+    """The time until all jobs are made: each starts in its turn, when a worker is free and what it needs is made."""
+    made = {need: 0.0 for job in jobs for need in job.needs} | {job.id: float("inf") for job in jobs}
+    running: list[tuple[float, str]] = []
+    waiting, now = list(jobs), 0.0
+    while waiting or running:
+        ready = [job for job in waiting if all(made[need] <= now for need in job.needs)]
+        for job in ready[: workers - len(running)]:
+            waiting.remove(job)
+            heapq.heappush(running, (now + seconds[job.id], job.id))
+        now, id = heapq.heappop(running)
+        made[id] = now
+    return now
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    for size, unit in ((3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 1.95 * size:
+            return f"{seconds / size:.0f} {unit}" if seconds >= 10 * size else f"{seconds / size:.1f} {unit}"
+    return "1 second" if seconds < 1.5 else f"{seconds:.0f} seconds"
+
+
+def _likes(kind: Kind) -> Iterator[Kind]:
+    """What a run has in common with less and less similar ones."""
+    variant, game, mechanism, algorithm, learns = kind
+    yield (variant,)
+    yield game, mechanism, algorithm, learns
+    yield game, algorithm, learns
+    yield algorithm, learns
+    yield algorithm, ""
+
+
+def _kind(values: Mapping[str, Any], variant: str) -> tuple[Kind, int]:
+    """What a run is, by its settings, and the environment steps in which it learns."""
+    principal = values["principal"]
+    own = int(principal.get("steps", 0)) if isinstance(principal, dict) and "from" not in principal else 0
+    learns = "learns" if own else "plays"
+    return (variant, values["game"], values["mechanism"], values["algorithm"], learns), int(values["steps"]) + own
+
+
+def _of_job(job: Job) -> tuple[Kind, int]:
+    return _kind(job.run.values, job.run.variant)
+
+
+def _of_runs(out: Path) -> Iterator[tuple[Kind, int, float]]:
+    """The finished runs in a folder."""
+    for folder in files.runs(out) if out.exists() else ():
+        with suppress(UsageError):  # a damaged run is told where it is read for more than its time
+            about = read_about(folder / files.RUN)
+            yield *_kind(about["resolved"], about["variant"]), sum(about["seconds"].values())
+
+
+def _of_tables(folder: Path) -> Iterator[tuple[Kind, int, float]]:
+    """The rows of the reference tables; where there are none, as in an installation without them, nothing."""
+    for table in sorted(folder.glob("*.csv")):
+        with table.open(newline="") as lines:
+            for row, _ in zip(csv.DictReader(lines), range(LIMIT), strict=False):
+                values = {**row, "principal": json.loads(row["settings"]).get("principal")}
+                yield *_kind(values, row["variant"]), float(row["seconds"])
