@@ -300,7 +300,8 @@ def speed(
     """Benchmark environment and sampling throughput against RLlib.
 
     Sampling includes the policy, and RLlib's own runner is measured in the same process. With --training, PPO is
-    measured from end to end against RLlib's own PPO: same network, samples, minibatches and epochs.
+    measured from end to end against RLlib's own PPO: same network, samples, minibatches and epochs; and of PPO, DQN and
+    Algorithm 3 it says where the time goes.
     """
     from ..speed.stepping import speed as measured
     from ..speed.stepping import training_speed

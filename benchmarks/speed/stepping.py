@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ...core.config import require
 from ...core.random import episode_keys
 from ...envs import make
 from ...envs.game import Game
+from ..provenance import provenance
 from ..reports.text_table import columns
 from ..runs.progress import counted
 from ..specs.overrides import parse_settings
@@ -53,24 +55,43 @@ def speed(id: str, settings: list[str], *, as_json: bool) -> str:
 
 
 def training_speed(id: str, settings: list[str], *, as_json: bool) -> str:
-    """How fast PPO trains on the game `id`, and how many times faster than RLlib's own.
+    """How fast PPO trains on the game `id`, how many times faster than RLlib's own, and where the time goes of all.
 
     Raises UsageError for an unknown game or rule.
     """
     require("torch", "ray", what="the comparison with RLlib")
-    from .training import TURNS, training, training_rates
+    from . import breakdown, training
 
     rules = parse_settings(settings)
-    rates = training_rates(counted(training(make(id, **rules)), TURNS, "turns"))
+    game = make(id, **rules)
+    rates = training.training_rates(counted(training.training(game), training.TURNS, "turns against RLlib"))
+    turns = breakdown.ROUNDS * len(breakdown.learners())
+    spent = breakdown.breakdowns(counted(breakdown.breakdown(game), turns, "turns of each algorithm"))
     if as_json:
-        return json.dumps({"game": id, "rules": rules, "training": [rate._asdict() for rate in rates]}, indent=1)
+        measured = {"training": rates, "breakdown": spent}
+        told = {name: [each._asdict() for each in found] for name, found in measured.items()}
+        return json.dumps({"game": id, "rules": rules, **told, **provenance()}, indent=1)
     body = [
-        ["x".join(map(str, rate.hidden)), rate.learner, str(rate.environments), f"{rate.steps_per_second:,.0f}",
+        [_layers(rate.hidden), rate.learner, str(rate.environments), f"{rate.steps_per_second:,.0f}",
          f"{rate.times:.1f}"]
         for rate in rates
     ]  # fmt: skip
     head = ["network", "PPO", "environments", "steps a second", "times RLlib's"]
-    return f"{id}, PPO from sampling to the last gradient step, one thread\n\n{columns([head, *body])}"
+    parts = list(spent[0].shares)
+    shares = [
+        [each.algorithm, _layers(each.hidden), f"{each.steps_per_second:,.0f}", f"{each.updates_per_second:,.0f}",
+         *(f"{each.shares[part]:.0%}" for part in parts)]
+        for each in spent
+    ]  # fmt: skip
+    return "\n\n".join([
+        f"{id}, PPO from sampling to the last gradient step, one thread", columns([head, *body]),
+        "Where the time of each algorithm goes, at its default settings but for PPO's network",
+        columns([["algorithm", "network", "steps a second", "updates a second", *parts], *shares]),
+    ])  # fmt: skip
+
+
+def _layers(hidden: Sequence[int]) -> str:
+    return "x".join(map(str, hidden))
 
 
 def stepping(game: Game) -> dict[int, float]:

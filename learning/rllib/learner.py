@@ -62,20 +62,30 @@ class RoleLearner(PPOTorchLearner):
         self._seen |= batch
         if self._many:  # RLlib's own step makes their gradients one
             return super()._uncompiled_update(batch, **kwargs)
-        losses = {
+        losses = self._losses(batch)
+        self._differentiate(losses)
+        self._step(losses)
+        return {}, losses, {}
+
+    def _losses(self, batch: Batch) -> Tensors:
+        return {
             name: self.compute_loss_for_module(
                 module_id=name, config=self.config.get_config_for_module(name), batch=columns, fwd_out={}
             )
             for name, columns in batch.items()
         }
-        for name, loss in losses.items():  # of each loss by its own module's parameters alone
+
+    def _differentiate(self, losses: Tensors) -> None:
+        """Set the gradients of each loss by its own module's parameters alone."""
+        for name, loss in losses.items():
             flat, config = self._flat[name], self.config.get_config_for_module(name)
             shared = len(losses) > 1 and self._own(name).role.sees_peers
             gradients = torch.autograd.grad(loss, flat.parts, retain_graph=shared, allow_unused=True)
             flat.give(gradients, config.grad_clip)
-        for name in losses:
+
+    def _step(self, names: Iterable[str]) -> None:
+        for name in names:
             self.get_optimizer(name).step()
-        return {}, losses, {}
 
     def compute_loss_for_module(
         self, *, module_id: str, config: AlgorithmConfig, batch: Tensors, fwd_out: Tensors

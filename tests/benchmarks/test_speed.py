@@ -1,4 +1,4 @@
-"""`paymaster speed --training`: what is compared is comparable, and both ratios are told. No time is asserted."""
+"""`paymaster speed --training`: what is compared is comparable, and ratios and shares are told. No time is asserted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 
 from paymaster import make
 from paymaster.benchmarks.cli.app import main
-from paymaster.benchmarks.speed import training
+from paymaster.benchmarks.speed import breakdown, training
+from paymaster.benchmarks.speed.breakdown import Spent, breakdowns
 from paymaster.benchmarks.speed.training import Contender, Turn, algorithms, training_rates
+from paymaster.learning.agents.dqn import DQN
 from paymaster.learning.agents.ppo import PPO
+from paymaster.learning.principals.algorithm_3 import Algorithm3
 
 GAME = "coin_game/ivanov-3x3"
 SMALL = PPO(hidden=(8,), environments=64, fragment=16, epochs=3, minibatches=4)
@@ -68,10 +71,25 @@ def test_both_learn_by_as_many_gradient_steps_of_as_many_rows_with_as_many_weigh
     assert len(weights) == 1
 
 
+def test_the_median_turn_counts() -> None:
+    turns = [
+        Spent("DQN", (8,), steps, 2, {"play": 1.0, "networks": networks, "optimiser": 0.0, "rest": 0.0})
+        for steps, networks in ((40, 3.0), (10, 1.0), (80, 3.0))
+    ]
+    (found,) = breakdowns(turns)
+    assert (found.steps_per_second, found.updates_per_second) == (10.0, 0.5)
+    assert found.shares == {"play": 0.25, "networks": 0.75, "optimiser": 0.0, "rest": 0.0}
+
+
 def test_both_ratios_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(training, "ROUNDS", 1)
     monkeypatch.setattr(training, "SECONDS", 0.0)
     monkeypatch.setattr(training, "PPO", partial(PPO, environments=64, fragment=4))
+    few = {"environments": 8, "fragment": 4, "batch": 8, "warm_up": 0, "hidden": (8,)}
+    shortened = {"DQN": (DQN(**few), "selfish"), "Algorithm 3": (Algorithm3(**few), "principal-dqn")}
+    monkeypatch.setattr(breakdown, "learners", lambda: shortened)
+    monkeypatch.setattr(breakdown, "ROUNDS", 1)
+    monkeypatch.setattr(breakdown, "SECONDS", 0.0)
 
     def told(*arguments: str) -> str:
         with pytest.raises(SystemExit) as exit:
@@ -79,7 +97,15 @@ def test_both_ratios_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         assert exit.value.code == 0
         return capsys.readouterr().out
 
-    rows = json.loads(told("--json"))["training"]
+    measured = json.loads(told("--json"))
+    rows = measured["training"]
+    assert {"machine", "commit", "versions", "date"} <= measured.keys()
+    assert [each["algorithm"] for each in measured["breakdown"]] == ["DQN", "Algorithm 3"]
+    for each in measured["breakdown"]:
+        assert list(each["shares"]) == ["play", "networks", "optimiser", "rest"]
+        assert sum(each["shares"].values()) == pytest.approx(1.0)
+        assert min(each["shares"].values()) > 0.0
+        assert each["steps_per_second"] == pytest.approx(8 * each["updates_per_second"])  # one for each vector step
     assert [(row["hidden"], row["learner"], row["environments"]) for row in rows] == [
         (hidden, learner, B)
         for hidden in ([256, 256], [64, 64])
@@ -91,6 +117,9 @@ def test_both_ratios_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         assert array["times"] == array["steps_per_second"] / max(row["steps_per_second"] for row in stock)
     lines = told().splitlines()
     assert lines[2].split() == ["network", "PPO", "environments", "steps", "a", "second", "times", "RLlib's"]
-    assert [line.split()[:3] for line in lines[4:]] == [
+    assert [line.split()[:3] for line in lines[4 : 4 + len(rows)]] == [
         ["x".join(map(str, row["hidden"])), row["learner"], str(row["environments"])] for row in rows
     ]
+    head = lines[-4].split()
+    assert head[-4:] == ["play", "networks", "optimiser", "rest"]
+    assert [line.split()[0] for line in lines[-2:]] == ["DQN", "Algorithm"]
