@@ -6,7 +6,7 @@ A share is measured by clocks around the methods of an algorithm's one runner an
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -86,7 +86,7 @@ class Clock:
         phase = VALIDATE if role.plays == "agents" else TRAIN
         task = role.prepared(Task(game, make_mechanism(mechanism, game), phase, 0, BUDGET))
         self.algorithm: RolesAlgorithm = configuration_of(role, task).build_algo()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
         self.updates = 0
         learner: Any = self.algorithm.learner_group._learner
         for owner, method, part in (

@@ -68,8 +68,7 @@ def training_speed(id: str, settings: list[str], *, as_json: bool) -> str:
     turns = breakdown.ROUNDS * len(breakdown.learners())
     spent = breakdown.breakdowns(counted(breakdown.breakdown(game), turns, "turns of each algorithm"))
     if as_json:
-        measured = {"training": rates, "breakdown": spent}
-        told = {name: [each._asdict() for each in found] for name, found in measured.items()}
+        told = {"training": [each._asdict() for each in rates], "breakdown": [each._asdict() for each in spent]}
         return json.dumps({"game": id, "rules": rules, **told, **provenance()}, indent=1)
     body = [
         [_layers(rate.hidden), rate.learner, str(rate.environments), f"{rate.steps_per_second:,.0f}",
