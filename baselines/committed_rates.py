@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration, did_you_mean
+from ..core.search_space import Range, SearchSpace
+from ..envs.game import Game
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -25,6 +27,10 @@ class CommittedRates(Mechanism):
 
     rates: dict[str, Rate] | tuple[Rate, ...] = Field(default_factory=dict)
     """b: a rate for each named fact (other facts pay nothing), or one for each fact in the game's order."""
+
+    @classmethod
+    def searched(cls, game: Game) -> SearchSpace:
+        return {f"rates.{fact}": Range(0.01, 2.0, log=True) for fact in game.verifiable}
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -11,6 +11,8 @@ from ..contracts.formal import RECORDED, clause, kept, shown
 from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Mechanism, Transition
 from ..core.config import configuration
+from ..core.search_space import Range, SearchSpace
+from ..envs.game import Game
 
 
 @configuration
@@ -34,6 +36,10 @@ class FormalContract(Mechanism):
 
     theta: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """The price, in reward; null for no contract."""
+
+    @classmethod
+    def searched(cls, game: Game) -> SearchSpace:
+        return {"theta": Range(0.0, clause(game).highest)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -69,6 +69,11 @@ class Mechanism:
     tuned: ClassVar[SearchSpace] = {}  # where `paymaster tune` searches for its parameters, by name
     terms_size: ClassVar[int] = 0  # K, the numbers that describe an agent's terms beside its observation
 
+    @classmethod
+    def searched(cls, game: Game) -> SearchSpace:
+        """Where `paymaster tune` searches for its parameters in a game; `rates.cleaned` is a value of a parameter."""
+        return cls.tuned
+
     @property
     def recorded(self) -> tuple[str, ...]:
         """Names of the numbers that `record` gives; `held` is whether agents have agreed to anything at all."""

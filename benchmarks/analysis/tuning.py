@@ -16,6 +16,7 @@ import numpy as np
 from ...baselines import mechanism_class
 from ...core.config import UsageError, configure, stored, stored_names
 from ...core.search_space import Choices, Range
+from ...envs import make as make_game
 from ...learning import principal_class
 from ..measures.columns import PAYMENT, WELFARE
 from ..runs.schedule import Job, jobs
@@ -54,7 +55,8 @@ def space_of(suite: Suite, entry: Entry) -> dict[str, Range | Choices]:
     """
     cls = mechanism_class(entry.mechanism)
     given = {name for name, value in entry.parameters.items() if isinstance(value, dict) and "from" in value}
-    found = {f"{PARAMETERS}.{name}": each for name, each in cls.tuned.items() if name not in given}
+    space = cls.searched(make_game(suite.game, **suite.rules))
+    found = {f"{PARAMETERS}.{name}": each for name, each in space.items() if name.partition(".")[0] not in given}
     role = principal_class(cls)
     if role is not None and not entry.principal_from:
         found |= {f"{PRINCIPAL}.{name}": each for name, each in role.tuned.items()}
@@ -141,8 +143,9 @@ def changed(entry: Entry, values: Mapping[str, object]) -> Entry:
         PRINCIPAL: stored(role, entry.principal) if role else dict(entry.principal),
     }
     for path, value in values.items():
-        part, _, name = path.partition(".")
-        parts[part][name] = value
+        part, name, *within = path.split(".")
+        known = parts[part].get(name)
+        parts[part][name] = {**(known if isinstance(known, dict) else {}), within[0]: value} if within else value
     return entry.model_copy(update=parts)
 
 
@@ -170,13 +173,14 @@ def _shorter(suite: Suite, entry: Entry) -> Entry:
 def _own(suite: Suite, entry: Entry, space: Mapping[str, Range | Choices]) -> dict[str, object]:
     """The suite's own values of the settings in the `space`, defaults included."""
     spec = expand(suite, seeds=1, first=FIRST_SEED)[[each.name for each in suite.runs].index(entry.name)]
-    found = resolve(spec).values
-    values = {PARAMETERS: found["parameters"], PRINCIPAL: found["principal"] or {}}
+    values = resolve(spec).values
     own: dict[str, object] = {}
     for path in space:
-        part, _, name = path.partition(".")
-        if name in values[part]:
-            own[path] = values[part][name]
+        found: object = values
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        if found is not None:
+            own[path] = found
     return own
 
 

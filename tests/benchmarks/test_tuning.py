@@ -107,6 +107,19 @@ def test_what_other_runs_give_is_not_searched_for() -> None:
     assert not {"selfish/dqn", "principal-dqn/ppo", "constant-share/same", "funded-share/same"} & set(names)
 
 
+def test_the_space_of_rates_and_prices_is_the_games() -> None:
+    wages = {"mechanism": "committed-rates", "parameters": {"rates": {"cleaned": 0.65}}}
+    values = {"game": "cleanup/lio-7x7", "steps": 8, "runs": [wages, {"mechanism": "formal-contract"}]}
+    suite = Suite.model_validate(values)
+    wage, contract = suite.runs
+    assert space_of(suite, contract) == {"parameters.theta": Range(0.0, 1.0)}
+    search = Search(suite, wage, 2)
+    assert list(search.space) == ["parameters.rates.cleaned"]
+    (_, _, own, _), (_, _, tried, (run,)) = search.ask(2, 1)
+    assert own == {"parameters.rates.cleaned": 0.65}
+    assert run.spec.parameters == {"rates": {"cleaned": tried["parameters.rates.cleaned"]}}
+
+
 def test_what_is_searched_for_is_a_setting_and_holds_values_that_are_allowed() -> None:
     for id in OWN:
         cls = mechanism_class(id)
