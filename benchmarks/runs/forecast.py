@@ -1,8 +1,8 @@
 """How long runs take, by finished runs like them, here and in the reference tables; and in which order to start.
 
-A run is like those of its variant; where there is none, like those of its game, mechanism and algorithm; else like
-those of its algorithm. It takes the median of their times for each environment step in which it learns, its principal's
-included. Machines and settings differ: it is an estimate.
+A run is like those of its variant; where there is none, like those of its game and mechanism with the same networks and
+batches; else like those of its game alone with these. It takes the median of their times for each environment step in
+which it learns, its principal's included. Machines differ: it is an estimate.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from ..provenance import REFERENCE, ROOT
 from .record import read_about
 from .schedule import Job
 
-Kind = tuple[
-    str, ...
-]  # what a run is: its variant, game, mechanism, algorithm, and whether its principal learns; or less
+Kind = tuple[str, ...]  # what a run is, or less of it
+COSTLY = ("encoder", "hidden", "environments", "batch", "policies", "fragment", "epochs", "minibatches", "agents")
+DAMAGES = (UsageError, LookupError, TypeError, ValueError, AttributeError)
 LIMIT = 10_000  # rows of a table that are read
 
 
 def expected_seconds(jobs: Sequence[Job], out: Path) -> dict[str, float]:
     """By the id of a job, the seconds that it is expected to take; jobs without a run like them are left out."""
     rates: dict[Kind, list[float]] = defaultdict(list)
-    for kind, steps, seconds in [*_of_tables(ROOT / REFERENCE), *_of_runs(out)]:
+    for kinds, steps, seconds in [*_of_tables(ROOT / REFERENCE), *_of_runs(out)]:
         if steps > 0 and seconds > 0:
-            for like in _likes(kind):
-                rates[like].append(seconds / steps)
+            for kind in kinds:
+                rates[kind].append(seconds / steps)
     found = {}
     for job in jobs:
-        kind, steps = _of_job(job)
-        known = next((rates[like] for like in _likes(kind) if like in rates), None)
+        kinds, steps = _kinds(job.run.values, job.run.variant)
+        known = next((rates[kind] for kind in kinds if kind in rates), None)
         if known is not None:
             found[job.id] = median(known) * steps
     return found
@@ -87,40 +87,29 @@ def duration(seconds: float) -> str:
     return "1 second" if seconds < 1.5 else f"{seconds:.0f} seconds"
 
 
-def _likes(kind: Kind) -> Iterator[Kind]:
-    """What a run has in common with less and less similar ones."""
-    variant, game, mechanism, algorithm, learns = kind
-    yield (variant,)
-    yield game, mechanism, algorithm, learns
-    yield game, algorithm, learns
-    yield algorithm, learns
-    yield algorithm, ""
+def _kinds(values: Mapping[str, Any], variant: str) -> tuple[list[Kind], int]:
+    """What a run is, most narrowly first, and the environment steps in which it learns, by its resolved values."""
+    principal = values["principal"] if isinstance(values["principal"], dict) else {}
+    trained = {} if "from" in principal else principal
+    costly = [{name: part.get(name) for name in COSTLY} for part in (values["settings"], trained)]
+    shape = json.dumps(costly, sort_keys=True)
+    played, steps = (values["game"], values["algorithm"], shape), int(values["steps"]) + int(trained.get("steps", 0))
+    return [(variant,), (*played, values["mechanism"]), played], steps
 
 
-def _kind(values: Mapping[str, Any], variant: str) -> tuple[Kind, int]:
-    """What a run is, by its settings, and the environment steps in which it learns."""
-    principal = values["principal"]
-    own = int(principal.get("steps", 0)) if isinstance(principal, dict) and "from" not in principal else 0
-    learns = "learns" if own else "plays"
-    return (variant, values["game"], values["mechanism"], values["algorithm"], learns), int(values["steps"]) + own
-
-
-def _of_job(job: Job) -> tuple[Kind, int]:
-    return _kind(job.run.values, job.run.variant)
-
-
-def _of_runs(out: Path) -> Iterator[tuple[Kind, int, float]]:
+def _of_runs(out: Path) -> Iterator[tuple[list[Kind], int, float]]:
     """The finished runs in a folder."""
     for folder in files.runs(out) if out.exists() else ():
-        with suppress(UsageError):  # a damaged run is told where it is read for more than its time
+        with suppress(*DAMAGES):  # a damaged run is told where it is read for more than its time
             about = read_about(folder / files.RUN)
-            yield *_kind(about["resolved"], about["variant"]), sum(about["seconds"].values())
+            yield *_kinds(about["resolved"], about["variant"]), sum(about["seconds"].values())
 
 
-def _of_tables(folder: Path) -> Iterator[tuple[Kind, int, float]]:
+def _of_tables(folder: Path) -> Iterator[tuple[list[Kind], int, float]]:
     """The rows of the reference tables; where there are none, as in an installation without them, nothing."""
     for table in sorted(folder.glob("*.csv")):
         with table.open(newline="") as lines:
             for row, _ in zip(csv.DictReader(lines), range(LIMIT), strict=False):
-                values = {**row, "principal": json.loads(row["settings"]).get("principal")}
-                yield *_kind(values, row["variant"]), float(row["seconds"])
+                settings = json.loads(row["settings"])
+                values = {**row, "settings": settings["settings"], "principal": settings.get("principal")}
+                yield *_kinds(values, row["variant"]), float(row["seconds"])

@@ -73,6 +73,8 @@ class Plan(NamedTuple):
         if self.todo and len(self.seconds) == len(self.todo):
             wall, work = wall_seconds(self.todo, self.seconds, workers), sum(self.seconds.values())
             time = f": about {duration(wall)}, {work / 3600:.1f} core-hours, by runs like them"
+        elif self.seconds:
+            time = f"; how long {len(self.todo) - len(self.seconds)} of them take is not known"
         already = f", {done} of them already made" if done else ""
         return f"{len(self.wanted)} runs{already}, {workers} at a time, in {self.out}{time}"
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from paymaster.benchmarks.provenance import REFERENCE, ROOT
 from paymaster.benchmarks.runs import forecast
 from paymaster.benchmarks.runs.forecast import duration, expected_seconds, longest_first, wall_seconds
 from paymaster.benchmarks.runs.schedule import Job, jobs
-from paymaster.benchmarks.specs.suites import Suite, expand
+from paymaster.benchmarks.specs.suites import Suite, expand, load_suite
 
 Paymaster = Callable[..., str]
 PRINCIPAL, SELFISH = "principal-dqn/dqn", "selfish/dqn"
@@ -33,7 +32,7 @@ def asked(seeds: int = 1) -> list[Job]:
 def finished(job: Job, out: Path, **seconds: float) -> None:
     folder = out / job.id
     folder.mkdir(parents=True)
-    about = {"resolved": job.run.values, "variant": job.run.variant, "seconds": seconds}
+    about = {"run": job.id, "spec": {}, "resolved": job.run.values, "variant": job.run.variant, "seconds": seconds}
     (folder / "run.json").write_text(json.dumps(about))
 
 
@@ -41,7 +40,6 @@ def finished(job: Job, out: Path, **seconds: float) -> None:
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder for runs, where there are no reference tables."""
     monkeypatch.setattr(forecast, "ROOT", tmp_path)
-    monkeypatch.setattr(forecast, "read_about", lambda path: json.loads(path.read_text()))
     return tmp_path / "runs"
 
 
@@ -50,18 +48,19 @@ def test_a_run_takes_what_runs_like_it_took_for_each_step(alone: Path) -> None:
     assert expected_seconds([selfish], alone) == {}
     finished(selfish, alone, validate=9.0, evaluate=1.0)  # 0.1 s a step
     found = expected_seconds([principal, advice, *later], alone)
-    assert found == pytest.approx({
-        principal.id: 40.0, advice.id: 10.0, later[0].id: 10.0, later[1].id: 40.0, later[2].id: 10.0,
-    })  # fmt: skip
-    finished(principal, alone, train=6.0, validate=2.0)  # 0.02 s a step: known for what trains a principal
+    assert found == pytest.approx({advice.id: 10.0, later[0].id: 10.0, later[2].id: 10.0})  # none trained a principal
+    finished(principal, alone, train=6.0, validate=2.0)  # 0.02 s a step
     assert expected_seconds([advice, later[1]], alone) == pytest.approx({advice.id: 10.0, later[1].id: 8.0})
+    (wide,) = jobs(expand(Suite.model_validate({**SUITE, "settings": {"dqn": {"hidden": [512]}}}), seeds=1)[:1])
+    assert expected_seconds([wide], alone) == {}, "other networks take other times"
+    (alone / selfish.id / "run.json").write_text("{")
+    assert later[0].id not in expected_seconds(later, alone), "a damaged run tells nothing"
 
 
 def test_reference_tables_tell_the_times_of_what_is_made_for_the_first_time(tmp_path: Path) -> None:
-    assert (ROOT / REFERENCE / "coin-3x3.csv").exists()
-    found = expected_seconds(asked(), tmp_path)
-    assert len(found) == 3
-    assert all(0.0 < seconds < 60.0 for seconds in found.values())
+    todo = jobs(expand(load_suite("coin-7x7"), seeds=1))
+    found = expected_seconds(todo, tmp_path)
+    assert all(10.0 < found[job.id] < 3600.0 for job in todo)
 
 
 def test_the_longest_starts_first_within_a_seed_and_nothing_before_what_it_needs() -> None:
@@ -98,6 +97,6 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(paymaster: Paymaste
     lines = [line.split() for line in told.splitlines()]
     assert [SELFISH, "0", "to", "2", "100"] in [line[:5] for line in lines]
     assert [PRINCIPAL, "0", "to", "2", "100", "300"] in [line[:6] for line in lines]
-    assert "9 runs, 1 at a time, in runs/mine: about" in told
+    assert "9 runs, 1 at a time, in runs/mine" in told
     assert not (tmp_path / "runs").exists()
     assert "the number of workers must be" in paymaster("run", "mine.yaml", "--dry-run", "--workers", 1000, code=2)
