@@ -168,7 +168,9 @@ class RatesBandit(Role):
     agents: PPO = Field(default_factory=PPO)
     """The settings of its agents."""
 
-    tuned: ClassVar[SearchSpace] = {"burn_in": Range(0.1, 0.8), "delta": Range(0.01, 0.5, log=True)}
+    tuned: ClassVar[SearchSpace] = {
+        "burn_in": Range(0.1, 0.8), "delta": Range(0.01, 0.5, log=True), "finalists": (1, 3),
+    }  # fmt: skip
 
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError for a mechanism whose rates do not hold for an episode, and for too many arms."""
