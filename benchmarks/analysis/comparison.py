@@ -106,9 +106,17 @@ def _group(rows: list[Sourced], against: str, *, solve: bool) -> tuple[Group, li
     first = rows[0][1]
     solutions = exact(make(first.game, **first.rules)) if solve and _current(first) else []
     lines = lines_of([(source, _with_regrets(row, solutions)) for source, row in rows])
-    differences, notes = compared(lines, against)
+    differences, at_total, notes = compared(lines, against)
     group = Group(
-        first.game, first.game_version, first.rules, first.horizon, first.agents, solutions, lines, differences
+        first.game,
+        first.game_version,
+        first.rules,
+        first.horizon,
+        first.agents,
+        solutions,
+        lines,
+        differences,
+        at_total,
     )
     return group, notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from math import isclose
 from typing import NamedTuple
@@ -79,6 +80,7 @@ class Group(NamedTuple):
     exact: list[Exact]  # those of the game that learners are given come first; empty where the game has no table
     lines: list[Line]
     differences: dict[str, Difference]  # by label; none for lines that others are compared to, or that have no base
+    at_total: dict[str, Difference]  # by label; to a base with as many steps as the line and its mechanism together
 
     @property
     def title(self) -> str:
@@ -116,12 +118,14 @@ class Group(NamedTuple):
         """The welfare from which a seed counts as a success; None where none can be told.
 
         Half of the gap from the selfish equilibrium of highest welfare to the optimum. Where the game has no table,
-        90% of the mean under `joint`, of the learner that does best there.
+        90% of the mean under `joint`, of the learner that does best there in the steps of most of its lines.
         """
         if self._gap is not None:
             low, high = self._gap
             return low + HALF * (high - low)
-        joint = [float(welfare_of(line).mean()) for line in self.lines if line.first.mechanism == JOINT]
+        lines = [line for line in self.lines if line.first.mechanism == JOINT]
+        usual = Counter(line.first.steps for line in self.lines).most_common(1)[0][0]
+        joint = [float(welfare_of(line).mean()) for line in lines if line.first.steps == usual or len(lines) == 1]
         return NEAR * max(joint) if joint and max(joint) > 0 and not self.exact else None
 
     def success_rate(self, line: Line) -> Rate | None:

@@ -7,18 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..measures.columns import WELFARE
-from ..measures.statistics import Contrast, contrast, judged
+from ..measures.statistics import contrast, judged
 from .dataset import Evaluated
 from .groups import Difference, Line, welfare_of
 
 Sourced = tuple[str, Evaluated]  # a row behind the folder or the table that it was read from
+Settings = Mapping[str, object]  # by their paths, such as `settings.lr`
+STEPS = "steps"  # those of the agents, beside the settings
 FEW = 3  # settings that a name can take; lines that differ in more are told apart by their variant
 
 
 class Compared(NamedTuple):
     """The differences of a group, and a sentence for each line that has none."""
 
-    differences: dict[str, Difference]  # by label
+    differences: dict[str, Difference]  # by label, to a base of as many agents' steps
+    at_total: dict[str, Difference]  # by label, to a base that learned for all the steps of a line and its mechanism
     notes: list[str]
 
 
@@ -45,50 +48,66 @@ def _told_apart(lines: list[Line]) -> list[Line]:
     called: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
         called.setdefault((line.name, line.algorithm), []).append(line)
-    named = [line._replace(name=name) for same in called.values() for line, name in _names(same)]
+    settings, steps = settings_of(lines), _usual_steps(lines)
+    named = [line._replace(name=name) for same in called.values() for line, name in _names(same, settings, steps)]
     count = Counter((line.name, line.algorithm) for line in named)
     return [line._replace(alone=count[line.name, line.algorithm] == 1) for line in named]
 
 
-def _names(lines: Sequence[Line]) -> Iterable[tuple[Line, str]]:
-    """Each of the lines, which have one name, with a name that says what differs between their variants."""
-    settings = settings_of(lines)
+def _names(lines: Sequence[Line], known: Mapping[str, Settings], steps: int | None) -> Iterable[tuple[Line, str]]:
+    """Each of the lines, which have one name, with a name that says what differs between their variants.
+
+    The `steps` of most lines of the group are not told.
+    """
+    settings = {line.first.variant: known[line.first.variant] for line in lines}
     differing = [key for key in {key: None for each in settings.values() for key in each} if _differs(key, settings)]
     last = Counter(key.rpartition(".")[2] for key in differing)
     short = {key: tail if last[tail := key.rpartition(".")[2]] == 1 else key for key in differing}
+    told: dict[str, str] = {}
+    for variant, own in settings.items():
+        keys = [key for key in differing if len(differing) <= FEW or not _usual(key, own, settings)]
+        keys = [key for key in keys if key != STEPS or own[STEPS] != steps]
+        plain = len(settings) == 1 or (differing == [STEPS] and not keys)
+        told[variant] = " ".join(f"{short[key]}={own.get(key)}" for key in keys)
+        if not plain and not 0 < len(keys) <= FEW:
+            told[variant] = f"variant={variant}"
+    count = Counter(told.values())
     for line in lines:
-        own = settings[line.first.variant]
-        told = [key for key in differing if len(differing) <= FEW or not _usual(key, own, settings)]
-        names = [f"{short[key]}={own.get(key)}" for key in told]
-        if len(settings) > 1 and not 0 < len(told) <= FEW:
-            names = [f"variant={line.first.variant}"]
-        yield line, " ".join([line.name, *names])
+        variant = line.first.variant
+        name = told[variant] if count[told[variant]] == 1 else f"variant={variant}"
+        yield line, " ".join(filter(None, [line.name, name]))
 
 
-def _usual(key: str, own: Mapping[str, object], settings: Mapping[str, Mapping[str, object]]) -> bool:
+def _usual_steps(lines: Sequence[Line]) -> int | None:
+    """The agents' steps of more than half of the lines; None where there are no such steps."""
+    ((steps, count),) = Counter(line.first.steps for line in lines).most_common(1)
+    return steps if 2 * count > len(lines) else None
+
+
+def _usual(key: str, own: Settings, settings: Mapping[str, Settings]) -> bool:
     """Whether a setting has the value that it has in more than half of the variants."""
     return 2 * sum(each.get(key) == own.get(key) for each in settings.values()) > len(settings)
 
 
-def settings_of(lines: Sequence[Line]) -> dict[str, dict[str, object]]:
+def settings_of(lines: Sequence[Line]) -> dict[str, Settings]:
     """By variant, all settings of the lines' runs by their paths, `settings.lr`, with the steps of the agents.
 
     A principal that was taken from one of the lines has the settings with which it was trained there, but for those of
     its promises that the run gives.
     """
     own = {line.first.variant: line.first.settings.get("principal") for line in lines}
-    found = {}
+    found: dict[str, Settings] = {}
     for line in lines:
         settings, principal = line.first.settings, line.first.settings.get("principal")
         trained = own.get(str(principal.get("variant"))) if isinstance(principal, dict) else None
         if isinstance(principal, dict) and isinstance(trained, dict):
             given = {name: value for name, value in principal.items() if name not in ("from", "variant")}
             settings = {**settings, "principal": {**trained, **given}}
-        found[line.first.variant] = {"steps": line.first.steps, **_flat(settings)}
+        found[line.first.variant] = {STEPS: line.first.steps, **_flat(settings)}
     return found
 
 
-def _differs(key: str, settings: Mapping[str, Mapping[str, object]]) -> bool:
+def _differs(key: str, settings: Mapping[str, Settings]) -> bool:
     values = [each.get(key) for each in settings.values()]
     return any(value != values[0] for value in values)
 
@@ -121,31 +140,39 @@ def named(lines: Sequence[Line], against: str) -> list[Line]:
 def compared(lines: Sequence[Line], against: str) -> Compared:
     """Each line's difference to the base among those that `against` names, judged among all of them.
 
-    A base has the line's learner and its agents' budget. Of several the one with the same settings of the learner, and
-    from the same source, counts. A line without one has no difference, and a note says why.
+    A base has the line's learner and its agents' budget; another, where there is one, as many steps as the line's
+    agents and its mechanism learned in together. Of several the one with the same settings of the learner, and from the
+    same source, counts. A line without a base of its agents' budget has no difference to one, and a note says why.
     """
     bases = named(lines, against)
-    chosen = {line.label: (line, _base(line, bases)) for line in lines if line not in bases} if bases else {}
-    contrasts: dict[str, tuple[str, Contrast]] = {
-        label: (base.label, contrast(welfare_of(line), welfare_of(base)))
-        for label, (line, base) in chosen.items()
-        if base
+    others = [line for line in lines if line not in bases] if bases else []
+    chosen = {line.label: (line, _base(line, bases, line.first.steps)) for line in others}
+    longer = {
+        line.label: (line, _base(line, bases, line.first.total_steps))
+        for line in others
+        if line.first.total_steps not in (None, line.first.steps)
     }
-    verdicts = judged([each for _, each in contrasts.values()])
-    differences = {
-        label: Difference(base, each) for (label, (base, _)), each in zip(contrasts.items(), verdicts, strict=True)
-    }
-    return Compared(differences, [*_without(chosen, bases, against), *_unlike(chosen)])
+    found = [(line, base, which) for which in (chosen, longer) for line, base in which.values() if base]
+    verdicts = judged([contrast(welfare_of(line), welfare_of(base)) for line, base, _ in found])
+    differences, at_total = (
+        {
+            line.label: Difference(base.label, verdict)
+            for (line, base, which), verdict in zip(found, verdicts, strict=True)
+            if which is wanted
+        }
+        for wanted in (chosen, longer)
+    )
+    return Compared(differences, at_total, [*_without(chosen, bases, against), *_unlike(chosen)])
 
 
-def _base(line: Line, bases: Sequence[Line]) -> Line | None:
-    same = [base for base in bases if _budget(base) == _budget(line)]
+def _base(line: Line, bases: Sequence[Line], steps: int | None) -> Line | None:
+    same = [base for base in bases if _budget(base, base.first.steps) == _budget(line, steps)]
     return max(same, key=lambda base: (_learner(base) == _learner(line), base.source == line.source), default=None)
 
 
-def _budget(line: Line) -> tuple[object, ...]:
-    """The learner and the steps of the agents; those that had learned before have another budget than fresh ones."""
-    return line.algorithm, line.first.steps, str(line.first.settings.get("agents_from", ""))
+def _budget(line: Line, steps: int | None) -> tuple[object, ...]:
+    """The learner and its `steps`; agents that had learned before have another budget than fresh ones."""
+    return line.algorithm, steps, str(line.first.settings.get("agents_from", ""))
 
 
 def _learner(line: Line) -> object:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pydantic import JsonValue
 
 from ..analysis.comparison import Comparison
-from ..analysis.groups import Group, Line
+from ..analysis.groups import Difference, Group, Line
 from ..measures.columns import COLUMNS
 from ..measures.statistics import Estimate, Rate
 
@@ -39,7 +39,7 @@ def as_json(comparison: Comparison) -> str:
 
 
 def _json_line(group: Group, line: Line) -> dict[str, object]:
-    difference, success = group.differences.get(line.label), group.success_rate(line)
+    success = group.success_rate(line)
     return {
         "mechanism": line.first.mechanism, "name": line.name, "label": line.label, "algorithm": line.algorithm,
         "source": line.source, "variant": line.first.variant, "steps": line.first.steps,
@@ -47,12 +47,17 @@ def _json_line(group: Group, line: Line) -> dict[str, object]:
         "metrics": {
             name: {**_json(line.estimate(name)), "by_seed": line.values(name)} for name in COLUMNS
         },
-        "difference": difference and {
-            "to": difference.base, **_json(difference.judged.estimate),
-            "p": _known(difference.judged.p), "verdict": difference.judged.verdict,
-        },
+        "difference": _json_difference(group.differences.get(line.label)),
+        "difference_at_total_steps": _json_difference(group.at_total.get(line.label)),
         "success_rate": success and _json(success),
         "converged": line.converged,
+    }  # fmt: skip
+
+
+def _json_difference(difference: Difference | None) -> dict[str, JsonValue] | None:
+    return difference and {
+        "to": difference.base, **_json(difference.judged.estimate),
+        "p": _known(difference.judged.p), "verdict": difference.judged.verdict,
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..analysis.groups import Group, Line
+from ..analysis.groups import Difference, Group, Line
 from ..measures.columns import WELFARE, Column, Section, columns
 from ..measures.exact_solutions import Exact
 from ..measures.statistics import Estimate, Rate
@@ -116,7 +116,9 @@ def _together(shown: list[Shown]) -> Shown:
 def _changes(group: Group) -> Iterator[Shown]:
     """How lines stand to each other."""
     if group.differences:
-        yield Shown(f"ΔW vs. {_bases(group)}", lambda line: _difference(group, line))
+        yield Shown(f"ΔW vs. {_bases(group)}", lambda line: _difference(group.differences.get(line.label)))
+    if group.at_total:
+        yield Shown("ΔW at all steps", lambda line: _difference(group.at_total.get(line.label)))
     if group.success_threshold is not None:
         yield Shown("success", lambda line: _rate(group.success_rate(line)))
 
@@ -130,7 +132,9 @@ def _bases(group: Group) -> str:
 def _further(group: Group) -> Iterator[Shown]:
     """How sure the differences are, and the welfare by seed."""
     if group.differences:
-        yield Shown("ΔW interval", lambda line: _certainty(group, line))
+        yield Shown("ΔW interval", lambda line: _certainty(group.differences.get(line.label)))
+    if group.at_total:
+        yield Shown("interval at all steps", lambda line: _certainty(group.at_total.get(line.label)))
     yield Shown("welfare by seed", lambda line: " ".join(f"{value:.2f}" for value in line.values(WELFARE).values()))
 
 
@@ -147,17 +151,15 @@ def estimate_text(text: Callable[[float], str], found: Estimate) -> str:
     return text(found.mean) + interval
 
 
-def _difference(group: Group, line: Line) -> str:
-    difference = group.differences.get(line.label)
+def _difference(difference: Difference | None) -> str:
     if difference is None:
         return ""
     found = difference.judged
     return f"{found.estimate.mean:+.2f} {found.verdict}" if found.verdict != UNDEFINED else UNDEFINED
 
 
-def _certainty(group: Group, line: Line) -> str:
+def _certainty(difference: Difference | None) -> str:
     """The corrected interval of a difference, and its corrected p."""
-    difference = group.differences.get(line.label)
     if difference is None or difference.judged.estimate.low != difference.judged.estimate.low:
         return ""
     (_, low, high, _), p = difference.judged.estimate, difference.judged.p

@@ -24,7 +24,6 @@ WIDTH = 100  # characters of a line that is written to a file or to another prog
 LONGEST = 26  # characters of a line of a cell
 MORE = "Every column, the audits, every seed and published numbers: `--all`, or a file with `--format csv` or json."
 PLAYED = "Means of play on unseen keys, [95% interval over seeds, Student's t]."
-WAYS = {"greedy": "takes the best", "sampled": "draws, as in training"}
 STEPS = "steps: in which the agents learned + in which their mechanism had learned before (?: not recorded)"
 SUCCESS = (
     "success: success rate, [exact binomial 95% interval], the fraction of the seeds that close at least half of the "
@@ -35,6 +34,7 @@ CHANGE = (
     "ΔW: difference of the mean welfare to the run of the same learner and budget, by a t test with unequal variances "
     "and verdicts corrected over the table by Holm's procedure (n.s.: not significant; n/a: too few seeds)"
 )
+AT_TOTAL = "ΔW at all steps: the same to the run that learned for as many steps as agents and mechanism did together"
 CERTAINTY = "ΔW interval: 95%, or wider where the correction asks for it, and the corrected p"
 NOT_CONVERGED = (
     f"*: not converged: by an exact audit a best response adds more than {CONVERGED:.0%} of an agent's value."
@@ -104,6 +104,7 @@ def _notes(groups: list[Group], *, everything: bool) -> Iterator[str]:
     played = _in_order(column for group in groups for column in played_columns(group))
     notes = [STEPS, *(column.note for column in (played if everything else played[:MAIN]))]
     notes += [CHANGE, CERTAINTY][: 1 + everything] * any(group.differences for group in groups)
+    notes += [AT_TOTAL] * any(group.at_total for group in groups)
     notes += [SUCCESS] * any(group.success_threshold is not None for group in groups)
     yield f"{PLAYED} {_played(groups)} {'; '.join(notes)}."
     if any(line.converged is False for group in groups for line in group.lines):
@@ -120,16 +121,26 @@ def _notes(groups: list[Group], *, everything: bool) -> Iterator[str]:
 
 
 def _played(groups: list[Group]) -> str:
-    """How the agents of each learner choose their actions when they are evaluated, which their settings say."""
-    ways: dict[str, dict[str, None]] = {}
+    """How learned policies choose their actions when they are evaluated, which the learners' settings say."""
+    drawing: dict[str, list[str]] = {}
+    greedy: set[str] = set()
     for line in (line for group in groups for line in group.lines):
-        settings = line.first.settings.get("settings")
-        way = settings.get("play", "greedy") if isinstance(settings, dict) else "greedy"
-        ways.setdefault(line.algorithm, {})[str(way)] = None
-    if all([*way] == ["greedy"] for way in ways.values()):
-        return "Agents take the action that they hold best."
-    told = [f"{learner} {WAYS[way]}" for learner, found in ways.items() for way in found]
-    return f"Actions: {', '.join(told)}."
+        if "sampled" in _plays(line.first.settings.get("settings")):
+            drawing.setdefault(line.algorithm, []).append(line.label)
+        else:
+            greedy.add(line.algorithm)
+    if not drawing:
+        return "Learned policies act greedily."
+    told = [name for learner, labels in drawing.items() for name in (labels if learner in greedy else [learner])]
+    return f"Learned policies act greedily, but draw their actions, as in training, in {', '.join(told)}."
+
+
+def _plays(settings: object) -> Iterator[object]:
+    """What settings, and those of the learners of a mixture in them, say of `play`."""
+    if isinstance(settings, dict):
+        yield settings.get("play")
+        for each in settings.values():
+            yield from _plays(each)
 
 
 def _in_order(found: Iterable[Column]) -> list[Column]:

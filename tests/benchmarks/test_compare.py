@@ -167,9 +167,36 @@ def test_how_agents_choose_their_actions_is_told(tmp_path: Path) -> None:
         ]
         return " ".join(present(compared(tmp_path, *rows), "markdown").split())
 
-    assert "Agents take the action that they hold best." in told("", "greedy", "greedy")
-    assert "Actions: dqn takes the best, ppo draws, as in training." in told("", "sampled", "sampled")
-    assert "ppo takes the best, ppo draws, as in training." in told("", "greedy", "sampled")
+    assert "Learned policies act greedily." in told("", "greedy", "greedy")
+    drawn = "Learned policies act greedily, but draw their actions, as in training, in"
+    assert f"{drawn} ppo." in told("", "sampled", "sampled")
+    assert f"{drawn} prosocial/ppo." in told("", "greedy", "sampled")
+    parts = {"settings": {"agents": ["dqn", "ppo"], "settings": {"dqn": {}, "ppo": {"play": "sampled"}}}}
+    assert f"{drawn} dqn+ppo." in present(compared(tmp_path, row(algorithm="dqn+ppo", settings=parts)), "markdown")
+
+
+def test_a_line_is_compared_to_as_many_steps_as_it_and_its_mechanism_took(tmp_path: Path) -> None:
+    """Beside the base of its agents' budget; all verdicts are corrected together."""
+    rows = [row("selfish", s, 10.0 + s / 10) for s in range(4)]
+    rows += [row("selfish", s, 12.0 + s / 10, variant="longer", steps=150) for s in range(4)]
+    rows += [row("joint", s, 13.0 + s / 10) for s in range(4)]
+    rows += [row("principal-dqn", s, 12.0 + s / 10, principal_steps=50) for s in range(4)]
+    comparison = compared(tmp_path, *rows)
+    (group,) = comparison.groups
+    assert {label: each.base for label, each in group.differences.items()} == {
+        "joint/dqn": "selfish/dqn", "principal-dqn/dqn": "selfish/dqn",
+    }  # fmt: skip
+    (label, total), *others = group.at_total.items()
+    assert (label, total.base, others) == ("principal-dqn/dqn", "selfish steps=150/dqn", [])
+    assert total.judged.estimate.mean == pytest.approx(0.0)
+    assert (total.judged.verdict, group.differences[label].judged.verdict) == ("n.s.", "better")
+    text = present(comparison, "table", everything=True)
+    assert "ΔW at all steps" in text
+    assert "learned for as many steps as agents and mechanism did together" in " ".join(text.split())
+    lines = {line["label"]: line for line in json.loads(present(comparison, "json"))["groups"][0]["lines"]}
+    assert lines[label]["difference_at_total_steps"]["to"] == "selfish steps=150/dqn"
+    assert lines["joint/dqn"]["difference_at_total_steps"] is None
+    assert not any("principal-dqn" in note for note in comparison.notes)
 
 
 def test_a_table_never_lends_its_seeds(tmp_path: Path) -> None:
@@ -220,9 +247,9 @@ def test_a_base_of_two_budgets_is_still_the_base(tmp_path: Path) -> None:
     rows += [row(algorithm="ppo"), row("joint", algorithm="ppo", welfare=11.0)]
     comparison = compared(tmp_path, *rows)
     bases = {label: each.base for label, each in comparison.groups[0].differences.items()}
-    assert bases == {f"joint steps={steps}/dqn": f"selfish steps={steps}/dqn" for steps in (100, 200)} | {
-        "joint/ppo": "selfish/ppo"
-    }
+    assert bases == {
+        "joint/dqn": "selfish/dqn", "joint steps=200/dqn": "selfish steps=200/dqn", "joint/ppo": "selfish/ppo",
+    }  # fmt: skip
     one = compared(tmp_path, *rows, against="selfish steps=200").groups[0].differences
     assert {each.base for each in one.values()} == {"selfish steps=200/dqn"}
 
@@ -266,6 +293,25 @@ def test_rows_under_one_principal_are_told_apart_by_their_learners_alone(tmp_pat
     assert {line.first.variant: line.name for line in group.lines} == {
         "11111111": "principal-dqn bonus=0.0 hidden=[64]", "22222222": "principal-dqn bonus=0.0 hidden=[16]",
         "33333333": "principal-dqn bonus=0.1 hidden=[64]",
+    }  # fmt: skip
+
+
+def test_a_principal_that_was_trained_and_one_that_was_taken_never_share_a_name(tmp_path: Path) -> None:
+    """The first two differ in nothing but whence their principal comes; of another learner the nudge is known too."""
+    trained = {"steps": 100, "nudge": 0.0}
+    taken = {"from": "principal-dqn/dqn", "variant": "11111111"}
+    other = {"steps": 100, "nudge": 0.1}
+    made = [("11111111", "dqn", trained), ("22222222", "dqn", taken), ("33333333", "dqn", other)]
+    made += [("44444444", "ppo", taken), ("55555555", "ppo", {"from": "principal-dqn/dqn", "variant": "33333333"})]
+    rows = [
+        row("principal-dqn", algorithm=algorithm, variant=variant, settings={"settings": {}, "principal": principal})
+        for variant, algorithm, principal in made
+    ]
+    (group,) = compare(table(tmp_path / "table.csv", *rows), solve=False).groups
+    assert {line.first.variant: line.label for line in group.lines} == {
+        "11111111": "principal-dqn variant=11111111/dqn", "22222222": "principal-dqn variant=22222222/dqn",
+        "33333333": "principal-dqn nudge=0.1/dqn", "44444444": "principal-dqn nudge=0.0/ppo",
+        "55555555": "principal-dqn nudge=0.1/ppo",
     }  # fmt: skip
 
 
