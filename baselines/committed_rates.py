@@ -30,7 +30,7 @@ class CommittedRates(Mechanism):
 
     @classmethod
     def searched(cls, game: Game) -> SearchSpace:
-        return {f"rates.{fact}": Range(0.01, 2.0, log=True) for fact in game.verifiable}
+        return {f"rates.{fact}": Range(0.0, 2.0) for fact in game.verifiable}
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -55,7 +55,7 @@ def space_of(suite: Suite, entry: Entry) -> dict[str, Range | Choices]:
     """
     cls = mechanism_class(entry.mechanism)
     given = {name for name, value in entry.parameters.items() if isinstance(value, dict) and "from" in value}
-    space = cls.searched(make_game(suite.game, **suite.rules))
+    space = cls.searched(make_game(suite.game, **{**suite.rules, **suite.variations[0]}))
     found = {f"{PARAMETERS}.{name}": each for name, each in space.items() if name.partition(".")[0] not in given}
     role = principal_class(cls)
     if role is not None and not entry.principal_from:

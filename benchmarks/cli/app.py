@@ -88,7 +88,7 @@ def run(
         add=add or [],
     )  # fmt: skip
     if dry_run:
-        report_plan(asked, workers, console)
+        report_plan(asked, workers, address, console)
         return
     sys.exit(report_runs(make_runs(asked, console=console, workers=workers, address=address), console))
 

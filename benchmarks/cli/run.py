@@ -15,17 +15,19 @@ from ..runs.launch import Plan, RunsMade
 from ..runs.schedule import Job, check_workers
 
 
-def report_plan(plan: Plan, workers: int | None, console: Console) -> None:
+def report_plan(plan: Plan, workers: int | None, address: str | None, console: Console) -> None:
     """Print what would be made, a line for the runs that differ in their seed alone, and about how long it takes.
 
-    Raises UsageError for more workers than this machine has cores for.
+    Raises UsageError for more workers than this machine has cores for, unless a cluster's `address` is given.
     """
     most = min(max(1, cores() // plan.each), max(1, len(plan.todo)))
-    parallel = check_workers(most if workers is None else workers, cores(), plan.each)
+    parallel = most if workers is None else workers
+    if address is None:
+        check_workers(parallel, cores(), plan.each)
     alike: dict[str, list[Job]] = {}
     for job in sorted(plan.todo, key=plan.wanted.index):
         alike.setdefault(job.run.variant, []).append(job)
-    rows = [["run", "seeds", "steps", "principal's steps", "time each, on one core"]]
+    rows = [["run", "seeds", "steps", "principal's steps", "time each"]]
     for found in alike.values():
         run, known = found[0].run, [plan.seconds[job.id] for job in found if job.id in plan.seconds]
         principal = run.values["principal"]

@@ -20,6 +20,7 @@ from typing import Any
 from ...core.config import UsageError
 from .. import files
 from ..provenance import REFERENCE, ROOT
+from ..specs.run_names import learner_name
 from .record import read_about
 from .schedule import Job
 
@@ -38,7 +39,7 @@ def expected_seconds(jobs: Sequence[Job], out: Path) -> dict[str, float]:
                 rates[kind].append(seconds / steps)
     found = {}
     for job in jobs:
-        kinds, steps = _kinds(job.run.values, job.run.variant)
+        kinds, steps = _kinds(job.run.values, job.run.variant, learner_name(job.run.values))
         known = next((rates[kind] for kind in kinds if kind in rates), None)
         if known is not None:
             found[job.id] = median(known) * steps
@@ -87,13 +88,13 @@ def duration(seconds: float) -> str:
     return "1 second" if seconds < 1.5 else f"{seconds:.0f} seconds"
 
 
-def _kinds(values: Mapping[str, Any], variant: str) -> tuple[list[Kind], int]:
+def _kinds(values: Mapping[str, Any], variant: str, learner: str) -> tuple[list[Kind], int]:
     """What a run is, most narrowly first, and the environment steps in which it learns, by its resolved values."""
     principal = values["principal"] if isinstance(values["principal"], dict) else {}
     trained = {} if "from" in principal else principal
     costly = [{name: part.get(name) for name in COSTLY} for part in (values["settings"], trained)]
     shape = json.dumps(costly, sort_keys=True)
-    played, steps = (values["game"], values["algorithm"], shape), int(values["steps"]) + int(trained.get("steps", 0))
+    played, steps = (values["game"], learner, shape), int(values["steps"]) + int(trained.get("steps", 0))
     return [(variant,), (*played, values["mechanism"]), played], steps
 
 
@@ -102,7 +103,8 @@ def _of_runs(out: Path) -> Iterator[tuple[list[Kind], int, float]]:
     for folder in files.runs(out) if out.exists() else ():
         with suppress(*DAMAGES):  # a damaged run is told where it is read for more than its time
             about = read_about(folder / files.RUN)
-            yield *_kinds(about["resolved"], about["variant"]), sum(about["seconds"].values())
+            values = about["resolved"]
+            yield *_kinds(values, about["variant"], learner_name(values)), sum(about["seconds"].values())
 
 
 def _of_tables(folder: Path) -> Iterator[tuple[list[Kind], int, float]]:
@@ -110,6 +112,7 @@ def _of_tables(folder: Path) -> Iterator[tuple[list[Kind], int, float]]:
     for table in sorted(folder.glob("*.csv")):
         with table.open(newline="") as lines:
             for row, _ in zip(csv.DictReader(lines), range(LIMIT), strict=False):
-                settings = json.loads(row["settings"])
-                values = {**row, "settings": settings["settings"], "principal": settings.get("principal")}
-                yield *_kinds(values, row["variant"]), float(row["seconds"])
+                with suppress(*DAMAGES):
+                    settings = json.loads(row["settings"])
+                    values = {**row, "settings": settings["settings"], "principal": settings.get("principal")}
+                    yield *_kinds(values, row["variant"], row["algorithm"]), float(row["seconds"])

@@ -71,7 +71,8 @@ class Plan(NamedTuple):
         """A line on the runs, and on how long they take where that is known."""
         done, time = len(self.wanted) - len(self.todo), ""
         if self.todo and len(self.seconds) == len(self.todo):
-            wall, work = wall_seconds(self.todo, self.seconds, workers), sum(self.seconds.values())
+            wall = wall_seconds(self.todo, self.seconds, workers)
+            work = sum(self.seconds[job.id] * job.run.resources.cores for job in self.todo)
             time = f": about {duration(wall)}, {work / 3600:.1f} core-hours, by runs like them"
         elif self.seconds:
             time = f"; how long {len(self.todo) - len(self.seconds)} of them take is not known"

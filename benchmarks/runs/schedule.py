@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +31,7 @@ class Job(NamedTuple):
     """A run to be made."""
 
     run: Resolved
+    apart: str = ""  # what tells it from other jobs that have its label and seed
 
     @property
     def id(self) -> str:
@@ -40,7 +41,7 @@ class Job(NamedTuple):
     @property
     def name(self) -> str:
         """The mechanism, the algorithm and the seed, as text."""
-        return f"{self.run.label} s{self.run.spec.seed}"
+        return f"{self.run.label} s{self.run.spec.seed}{self.apart}"
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -81,7 +82,11 @@ def jobs(specs: Iterable[RunSpec]) -> list[Job]:
 
     for spec in specs:
         add(resolve(spec, known))
-    return list(found.values())
+    count = Counter(job.name for job in found.values())
+    return [
+        job if count[job.name] == 1 else job._replace(apart=f" ({job.run.spec.steps:,} steps)")
+        for job in found.values()
+    ]
 
 
 def check_workers(workers: int, cores: int, each: int = 1) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
 
 from ...baselines import make_mechanism
+from ...core.config import UsageError
 from ...envs.game import Game
 from ...learning.agents.dqn import DQN
 from ...learning.agents.ppo import PPO
@@ -33,7 +35,7 @@ class Spent(NamedTuple):
     algorithm: str
     hidden: tuple[int, ...]
     steps: int  # environment steps
-    updates: int  # gradient steps
+    updates: int  # gradient steps of all networks
     seconds: dict[str, float]  # by part; all of them together are the turn
 
 
@@ -47,18 +49,25 @@ class Breakdown(NamedTuple):
     shares: dict[str, float]  # of the time, by part; their sum is 1
 
 
-def learners() -> dict[str, tuple[Trained, str]]:
-    """The algorithms, each with the mechanism under which it learns."""
-    return {
+def learners(game: Game) -> dict[str, tuple[Trained, str]]:
+    """The algorithms that can learn in a game, each with the mechanism under which it does."""
+    found: dict[str, tuple[Trained, str]] = {
         "PPO": (PPO(hidden=(64, 64)), "selfish"), "DQN": (DQN(), "selfish"),
-        "DQN, a network each": (DQN(policies="separate"), "selfish"), "Algorithm 3": (Algorithm3(), "principal-dqn"),
+        "DQN, a network each": (DQN(policies="separate"), "selfish"),
     }  # fmt: skip
+    principal, mechanism = Algorithm3(), "principal-dqn"
+    with suppress(UsageError):  # for games in which nobody can recommend actions
+        contract = make_mechanism(mechanism, game)
+        contract.check_principal()
+        principal.check(contract)
+        found["Algorithm 3"] = principal, mechanism
+    return found
 
 
 def breakdown(game: Game) -> Iterator[Spent]:
     """Each algorithm turn by turn, `ROUNDS` turns of each; one thread."""
     torch.set_num_threads(1)
-    clocks = {name: Clock(name, *each, game) for name, each in learners().items()}
+    clocks = {name: Clock(name, *each, game) for name, each in learners(game).items()}
     for _ in range(ROUNDS):
         for clock in clocks.values():
             yield clock.turn(SECONDS)
@@ -109,14 +118,13 @@ class Clock:
         return Spent(self.name, hidden, self.algorithm.steps - steps, self.updates, parts)
 
     def _timed(self, method: Callable[..., object], part: str) -> Callable[..., object]:
-        counts = method.__name__ == "_losses"
+        counts = method.__name__ == "_losses"  # one for each module that learns
 
         def timed(*arguments: object, **keywords: object) -> object:
             began = time.perf_counter()
-            try:
-                return method(*arguments, **keywords)
-            finally:
-                self.seconds[part] += time.perf_counter() - began
-                self.updates += counts
+            found = method(*arguments, **keywords)
+            self.seconds[part] += time.perf_counter() - began
+            self.updates += len(found) if counts and isinstance(found, dict) else 0
+            return found
 
         return timed

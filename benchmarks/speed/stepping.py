@@ -55,7 +55,7 @@ def speed(id: str, settings: list[str], *, as_json: bool) -> str:
 
 
 def training_speed(id: str, settings: list[str], *, as_json: bool) -> str:
-    """How fast PPO trains on the game `id`, how many times faster than RLlib's own, and where the time goes of all.
+    """How fast PPO trains on the game `id`, against RLlib's own PPO, and where the time of each algorithm goes.
 
     Raises UsageError for an unknown game or rule.
     """
@@ -65,7 +65,7 @@ def training_speed(id: str, settings: list[str], *, as_json: bool) -> str:
     rules = parse_settings(settings)
     game = make(id, **rules)
     rates = training.training_rates(counted(training.training(game), training.TURNS, "turns against RLlib"))
-    turns = breakdown.ROUNDS * len(breakdown.learners())
+    turns = breakdown.ROUNDS * len(breakdown.learners(game))
     spent = breakdown.breakdowns(counted(breakdown.breakdown(game), turns, "turns of each algorithm"))
     if as_json:
         told = {"training": [each._asdict() for each in rates], "breakdown": [each._asdict() for each in spent]}

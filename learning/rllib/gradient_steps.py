@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from ...core.config import UsageError
+
 
 class FlatParameters:
-    """The parameters of a network side by side in one tensor, of which each is a part from now on.
+    """Parameters of a network side by side in one tensor, of which each is a part from now on.
 
     The norm of a gradient, a step of Adam and the averaging of a target are then one kernel each, and give the same
-    numbers as parameter by parameter.
+    numbers as parameter by parameter. But one without a gradient counts as one with a gradient of zero, so that Adam
+    moves it on by what it has left of its momentum.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        self.parts = list(network.parameters())
-        joined = torch.cat([part.detach().ravel() for part in self.parts])
-        self.whole = nn.Parameter(joined, requires_grad=self.parts[0].requires_grad)
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        self.parts = list(parameters)
+        kinds = {part.dtype for part in self.parts}
+        if len(kinds) > 1:
+            raise UsageError(f"the parameters of a network must be of one type of number (got {len(kinds)} types)")
+        flat = [part.detach().ravel() for part in self.parts]
+        joined = torch.cat(flat) if flat else torch.zeros(0)
+        self.whole = nn.Parameter(joined)
         for part, place in zip(self.parts, joined.split([part.numel() for part in self.parts]), strict=True):
             part.data = place.view_as(part)
 
-    def give(self, gradients: Sequence[torch.Tensor | None], clip: float | None) -> None:
-        """Set the gradient from that of each part, scaled so that its norm is at most `clip`."""
-        given = [
+    def give(self, loss: torch.Tensor, clip: float | None, *, keep: bool = False) -> None:
+        """Set the gradient to that of a loss, scaled so that its norm is at most `clip`; none where the loss has none.
+
+        With `keep` another loss may be differentiated that rests on the same computation.
+        """
+        if loss.grad_fn is None or not self.parts:
+            self.whole.grad = None
+            return
+        gradients = torch.autograd.grad(loss, self.parts, retain_graph=keep, allow_unused=True)
+        joined = torch.cat([
             part.new_zeros(part.numel()) if gradient is None else gradient.ravel()
             for part, gradient in zip(self.parts, gradients, strict=True)
-        ]
-        joined = torch.cat(given)
+        ])  # fmt: skip
         if clip is not None:
             joined.mul_(clip / (joined.norm() + 1e-6).clamp_(min=clip))
         self.whole.grad = joined
@@ -56,10 +69,9 @@ class Notes:
         else:
             self.last[key] = value, kind
 
-    def log_dict(self, values: dict[str, torch.Tensor], *, key: str | tuple[str, ...], **kind: object) -> None:
-        above = (key,) if isinstance(key, str) else key
+    def log_dict(self, values: Mapping[Any, torch.Tensor], *, key: str | tuple[str, ...] = (), **kind: object) -> None:
         for name, value in values.items():
-            self.last[(*above, name)] = value, kind
+            self.last[(*_path(key), *_path(name))] = value, kind
 
     def tell(self, metrics: Any) -> None:
         """Log what was noted in RLlib's metrics."""
@@ -67,3 +79,7 @@ class Notes:
             metrics.log_value(key, value, **kind)
         for key, values in self.series.items():
             metrics.log_value(key, torch.cat(values), reduce="item_series")
+
+
+def _path(name: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (name,) if isinstance(name, str) else name

@@ -44,13 +44,16 @@ class RoleLearner(PPOTorchLearner):
             module = self._own(name)
             module.make_target()
             if module.target is not None:
-                self._averages[name] = FlatParameters(module.target)
+                learned = {key for key, each in module.net.named_parameters() if each.requires_grad}
+                own = (each for key, each in module.target.named_parameters() if key in learned)
+                self._averages[name] = FlatParameters(own)
         self._seen: Batch = {}  # the last minibatch of every module
         self._gradient_steps: Counter[str] = Counter()  # gradient steps of every module
 
     def configure_optimizers_for_module(self, module_id: str, config: AlgorithmConfig) -> None:
         """RLlib's Adam, its step fused into one kernel."""
-        self._flat[module_id] = flat = FlatParameters(self._own(module_id).net)
+        learned = (each for each in self._own(module_id).net.parameters() if each.requires_grad)
+        self._flat[module_id] = flat = FlatParameters(learned)
         parameters = flat.parts if self._many else [flat.whole]
         optimizer = torch.optim.Adam(parameters, fused=True)
         self.register_optimizer(
@@ -78,10 +81,8 @@ class RoleLearner(PPOTorchLearner):
     def _differentiate(self, losses: Tensors) -> None:
         """Set the gradients of each loss by its own module's parameters alone."""
         for name, loss in losses.items():
-            flat, config = self._flat[name], self.config.get_config_for_module(name)
-            shared = len(losses) > 1 and self._own(name).role.sees_peers
-            gradients = torch.autograd.grad(loss, flat.parts, retain_graph=shared, allow_unused=True)
-            flat.give(gradients, config.grad_clip)
+            keep = len(losses) > 1 and self._own(name).role.sees_peers  # peers' losses may rest on one computation
+            self._flat[name].give(loss, self.config.get_config_for_module(name).grad_clip, keep=keep)
 
     def _step(self, names: Iterable[str]) -> None:
         for name in names:

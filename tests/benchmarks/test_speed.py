@@ -81,13 +81,18 @@ def test_the_median_turn_counts() -> None:
     assert found.shares == {"play": 0.25, "networks": 0.75, "optimiser": 0.0, "rest": 0.0}
 
 
+def test_algorithm_3_is_left_out_where_actions_are_hidden() -> None:
+    assert list(breakdown.learners(make(GAME))) == ["PPO", "DQN", "DQN, a network each", "Algorithm 3"]
+    assert "Algorithm 3" not in breakdown.learners(make("tree/ivanov-d10"))
+
+
 def test_both_ratios_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(training, "ROUNDS", 1)
     monkeypatch.setattr(training, "SECONDS", 0.0)
     monkeypatch.setattr(training, "PPO", partial(PPO, environments=64, fragment=4))
     few = {"environments": 8, "fragment": 4, "batch": 8, "warm_up": 0, "hidden": (8,)}
     shortened = {"DQN": (DQN(**few), "selfish"), "Algorithm 3": (Algorithm3(**few), "principal-dqn")}
-    monkeypatch.setattr(breakdown, "learners", lambda: shortened)
+    monkeypatch.setattr(breakdown, "learners", lambda game: shortened)
     monkeypatch.setattr(breakdown, "ROUNDS", 1)
     monkeypatch.setattr(breakdown, "SECONDS", 0.0)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from paymaster.core.config import UsageError
 from paymaster.learning.rllib.gradient_steps import FlatParameters, Notes
 
 
@@ -21,7 +22,7 @@ class Seen:
         self.values[key] = value, kind
 
 
-def network() -> nn.Module:
+def network() -> nn.Sequential:
     return nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
 
 
@@ -31,7 +32,7 @@ def test_steps_and_averages_are_those_of_each_parameter(clip: float | None) -> N
     plain = network()
     own, average = copy.deepcopy(plain), copy.deepcopy(plain)
     plain_average = copy.deepcopy(plain)
-    flat, followed = FlatParameters(own), FlatParameters(average)
+    flat, followed = FlatParameters(own.parameters()), FlatParameters(average.parameters())
     optimizers = torch.optim.Adam(plain.parameters(), lr=0.1), torch.optim.Adam([flat.whole], lr=0.1, fused=True)
     for _ in range(5):
         rows = torch.randn(11, 5)
@@ -39,7 +40,7 @@ def test_steps_and_averages_are_those_of_each_parameter(clip: float | None) -> N
         plain(rows).square().sum().backward()
         if clip is not None:
             nn.utils.clip_grad_norm_(plain.parameters(), clip)
-        flat.give(torch.autograd.grad(own(rows).square().sum(), flat.parts), clip)
+        flat.give(own(rows).square().sum(), clip)
         for optimizer in optimizers:
             optimizer.step()
         with torch.no_grad():
@@ -51,16 +52,35 @@ def test_steps_and_averages_are_those_of_each_parameter(clip: float | None) -> N
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_a_parameter_without_a_gradient_stays_and_weights_that_are_loaded_are_stepped_from() -> None:
+def test_weights_that_are_loaded_are_stepped_from_and_what_is_not_learned_stays() -> None:
     own, other = network(), network()
-    flat = FlatParameters(own)
+    own[0].requires_grad_(False)
+    flat = FlatParameters(each for each in own.parameters() if each.requires_grad)
     own.load_state_dict(other.state_dict())
-    last = list(own.parameters())[2:]
-    flat.give([None, None, *torch.autograd.grad(own(torch.ones(1, 5)).sum(), last)], None)
+    flat.give(own(torch.ones(1, 5)).sum(), None)
     torch.optim.SGD([flat.whole], lr=1.0).step()
     before, after = (list(each.parameters()) for each in (other, own))
     assert all(torch.equal(a, b) for a, b in zip(before[:2], after[:2], strict=True))
     torch.testing.assert_close(after[3], before[3] - 1.0)
+
+
+def test_a_part_without_a_gradient_has_one_of_zero_and_a_loss_without_one_moves_nothing() -> None:
+    own = network()
+    flat = FlatParameters(own.parameters())
+    flat.give(own[2](torch.ones(1, 7)).sum(), None)
+    assert flat.whole.grad is not None
+    assert not flat.whole.grad[: 5 * 7 + 7].any()
+    assert flat.whole.grad[5 * 7 + 7 :].all()
+    flat.give(torch.zeros(()), 1.0)
+    assert flat.whole.grad is None
+    nothing = FlatParameters([])
+    nothing.give(own(torch.ones(1, 5)).sum(), 1.0)
+    assert nothing.whole.grad is None
+
+
+def test_numbers_of_two_types_are_refused() -> None:
+    with pytest.raises(UsageError, match="must be of one type of number"):
+        FlatParameters([*network().parameters(), *network().double().parameters()])
 
 
 def test_the_last_value_of_everything_is_noted_and_all_of_a_series() -> None:
@@ -69,6 +89,8 @@ def test_the_last_value_of_everything_is_noted_and_all_of_a_series() -> None:
         notes.log_value(("agents", "errors"), torch.tensor([step, -step]), reduce="item_series")
         notes.log_dict({"loss": torch.tensor(step)}, key="agents", window=1)
         notes.log_dict({"loss": torch.tensor(10 * step)}, key=("principal", "parts"), window=1)
+        notes.log_dict({("all", "age"): torch.tensor(step)}, window=1)  # as RLlib's step for several Learners does
+        notes.log_dict({}, window=1)
     notes.tell(metrics)
     series, kind = metrics.values.pop(("agents", "errors"))
     assert series.tolist() == [1.0, -1.0, 2.0, -2.0]
@@ -76,4 +98,5 @@ def test_the_last_value_of_everything_is_noted_and_all_of_a_series() -> None:
     assert metrics.values == {
         ("agents", "loss"): (torch.tensor(2.0), {"window": 1}),
         ("principal", "parts", "loss"): (torch.tensor(20.0), {"window": 1}),
+        ("all", "age"): (torch.tensor(2.0), {"window": 1}),
     }
