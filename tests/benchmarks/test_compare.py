@@ -705,7 +705,8 @@ def test_the_columns_of_a_table_and_their_order_stay() -> None:
 @pytest.mark.parametrize("table", sorted((ROOT / REFERENCE).glob("*.csv")), ids=lambda path: path.stem)
 def test_a_reference_table_that_is_read_and_written_stays_the_same(table: Path) -> None:
     head, *lines = table.read_text().splitlines()
-    written = dataset.write([row for _, row in dataset.read(table).rows])
+    again = compare(table, solve=False)
+    written = dataset.write(again.rows, again.labels)
     if head == written.partition("\n")[0]:
         assert written.splitlines() == [head, *lines]
     else:  # from before a column was introduced
