@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -100,3 +102,32 @@ def test_the_last_value_of_everything_is_noted_and_all_of_a_series() -> None:
         ("principal", "parts", "loss"): (torch.tensor(20.0), {"window": 1}),
         ("all", "age"): (torch.tensor(2.0), {"window": 1}),
     }
+
+
+TWO_LEARNERS = """
+import ray
+ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+from paymaster import make, make_mechanism
+from paymaster.learning.agents.dqn import DQN
+from paymaster.learning.agents.ppo import PPO
+from paymaster.learning.phases import train_agents
+from paymaster.learning.settings import Resources
+
+game = make("coin_game/ivanov-3x3")
+small = {"hidden": (8,), "environments": 8, "rollout_length": 8}
+for settings in (DQN(batch=16, warm_up=0, policies="separate", priority=0.4, **small), PPO(**small)):
+    with train_agents(
+        game, make_mechanism("selfish", game), None, settings, seed=0, steps=512, resources=Resources(learners=2)
+    ) as phase:
+        print(sorted([*phase][-1].training))
+"""
+
+
+@pytest.mark.slow
+def test_two_learners_share_minibatches() -> None:
+    """In a process with a cluster of its own, which says that it has cores for them."""
+    told = subprocess.run([sys.executable, "-c", TWO_LEARNERS], capture_output=True, text=True, check=False)
+    lines = told.stdout.splitlines()
+    assert told.returncode == 0, told.stderr
+    assert "['blue/qf_loss', 'blue/qf_mean', 'red/qf_loss', 'red/qf_mean']" in lines
+    assert "['agents/entropy', 'agents/policy_loss', 'agents/vf_loss']" in lines
