@@ -14,6 +14,7 @@ from .groups import Difference, Line, welfare_of
 Sourced = tuple[str, Evaluated]  # a row behind the folder or the table that it was read from
 Settings = Mapping[str, object]  # by their paths, such as `settings.lr`
 STEPS = "steps"  # those of the agents, beside the settings
+ROUNDING = 0.01  # by which steps that were taken may differ from those of a base
 FEW = 3  # settings that a name can take; lines that differ in more are told apart by their variant
 
 
@@ -166,13 +167,18 @@ def compared(lines: Sequence[Line], against: str) -> Compared:
 
 
 def _base(line: Line, bases: Sequence[Line], steps: int | None) -> Line | None:
-    same = [base for base in bases if _budget(base, base.first.steps) == _budget(line, steps)]
+    """The base that learned for so many `steps`, or for so many within `ROUNDING`: rollouts are whole."""
+    same = [
+        base
+        for base in bases
+        if _fresh(base) == _fresh(line) and abs(base.first.steps - (steps or 0)) <= ROUNDING * base.first.steps
+    ]
     return max(same, key=lambda base: (_learner(base) == _learner(line), base.source == line.source), default=None)
 
 
-def _budget(line: Line, steps: int | None) -> tuple[object, ...]:
-    """The learner and its `steps`; agents that had learned before have another budget than fresh ones."""
-    return line.algorithm, steps, str(line.first.settings.get("agents_from", ""))
+def _fresh(line: Line) -> tuple[object, ...]:
+    """The learner, and what its agents had learned before, if anything."""
+    return line.algorithm, str(line.first.settings.get("agents_from", ""))
 
 
 def _learner(line: Line) -> object:

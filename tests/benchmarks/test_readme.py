@@ -74,9 +74,10 @@ def intervals(suites: list[str]) -> set[tuple[str, str, str, str]]:
         for metric in (WELFARE, PAYMENT):
             mean, low, high, _ = line.estimate(metric)
             found |= {(*(f"{each:{form}}" for each in (mean, low, high)), "") for form in (".2f", ".0f")}
-        if (difference := group.differences.get(line.label)) is not None:
-            mean, low, high, _ = difference.judged.estimate
-            found.add((*(f"{each:+.2f}" for each in (mean, low, high)), difference.judged.verdict))
+        for differences in (group.differences, group.at_total):
+            if (difference := differences.get(line.label)) is not None:
+                mean, low, high, _ = difference.judged.estimate
+                found.add((*(f"{each:+.2f}" for each in (mean, low, high)), difference.judged.verdict))
     return found
 
 
