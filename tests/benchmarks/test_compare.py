@@ -176,7 +176,7 @@ def test_how_agents_choose_their_actions_is_told(tmp_path: Path) -> None:
 
 
 def test_a_line_is_compared_to_as_many_steps_as_it_and_its_mechanism_took(tmp_path: Path) -> None:
-    """Beside the base of its agents' budget; all verdicts are corrected together. Rollouts are whole: 151 are as 150."""
+    """Beside the base of its agents' budget; all verdicts are corrected together. Rollouts are whole: 151 are 150."""
     rows = [row("selfish", s, 10.0 + s / 10) for s in range(4)]
     rows += [row("selfish", s, 12.0 + s / 10, variant="longer", steps=150) for s in range(4)]
     rows += [row("joint", s, 13.0 + s / 10) for s in range(4)]
