@@ -34,8 +34,9 @@ OTHERS = {  # values that no reference table holds, and whence they are
     "0.40",  # of the payment of 2.40 in the prisoner's dilemma, what its margin comes to
     "22.02", "40.56",  # `paymaster solve cleanup/lio-7x7 --favour 0.2`
     "0.65",  # a wage
+    "0.83",  # a prosocial agent's share of the others' rewards
 }  # fmt: skip
-PERCENT = {"95%": "intervals"}
+PERCENT = {"95%": "intervals", "2%": "of its value, which an agent that has not converged could add"}
 
 
 def parts() -> Iterator[tuple[str, list[str]]]:
