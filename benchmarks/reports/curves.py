@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 CURVES = "curves.png"
 POINTS = 60  # on a curve; each is the mean of the episodes that ended since the last
 LEGEND = 3  # columns of it
+CHARACTERS = 38  # of a line in a column
 CLOSE = 0.01  # exact values that differ by less, relatively, share a line
 PANELS = {"welfare": "welfare of an episode", "principal_payment": "principal's payment in an episode"}
 EXACT = {  # the solutions that are drawn, of the game that learners are given, and their names there
@@ -59,14 +61,17 @@ def draw_curves(comparison: Comparison, folders: Sequence[Path], out: Path) -> P
     lines = (line for group in comparison.groups for line in group.lines)
     looks = styles(comparison, ((line.first.mechanism, line.label) for line in lines))
     rows, panels = len(comparison.groups), [column for column in PANELS if column == "welfare" or _paid(comparison)]
-    figure = Figure(figsize=(11, 4.2 * rows + 0.22 * math.ceil(len(looks) / LEGEND)), layout="constrained")
+    labels = {label: textwrap.fill(label, CHARACTERS) for label in looks}
+    height = 0.22 * math.ceil(len(looks) / LEGEND) + 0.16 * sum(label.count("\n") for label in labels.values())
+    figure = Figure(figsize=(11, 4.2 * rows + height), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, group in zip(figure.subplots(rows, len(panels), squeeze=False), comparison.groups, strict=True):
         axes[0].set_title(f"{group.short}: fresh agents learn", loc="left", fontsize=11)
         for axis, column in zip(axes, panels, strict=True):
             _panel(axis, group, column, where, looks)
     drawn = {text: line for axis in figure.axes for line, text in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(drawn.values(), drawn.keys(), loc="outside lower left", ncols=LEGEND, fontsize=9, frameon=False)
+    names = [labels[label] for label in drawn]
+    figure.legend(drawn.values(), names, loc="outside lower left", ncols=LEGEND, fontsize=9, frameon=False)
     with atomic_file(out) as partial:
         figure.savefig(partial, format="png", dpi=120)
     return out
