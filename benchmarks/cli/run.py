@@ -6,13 +6,12 @@ import sys
 
 from rich.console import Console
 
-from ..provenance import cores
 from ..reports.comparison_table import WIDTH
 from ..reports.run_report import report
 from ..reports.text_table import columns
 from ..runs.forecast import duration
 from ..runs.launch import Plan, RunsMade
-from ..runs.schedule import Job, check_workers
+from ..runs.schedule import Job, at_a_time
 
 
 def report_plan(plan: Plan, workers: int | None, address: str | None, console: Console) -> None:
@@ -20,10 +19,8 @@ def report_plan(plan: Plan, workers: int | None, address: str | None, console: C
 
     Raises UsageError for more workers than this machine has cores for, unless a cluster's `address` is given.
     """
-    most = min(max(1, cores() // plan.each), max(1, len(plan.todo)))
-    parallel = most if workers is None else workers
-    if address is None:
-        check_workers(parallel, cores(), plan.each)
+    given = workers if address is not None else None
+    parallel = given or at_a_time(workers, count=len(plan.todo), each=plan.each)
     alike: dict[str, list[Job]] = {}
     for job in sorted(plan.todo, key=plan.wanted.index):
         alike.setdefault(job.run.variant, []).append(job)

@@ -98,6 +98,15 @@ def check_workers(workers: int, cores: int, each: int = 1) -> int:
     return workers
 
 
+def at_a_time(workers: int | None, *, count: int, each: int = 1) -> int:
+    """How many of `count` runs of `each` cores this machine makes at a time; None: as many as it has cores for.
+
+    Raises UsageError for more workers than that.
+    """
+    most = max(1, cores() // each)
+    return min(check_workers(most if workers is None else workers, cores(), each), max(count, 1))
+
+
 def run_all(jobs: list[Job], out: Path, execute: Execute, *, workers: int) -> Iterator[Event]:
     """Make all runs, at most `workers` at a time: one worker is this process, several are tasks of Ray.
 
@@ -118,8 +127,7 @@ def connected(workers: int | None, address: str | None, *, count: int, each: int
     of runs. Raises UsageError for more workers than the cores allow, and where no cluster answers.
     """
     if address is None:
-        most = max(1, cores() // each)
-        wanted = min(check_workers(most if workers is None else workers, cores(), each), max(count, 1))
+        wanted = at_a_time(workers, count=count, each=each)
         if wanted == 1:
             yield 1
             return
