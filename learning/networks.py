@@ -93,7 +93,7 @@ class MLP(nn.Sequential):
         self.width = hidden[-1]
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        for layer in self.children():  # by its own weights: calling a module costs as much as a small product
+        for layer in self:  # by its own weights: calling a module costs as much as a small product
             if isinstance(layer, nn.Linear):
                 features = torch.relu_(linear(features, layer.weight, layer.bias))
         return features
@@ -109,7 +109,7 @@ class Encoder(nn.Module):
         self.width = self.dense.width
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.dense(self.sight(rows))
+        return self.dense.forward(self.sight.forward(rows))
 
 
 def _convolution(shape: Shape, *, circular: bool) -> tuple[nn.Module, int]:
@@ -139,13 +139,16 @@ class QNetwork(nn.Module):
         self.encoder = Encoder(shape, beside, encoder, hidden)
         self.advantage = nn.Linear(self.encoder.width, actions)
         self.value = nn.Linear(self.encoder.width, 1) if dueling else None
+        self.duel: torch.Tensor  # (A, A + 1): from A and V to Q; by it both heads are one layer
+        centred = torch.eye(actions) - torch.full((actions, actions), 1 / actions)
+        self.register_buffer("duel", torch.cat([centred, torch.ones(actions, 1)], dim=1), persistent=False)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        features = self.encoder(rows)
-        q: torch.Tensor = self.advantage(features)
-        if self.value is not None:
-            q = self.value(features) + q - q.mean(dim=-1, keepdim=True)
-        return q
+        features, advantage, value = self.encoder.forward(rows), self.advantage, self.value
+        if value is None:
+            return linear(features, advantage.weight, advantage.bias)
+        heads = torch.cat([advantage.weight, value.weight]), torch.cat([advantage.bias, value.bias])
+        return linear(features, *(self.duel @ head for head in heads))
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:
         """The values (n,) of the best actions."""

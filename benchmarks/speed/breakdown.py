@@ -5,6 +5,7 @@ A share is measured by clocks around the methods of an algorithm's one runner an
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -68,11 +69,14 @@ def breakdown(game: Game) -> Iterator[Spent]:
     """Each algorithm turn by turn, `ROUNDS` turns of each; one thread."""
     torch.set_num_threads(1)
     clocks = {name: Clock(name, *each, game) for name, each in learners(game).items()}
+    gc.collect()
+    gc.freeze()  # as in training
     for _ in range(ROUNDS):
         for clock in clocks.values():
             yield clock.turn(SECONDS)
     for clock in clocks.values():
         clock.algorithm.stop()
+    gc.unfreeze()
 
 
 def breakdowns(turns: Iterable[Spent]) -> list[Breakdown]:
@@ -104,14 +108,14 @@ class Clock:
         ):  # fmt: skip
             setattr(owner, method, self._timed(getattr(owner, method), part))
         while not self.updates:  # until there is enough to learn from; compiles and allocates
-            self.algorithm.train()
+            self.algorithm.step()
 
     def turn(self, seconds: float) -> Spent:
         """Train for so many seconds, in whole iterations."""
         self.seconds.clear()
         self.updates, steps, began = 0, self.algorithm.steps, time.perf_counter()
         while not self.updates or time.perf_counter() - began < seconds:
-            self.algorithm.train()
+            self.algorithm.step()
         parts = {part: self.seconds[part] for part in (PLAY, NETWORKS, OPTIMISER)}
         parts[REST] = time.perf_counter() - began - sum(parts.values())
         hidden = tuple(getattr(self.role, "hidden", ()))

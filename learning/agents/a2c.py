@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ class A2C(ActorCriticAgents):
 
     environments: Count = 64
     rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 8
+
+    traceable: ClassVar[bool] = True
 
     def loss(self, net: Net, target: Net | None, batch: Tensors, peers: Mapping[str, Peer]) -> Losses:
         """- mean A log pi(a) + 1/2 mean (V - R)^2 - entropy mean H(pi), with R the value target (section 4, S3)."""

@@ -57,6 +57,7 @@ class Algorithm2(ReplayedRole):
     rollout_length: Annotated[int, Field(ge=1, alias="fragment")] = 20
 
     keeps: ClassVar[str] = ".principals.outcomes:OutcomePrincipal"
+    traceable: ClassVar[bool] = True
     tuned: ClassVar[SearchSpace] = {"nudge": Range(1e-4, 0.1, log=True), "lr": Range(2e-4, 2e-2, log=True)}
 
     def check(self, mechanism: Mechanism) -> None:

@@ -66,6 +66,7 @@ class Algorithm3(PaymentMargins, Objective, Network, ActionValues, ReplayedRole)
     is played is what they value, whoever chose it, and a share of `follow` squared of two agents' steps is little."""
 
     keeps: ClassVar[str] = ".principals.recommending:TrainedPrincipal"
+    traceable: ClassVar[bool] = True
     tuned: ClassVar[SearchSpace] = {
         "nudge": Range(0.003, 0.5, log=True), "due": Range(0.001, 0.1, log=True), "bonus": Range(0.001, 0.1, log=True),
         "follow": Range(0.25, 0.95),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.dqn import DQNConfig
@@ -161,7 +162,11 @@ class RolesAlgorithm(Algorithm):
             return
         learner = self.learner_group._learner.module  # one process: a copy, not a message
         for name in learner.keys():  # noqa: SIM118 (it is no dict: nothing else goes through its modules)
-            self.env_runner.module[name].load_state_dict(learner[name].state_dict(), strict=False)
+            acting, learned = self.env_runner.module[name].net, learner[name].unwrapped().net
+            with torch.no_grad():
+                for kind in ("parameters", "buffers"):
+                    for mine, new in zip(getattr(acting, kind)(), getattr(learned, kind)(), strict=True):
+                        mine.copy_(new)
 
 
 def _sample(runner: ArrayEnvRunner) -> Rollout | Exception:

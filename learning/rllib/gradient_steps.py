@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.adam import adam
 
 from ...core.config import UsageError
 
@@ -38,19 +39,48 @@ class FlatParameters:
         if loss.grad_fn is None or not self.parts:
             self.whole.grad = None
             return
-        gradients = torch.autograd.grad(loss, self.parts, retain_graph=keep, allow_unused=True)
+        self.whole.grad = self.gradient(loss, self.parts, clip, keep=keep)
+
+    @staticmethod
+    def gradient(
+        loss: torch.Tensor, parts: Sequence[torch.Tensor], clip: float | None, *, keep: bool = False
+    ) -> torch.Tensor:
+        """The gradient by `parts`, side by side, scaled so that its norm is at most `clip`."""
+        gradients = torch.autograd.grad(loss, parts, retain_graph=keep, allow_unused=True)
         joined = torch.cat([
             part.new_zeros(part.numel()) if gradient is None else gradient.ravel()
-            for part, gradient in zip(self.parts, gradients, strict=True)
+            for part, gradient in zip(parts, gradients, strict=True)
         ])  # fmt: skip
         if clip is not None:
             joined.mul_(clip / (joined.norm() + 1e-6).clamp_(min=clip))
-        self.whole.grad = joined
+        return joined
 
     def average(self, followed: FlatParameters, tau: float) -> None:
         """Move towards other parameters by the share `tau` of the distance."""
         with torch.no_grad():
             self.whole.lerp_(followed.whole, tau)
+
+
+class FlatAdam(torch.optim.Adam):
+    """torch's Adam for one tensor, as one kernel, whose step does not look again for what there is to do."""
+
+    def __init__(self, flat: FlatParameters) -> None:
+        super().__init__([flat.whole], fused=True)
+        self.whole = flat.whole
+        self.moments = torch.zeros_like(flat.whole.data), torch.zeros_like(flat.whole.data)
+        self.steps = torch.zeros((), device=flat.whole.device)
+
+    def advance(self) -> None:
+        """A step by the gradient, at the rate of the first group; none where there is no gradient."""
+        if self.whole.grad is None:
+            return
+        group, (mean, square) = self.param_groups[0], self.moments
+        with torch.no_grad():
+            adam(
+                [self.whole], [self.whole.grad], [mean], [square], [], [self.steps], foreach=False, fused=True,
+                amsgrad=False, beta1=group["betas"][0], beta2=group["betas"][1], lr=group["lr"],
+                weight_decay=group["weight_decay"], eps=group["eps"], maximize=False,
+            )  # fmt: skip
 
 
 class Notes:

@@ -1,4 +1,4 @@
-"""The Learner of every role: many gradient steps in a call, averaged targets, and RLlib's own losses of PPO and DQN."""
+"""The Learner of every role: many gradient steps in a call, averaged targets, and RLlib's own loss of PPO."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.dqn.dqn_learner import QF_NEXT_PREDS, QF_PREDS, QF_TARGET_NEXT_PREDS
-from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
 from ...core.random import Stream
 from ..role import ORDERS, PHASES
-from ..trained import Col, Peer, Tensors
-from .gradient_steps import FlatParameters, Notes
+from ..trained import Col, Losses, Peer, Tensors
+from .gradient_steps import FlatAdam, FlatParameters, Notes
 from .module import RoleModule, Roles, roles_of
+from .traced import TracedGradient
 
 Batch = dict[str, Tensors]  # by module
 PARTS = "parts"  # the metrics under which the parts of a role's own loss stand
@@ -40,6 +39,7 @@ class RoleLearner(PPOTorchLearner):
         self._flat: dict[str, FlatParameters] = {}  # the parameters of every module
         super().build()
         self._averages: dict[str, FlatParameters] = {}
+        self._traced: dict[str, TracedGradient] = {}
         for name in self.module.keys():  # noqa: SIM118 (it is no dict)
             module = self._own(name)
             module.make_target()
@@ -47,6 +47,9 @@ class RoleLearner(PPOTorchLearner):
                 learned = {key for key, each in module.net.named_parameters() if each.requires_grad}
                 own = (each for key, each in module.target.named_parameters() if key in learned)
                 self._averages[name] = FlatParameters(own)
+            if module.role.traceable and not self._many and self._flat[name].whole.device.type == "cpu":
+                clip = self.config.get_config_for_module(name).grad_clip
+                self._traced[name] = TracedGradient(module, self._flat[name], clip)
         self._seen: Batch = {}  # the last minibatch of every module
         self._gradient_steps: Counter[str] = Counter()  # gradient steps of every module
 
@@ -54,8 +57,10 @@ class RoleLearner(PPOTorchLearner):
         """RLlib's Adam, its step fused into one kernel."""
         learned = (each for each in self._own(module_id).net.parameters() if each.requires_grad)
         self._flat[module_id] = flat = FlatParameters(learned)
-        parameters = flat.parts if self._many else [flat.whole]
-        optimizer = torch.optim.Adam(parameters, fused=True)
+        if self._many:
+            parameters, optimizer = flat.parts, torch.optim.Adam(flat.parts, fused=True)
+        else:
+            parameters, optimizer = [flat.whole], FlatAdam(flat)
         self.register_optimizer(
             module_id=module_id, optimizer=optimizer, params=parameters, lr_or_lr_schedule=config.lr
         )
@@ -81,12 +86,14 @@ class RoleLearner(PPOTorchLearner):
     def _differentiate(self, losses: Tensors) -> None:
         """Set the gradients of each loss by its own module's parameters alone."""
         for name, loss in losses.items():
+            if loss.grad_fn is None and name in self._traced:  # its gradient is there
+                continue
             keep = len(losses) > 1 and self._own(name).role.sees_peers  # peers' losses may rest on one computation
             self._flat[name].give(loss, self.config.get_config_for_module(name).grad_clip, keep=keep)
 
     def _step(self, names: Iterable[str]) -> None:
         for name in names:
-            self.get_optimizer(name).step()
+            self.get_optimizer(name).advance()
 
     def compute_loss_for_module(
         self, *, module_id: str, config: AlgorithmConfig, batch: Tensors, fwd_out: Tensors
@@ -97,9 +104,15 @@ class RoleLearner(PPOTorchLearner):
             return of.compute_loss_for_module(
                 self, module_id=module_id, config=config, batch=batch, fwd_out=forward(module, batch)
             )
+        if module_id in self._traced and (found := self._traced[module_id](batch)) is not None:
+            return self._noted(module_id, found)
         others = [name for name in self._roles.modules if name != module_id] if module.role.sees_peers else []
         peers = {name: Peer(self._own(name).net, self._seen.get(name, {})) for name in others}
-        total, parts, errors = module.role.loss(module.net, module.target, batch, peers)
+        return self._noted(module_id, module.role.loss(module.net, module.target, batch, peers))
+
+    def _noted(self, module_id: str, losses: Losses) -> torch.Tensor:
+        """The loss that is minimised; its parts and errors are logged."""
+        total, parts, errors = losses
         if errors is not None:
             self.metrics.log_value((module_id, TD_ERROR_KEY), errors, reduce="item_series")
         self.metrics.log_dict(dict(parts), key=(module_id, PARTS), window=1)
@@ -152,13 +165,6 @@ class RoleLearner(PPOTorchLearner):
         return {length: torch.from_numpy(self._order.permutation(length)) for length in sorted(lengths)}
 
 
-def _forward_dqn(module: RoleModule, batch: Tensors) -> Tensors:
-    assert module.target is not None
-    with torch.no_grad():  # the loss reads only which action is best next
-        after, target = module.net(batch[Col.NEXT_OBS]), module.target(batch[Col.NEXT_OBS])
-    return {QF_PREDS: module.net(batch[Col.OBS]), QF_NEXT_PREDS: after, QF_TARGET_NEXT_PREDS: target}
-
-
 def _forward_ppo(module: RoleModule, batch: Tensors) -> Tensors:
     logits, values = module.net.evaluated(batch[Col.OBS])
     return {Col.LOGITS: logits, "embeddings": values}
@@ -166,7 +172,6 @@ def _forward_ppo(module: RoleModule, batch: Tensors) -> Tensors:
 
 RLLIB: dict[str, tuple[Callable[[RoleModule, Tensors], Tensors], type[TorchLearner], tuple[str, ...]]] = {
     # what the loss reads, whose it is, and what of it is recorded
-    "dqn": (_forward_dqn, DQNTorchLearner, ("qf_loss", "qf_mean")),
     "ppo": (_forward_ppo, PPOTorchLearner, ("policy_loss", "vf_loss", "entropy")),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from paymaster.benchmarks.speed.training import Contender, Turn, algorithms, tra
 from paymaster.learning.agents.dqn import DQN
 from paymaster.learning.agents.ppo import PPO
 from paymaster.learning.principals.algorithm_3 import Algorithm3
+from paymaster.learning.rllib.gradient_steps import FlatAdam
 
 GAME = "coin_game/ivanov-3x3"
 SMALL = PPO(hidden=(8,), environments=64, fragment=16, epochs=3, minibatches=4)
@@ -45,17 +47,21 @@ def test_both_learn_by_as_many_gradient_steps_of_as_many_rows_with_as_many_weigh
 ) -> None:
     stepped: Counter[str] = Counter()
     rows: list[int] = []
-    step, loss = torch.optim.Adam.step, PPOTorchLearner.compute_loss_for_module
+    loss = PPOTorchLearner.compute_loss_for_module
 
-    def counted(self: torch.optim.Adam, *arguments: Any) -> Any:
-        stepped["gradient steps"] += 1
-        return step(self, *arguments)
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(*arguments: Any) -> Any:
+            stepped["gradient steps"] += 1
+            return step(*arguments)
+
+        return counting
 
     def measured(self: PPOTorchLearner, *, batch: Any, **keywords: Any) -> torch.Tensor:
         rows.append(int(batch["loss_mask"].sum()) if "loss_mask" in batch else len(batch["actions"]))
         return loss(self, batch=batch, **keywords)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", counted)
+    for kind, name in ((torch.optim.Adam, "step"), (FlatAdam, "advance")):
+        monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
     monkeypatch.setattr(PPOTorchLearner, "compute_loss_for_module", measured)
     weights = set()
     for contender, algorithm in algorithms(make(GAME), SMALL).items():
