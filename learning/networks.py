@@ -22,6 +22,7 @@ from torch.nn.functional import embedding, linear
 from ..contracts.loop import AgentView
 from ..envs.game import Game
 from .features import rows as rows_of
+from .sparse_layer import sparse_linear
 
 
 class Shape(NamedTuple):
@@ -83,19 +84,20 @@ class ObservationEncoder(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Dense layers: features (n, inputs) to features (n, width)."""
+    """Dense layers: features (n, inputs), which may be `sparse`, to features (n, width)."""
 
-    def __init__(self, inputs: int, hidden: Sequence[int]) -> None:
+    def __init__(self, inputs: int, hidden: Sequence[int], *, sparse: bool = False) -> None:
         layers: list[nn.Module] = []
         for before, after in zip((inputs, *hidden), hidden, strict=False):
             layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
         super().__init__(*layers)
-        self.width = hidden[-1]
+        self.width, self.sparse = hidden[-1], sparse
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        for layer in self:  # by its own weights: calling a module costs as much as a small product
+        for place, layer in enumerate(self):  # by its own weights: calling a module costs as much as a small product
             if isinstance(layer, nn.Linear):
-                features = torch.relu_(linear(features, layer.weight, layer.bias))
+                product = linear if place or not self.sparse else sparse_linear
+                features = torch.relu_(product(features, layer.weight, layer.bias))
         return features
 
 
@@ -105,7 +107,7 @@ class Encoder(nn.Module):
     def __init__(self, shape: Shape, extra: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
         self.sight = ObservationEncoder(shape, encoder)
-        self.dense = MLP(self.sight.width + extra, hidden)
+        self.dense = MLP(self.sight.width + extra, hidden, sparse=self.sight.convolution is None)
         self.width = self.dense.width
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -166,8 +168,9 @@ class ActorCritic(nn.Module):
     def __init__(self, shape: Shape, beside: int, actions: int, encoder: str, hidden: Sequence[int]) -> None:
         super().__init__()
         self.sight = ObservationEncoder(shape, encoder)
-        self.policy_tower = MLP(self.sight.width + beside, hidden)
-        self.value_tower = MLP(self.sight.width + beside, hidden)
+        sparse = self.sight.convolution is None
+        self.policy_tower = MLP(self.sight.width + beside, hidden, sparse=sparse)
+        self.value_tower = MLP(self.sight.width + beside, hidden, sparse=sparse)
         self.policy = nn.Linear(self.policy_tower.width, actions)
         self.value = nn.Linear(self.value_tower.width, 1)
         nn.init.normal_(self.policy.weight, std=0.01)  # near-uniform at the start (Andrychowicz et al. 2021)

@@ -27,6 +27,7 @@ CASES: dict[str, tuple[Trained, str, str]] = {
     "a network each, by priority": (DQN(**REPLAYED, policies="separate", priority=0.5), "selfish", COIN),
     "neither double nor dueling": (DQN(**REPLAYED, double=False, dueling=False, target_interval=3), "selfish", COIN),
     "a convolution": (DQN(**REPLAYED, encoder="conv"), "selfish", COIN),
+    "rows that are mostly zero": (DQN(**{**REPLAYED, "batch": 128}), "selfish", "coin_game/ivanov-7x7"),
     "classes": (DQN(**REPLAYED, encoder="conv"), "selfish", "cleanup/ssd"),
     "a2c": (A2C(**SMALL), "selfish", COIN),
     "algorithm 3": (Algorithm3(**REPLAYED, margins_in_training=True, nudge=0.1), "principal-dqn", COIN),
