@@ -150,7 +150,7 @@ class Trained(Optimiser, Role):
     averaged: ClassVar[bool] = False  # whether targets follow its networks, by `tau` at every gradient step
     sees_peers: ClassVar[bool] = False  # whether its loss reads other modules, and must not move them
     traceable: ClassVar[bool] = False  # whether its `loss` takes the same steps for all minibatches of one shape
-    rllib_loss: ClassVar[str] = ""  # "ppo": RLlib's own loss; else the role's `loss` is minimised
+    rllib_loss: ClassVar[str] = ""  # "dqn" or "ppo": RLlib's own loss; else the role's `loss` is minimised
 
     # The task
 

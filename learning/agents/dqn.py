@@ -1,4 +1,4 @@
-"""`dqn`: deep Q-learning of the agents."""
+"""`dqn`: deep Q-learning of the agents, with RLlib's loss."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from ..replay import ReplayedRole
 from ..returns import n_step
 from ..role import Task
 from ..settings import ActionValues, Count
-from ..trained import Col, Columns, Context, Losses, Net, Peer, Rollout, Tensors, flat
+from ..trained import Col, Columns, Context, Net, Rollout, flat
 from .networked import NetworkedAgents
 
 if TYPE_CHECKING:
     from ..networks import NetworkShape
-
-DISCOUNTS = "discounts"  # of the value of the state after the return; 0 where the episode terminated
 
 
 @configuration
@@ -33,9 +31,13 @@ class DQN(ReplayedRole, ActionValues, NetworkedAgents):
 
     kind: ClassVar[str] = "q"
     traceable: ClassVar[bool] = True
+    rllib_loss: ClassVar[str] = "dqn"
 
     def shape(self, task: Task) -> NetworkShape:
         return {**super().shape(task), "dueling": self.dueling}
+
+    def training(self, task: Task) -> dict[str, object]:
+        return {**super().training(task), "double_q": self.double}
 
     def act(self, net: Net, context: Context, players: tuple[int, ...]) -> Columns:
         greedy = net(context.rows(players)).argmax(dim=-1)
@@ -55,23 +57,14 @@ class DQN(ReplayedRole, ActionValues, NetworkedAgents):
         return flat(rollout, columns)
 
     def replayed(self, task: Task, rows: Columns, rng: Stream) -> Mapping[str, Columns]:
-        N = rows["actions"].shape[1]
+        n, N = rows["actions"].shape
         columns = {
             Col.OBS: rows_of(AgentView(rows["observations"], rows["terms"])),
             Col.NEXT_OBS: rows_of(AgentView(rows["next_observations"], rows["next_terms"])),
             Col.ACTIONS: rows["actions"].astype(np.int64),
             Col.REWARDS: rows["rewards"],
-            DISCOUNTS: np.repeat((self.discount ** rows["steps"] * ~rows["terminated"])[:, None], N, axis=1),
+            Col.TERMINATEDS: np.repeat(rows["terminated"][:, None], N, axis=1),
+            "weights": np.ones((n, N), np.float32),
+            "n_step": np.repeat(rows["steps"][:, None], N, axis=1),
         }
         return self.each_module(task, columns)
-
-    def loss(self, net: Net, target: Net | None, batch: Tensors, peers: Mapping[str, Peer]) -> Losses:
-        """RLlib's loss of DQN."""
-        from ..losses.q_learning import Transitions, q_loss
-
-        assert target is not None
-        happened = Transitions(
-            batch[Col.OBS], batch[Col.ACTIONS], batch[Col.REWARDS], batch[Col.NEXT_OBS], batch[DISCOUNTS]
-        )
-        total, values, errors = q_loss(net, target, happened, double=self.double)
-        return Losses(total, {"qf_loss": total.detach(), "qf_mean": values.mean()}, errors)

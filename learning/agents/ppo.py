@@ -105,6 +105,7 @@ class PPO(OnPolicy, ActorCriticAgents):
     """Gradient steps in a pass."""
 
     rllib_loss: ClassVar[str] = "ppo"
+    traceable: ClassVar[bool] = True
 
     @property
     def minibatches_and_epochs(self) -> tuple[int, int]:

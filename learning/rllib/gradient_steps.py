@@ -104,7 +104,7 @@ class Notes:
             self.last[(*_path(key), *_path(name))] = value, kind
 
     def tell(self, metrics: Any) -> None:
-        """Log what was noted in RLlib's metrics."""
+        """Log what was noted in RLlib's metrics, or in other notes."""
         for key, (value, kind) in self.last.items():
             metrics.log_value(key, value, **kind)
         for key, values in self.series.items():

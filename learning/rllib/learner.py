@@ -1,21 +1,23 @@
-"""The Learner of every role: many gradient steps in a call, averaged targets, and RLlib's own loss of PPO."""
+"""The Learner of every role: many gradient steps in a call, averaged targets, and RLlib's own losses of PPO and DQN."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.dqn.dqn_learner import QF_NEXT_PREDS, QF_PREDS, QF_TARGET_NEXT_PREDS
+from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
 from ...core.random import Stream
 from ..role import ORDERS, PHASES
-from ..trained import Col, Losses, Peer, Tensors
+from ..trained import Col, Peer, Tensors
 from .gradient_steps import FlatAdam, FlatParameters, Notes
 from .module import RoleModule, Roles, roles_of
 from .traced import TracedGradient
@@ -47,9 +49,10 @@ class RoleLearner(PPOTorchLearner):
                 learned = {key for key, each in module.net.named_parameters() if each.requires_grad}
                 own = (each for key, each in module.target.named_parameters() if key in learned)
                 self._averages[name] = FlatParameters(own)
-            if module.role.traceable and not self._many and self._flat[name].whole.device.type == "cpu":
-                clip = self.config.get_config_for_module(name).grad_clip
-                self._traced[name] = TracedGradient(module, self._flat[name], clip)
+            if self._traceable(name):
+                self._traced[name] = TracedGradient(
+                    module, self._flat[name], self._clip(name), partial(self._told, name)
+                )
         self._seen: Batch = {}  # the last minibatch of every module
         self._gradient_steps: Counter[str] = Counter()  # gradient steps of every module
 
@@ -76,12 +79,40 @@ class RoleLearner(PPOTorchLearner):
         return {}, losses, {}
 
     def _losses(self, batch: Batch) -> Tensors:
-        return {
-            name: self.compute_loss_for_module(
-                module_id=name, config=self.config.get_config_for_module(name), batch=columns, fwd_out={}
-            )
-            for name, columns in batch.items()
-        }
+        return {name: self._loss(name, columns) for name, columns in batch.items()}
+
+    def _loss(self, name: str, batch: Tensors) -> torch.Tensor:
+        if name in self._traced and (found := self._traced[name](batch)) is not None:
+            loss, notes = found
+            notes.tell(self.metrics)
+            return loss
+        config = self.config.get_config_for_module(name)
+        return self.compute_loss_for_module(module_id=name, config=config, batch=batch, fwd_out={})
+
+    def _told(self, name: str, batch: Tensors) -> tuple[torch.Tensor, Notes]:
+        """The loss of a minibatch, and what is read of what it logs."""
+        metrics, notes = self.metrics, Notes()
+        self.metrics = notes
+        try:
+            config = self.config.get_config_for_module(name)
+            loss = self.compute_loss_for_module(module_id=name, config=config, batch=batch, fwd_out={})
+        finally:
+            self.metrics = metrics
+        if rllib := self._own(name).role.rllib_loss:
+            read = {(name, part) for part in RLLIB[rllib][2]}
+            notes.last = {key: value for key, value in notes.last.items() if key in read}
+        return loss, notes
+
+    def _traceable(self, name: str) -> bool:
+        """Whether the loss takes the same steps each time, by tensors and settings that stay the same alone."""
+        steady = not isinstance(self.config.get_config_for_module(name).entropy_coeff, list | tuple)
+        one = not self._many and self._flat[name].whole.device.type == "cpu"
+        return one and steady and self._own(name).role.traceable
+
+    def _clip(self, name: str) -> float | None:
+        """The largest norm of the gradient."""
+        clip: float | None = self.config.get_config_for_module(name).grad_clip
+        return clip
 
     def _differentiate(self, losses: Tensors) -> None:
         """Set the gradients of each loss by its own module's parameters alone."""
@@ -89,7 +120,7 @@ class RoleLearner(PPOTorchLearner):
             if loss.grad_fn is None and name in self._traced:  # its gradient is there
                 continue
             keep = len(losses) > 1 and self._own(name).role.sees_peers  # peers' losses may rest on one computation
-            self._flat[name].give(loss, self.config.get_config_for_module(name).grad_clip, keep=keep)
+            self._flat[name].give(loss, self._clip(name), keep=keep)
 
     def _step(self, names: Iterable[str]) -> None:
         for name in names:
@@ -104,15 +135,9 @@ class RoleLearner(PPOTorchLearner):
             return of.compute_loss_for_module(
                 self, module_id=module_id, config=config, batch=batch, fwd_out=forward(module, batch)
             )
-        if module_id in self._traced and (found := self._traced[module_id](batch)) is not None:
-            return self._noted(module_id, found)
         others = [name for name in self._roles.modules if name != module_id] if module.role.sees_peers else []
         peers = {name: Peer(self._own(name).net, self._seen.get(name, {})) for name in others}
-        return self._noted(module_id, module.role.loss(module.net, module.target, batch, peers))
-
-    def _noted(self, module_id: str, losses: Losses) -> torch.Tensor:
-        """The loss that is minimised; its parts and errors are logged."""
-        total, parts, errors = losses
+        total, parts, errors = module.role.loss(module.net, module.target, batch, peers)
         if errors is not None:
             self.metrics.log_value((module_id, TD_ERROR_KEY), errors, reduce="item_series")
         self.metrics.log_dict(dict(parts), key=(module_id, PARTS), window=1)
@@ -165,6 +190,13 @@ class RoleLearner(PPOTorchLearner):
         return {length: torch.from_numpy(self._order.permutation(length)) for length in sorted(lengths)}
 
 
+def _forward_dqn(module: RoleModule, batch: Tensors) -> Tensors:
+    assert module.target is not None
+    with torch.no_grad():  # the loss reads only which action is best next
+        after, target = module.net(batch[Col.NEXT_OBS]), module.target(batch[Col.NEXT_OBS])
+    return {QF_PREDS: module.net(batch[Col.OBS]), QF_NEXT_PREDS: after, QF_TARGET_NEXT_PREDS: target}
+
+
 def _forward_ppo(module: RoleModule, batch: Tensors) -> Tensors:
     logits, values = module.net.evaluated(batch[Col.OBS])
     return {Col.LOGITS: logits, "embeddings": values}
@@ -172,6 +204,7 @@ def _forward_ppo(module: RoleModule, batch: Tensors) -> Tensors:
 
 RLLIB: dict[str, tuple[Callable[[RoleModule, Tensors], Tensors], type[TorchLearner], tuple[str, ...]]] = {
     # what the loss reads, whose it is, and what of it is recorded
+    "dqn": (_forward_dqn, DQNTorchLearner, ("qf_loss", "qf_mean")),
     "ppo": (_forward_ppo, PPOTorchLearner, ("policy_loss", "vf_loss", "entropy")),
 }
 

@@ -8,16 +8,17 @@ time.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
+from torch.distributions import Distribution
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from ...core.config import UsageError
-from ..trained import Losses, Tensors
-from .gradient_steps import FlatParameters
+from ..trained import Tensors
+from .gradient_steps import FlatParameters, Notes
 from .module import RoleModule
 
 Tensor = torch.Tensor
@@ -34,21 +35,28 @@ class Place(NamedTuple):
 
 
 class Traced(NamedTuple):
-    """A graph of the gradient, the loss, its parts and, where there are any, its errors."""
+    """A graph of the gradient, the loss and what is noted of it."""
 
     graph: Graph
-    parts: tuple[str, ...]  # the names of the loss's parts
+    last: list[tuple[tuple[str, ...], dict[str, Any]]]  # the keys of values, and how they are logged
+    series: list[tuple[str, ...]]
 
 
 class TracedGradient:
-    """The loss of a module on a minibatch, whose gradient is set in the module's parameters.
+    """A loss of minibatches by a module, whose gradient is set in the module's parameters.
 
-    The role's loss must be `traceable` and read no peers, and the tensors must be on the processor.
+    The loss must be `traceable` and read no peers, and all tensors must be on the processor.
     """
 
-    def __init__(self, module: RoleModule, flat: FlatParameters, clip: float | None) -> None:
-        self.module, self.flat, self.clip = module, flat, clip
-        self.tensors: list[Tensor] = []  # of the network and its average: each once, by what it shares memory with
+    def __init__(
+        self,
+        module: RoleModule,
+        flat: FlatParameters,
+        clip: float | None,
+        loss: Callable[[Tensors], tuple[Tensor, Notes]],
+    ) -> None:
+        self.module, self.flat, self.clip, self.loss = module, flat, clip, loss
+        self.tensors: list[Tensor] = []  # of the network and its average, each once
         self.places: list[Place] = []
         found: dict[int, int] = {}
         for network in (module.net, module.target):
@@ -56,51 +64,55 @@ class TracedGradient:
                 for held in (layer._parameters, layer._buffers):
                     for name, tensor in held.items():
                         if tensor is not None:
-                            index = found.setdefault(id(tensor), len(self.tensors))
-                            if index == len(self.tensors):
+                            number = found.setdefault(id(tensor), len(self.tensors))
+                            if number == len(self.tensors):
                                 self.tensors.append(tensor.detach())
-                            self.places.append(Place(held, name, index))
+                            self.places.append(Place(held, name, number))
         self.learned = [found[id(part)] for part in flat.parts]
         self.graphs: dict[tuple[object, ...], Traced | None] = {}  # by the shape of the minibatch
 
-    def __call__(self, batch: Tensors) -> Losses | None:
-        """The loss, whose gradient is set; None where there is no graph for minibatches of this shape."""
+    def __call__(self, batch: Tensors) -> tuple[Tensor, Notes] | None:
+        """The loss, whose gradient is set, and its notes; None where minibatches of this shape have no graph."""
         columns = list(batch.values())
         shape = tuple((name, column.shape, column.dtype) for name, column in batch.items())
         if shape not in self.graphs and len(self.graphs) < SHAPES:
             self.graphs[shape] = self._traced(list(batch), columns)
-        found = self.graphs.get(shape)
-        if found is None:
+        traced = self.graphs.get(shape)
+        if traced is None:
             return None
-        graph, names = found
         with torch.no_grad():
-            gradient, total, *told = graph(*self.tensors, *columns)
+            gradient, loss, *noted = traced.graph(*self.tensors, *columns)
         self.flat.whole.grad = gradient
-        parts, errors = dict(zip(names, told, strict=False)), told[len(names) :]
-        return Losses(total, parts, errors[0] if errors else None)
+        notes = Notes()
+        notes.last = {key: (value, kind) for (key, kind), value in zip(traced.last, noted, strict=False)}
+        notes.series = {key: [value] for key, value in zip(traced.series, noted[len(traced.last) :], strict=True)}
+        return loss, notes
 
     def _traced(self, columns: Sequence[str], values: Sequence[Tensor]) -> Traced | None:
         """The graph; None where torch's tracer lacks a kernel, as it does for the gradient of a convolution."""
-        named: list[str] = []
+        noted = Notes()
 
         def step(tensors: list[Tensor], values: Sequence[Tensor]) -> list[Tensor]:
-            for index in self.learned:
-                tensors[index] = tensors[index].detach().requires_grad_()
+            for number in self.learned:
+                tensors[number] = tensors[number].detach().requires_grad_()
             with self._holding(tensors):
-                role, batch = self.module.role, dict(zip(columns, values, strict=True))
-                total, parts, errors = role.loss(self.module.net, self.module.target, batch, {})
-            gradient = self.flat.gradient(total, [tensors[index] for index in self.learned], self.clip)
-            named[:] = parts
-            return [gradient, total.detach(), *(part.detach() for part in parts.values()), *_there(errors)]
+                loss, notes = self.loss(dict(zip(columns, values, strict=True)))
+            gradient = self.flat.gradient(loss, [tensors[number] for number in self.learned], self.clip)
+            noted.last, noted.series = notes.last, notes.series
+            told = [value for value, _ in notes.last.values()] + [torch.cat(each) for each in notes.series.values()]
+            return [gradient, loss.detach(), *(value.detach() for value in told)]
 
         try:
-            kernels = make_fx(step)(list(self.tensors), values)
+            with _unchecked():
+                kernels = make_fx(step)(list(self.tensors), values)
         except RuntimeError as error:
             role = type(self.module.role).__name__
             raise UsageError(
                 f"{role} says that its loss is `traceable`, and it is not: where it reads a number of a tensor, or "
                 f"takes other steps by one, set `traceable` to False ({str(error).splitlines()[0]})"
             ) from error
+        kernels.graph.eliminate_dead_code()
+        kernels.recompile()
         count = len(self.tensors)
 
         def flat(*given: Tensor) -> tuple[Tensor, ...]:
@@ -112,7 +124,7 @@ class TracedGradient:
                 graph = torch.jit.trace(flat, (*self.tensors, *values), check_trace=False)
             except RuntimeError:
                 return None
-        return Traced(graph, tuple(named))
+        return Traced(graph, [(key, kind) for key, (_, kind) in noted.last.items()], list(noted.series))
 
     @contextmanager
     def _holding(self, tensors: Sequence[Tensor]) -> Iterator[None]:
@@ -127,5 +139,12 @@ class TracedGradient:
                 place.held[place.name] = tensor
 
 
-def _there(errors: Tensor | None) -> Iterable[Tensor]:
-    return () if errors is None else (errors,)
+@contextmanager
+def _unchecked() -> Iterator[None]:
+    """Without torch's checks of the parameters of distributions, which read numbers."""
+    checked = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(checked)

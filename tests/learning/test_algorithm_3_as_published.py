@@ -150,6 +150,13 @@ def test_targets_are_copied_at_every_third_gradient_step() -> None:
     algorithm.stop()
 
 
+@pytest.mark.parametrize("double", [True, False])
+def test_the_agents_learning_is_double_or_not(double: bool) -> None:
+    algorithm = built(DQN(**SMALL, double=double), steps=64)
+    assert algorithm.config.double_q is double
+    algorithm.stop()
+
+
 @pytest.mark.parametrize("ends", [False, True])
 def test_the_horizon_bootstraps_or_terminates(ends: bool) -> None:
     algorithm = built(DQN(**{**SMALL, "fragment": 5}, n_step=1, horizon_terminates=ends), steps=240)

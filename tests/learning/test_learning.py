@@ -122,7 +122,7 @@ def test_tune_takes_a_configuration_as_its_parameters(settings: Any) -> None:
     config = agents_config(game, make_mechanism("selfish", game), None, settings, seed=0, steps=128)
     again = config.algo_class.get_default_config().update_from_dict(config.to_dict())
     assert config.algo_class.default_resource_request(config.to_dict()) is not None
-    for name in ("gamma", "lr", "tau", "grad_clip", "clip_param", "entropy_coeff", "env_config"):
+    for name in ("gamma", "lr", "tau", "grad_clip", "clip_param", "entropy_coeff", "double_q", "env_config"):
         assert getattr(again, name) == getattr(config, name), name
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from paymaster.learning.networks import Encoder, Shape
+from paymaster.learning.networks import Encoder, QNetwork, Shape
 
-ROWS, COLUMNS, CLASSES = 3, 4, 5
+ROWS, COLUMNS, CLASSES, ACTIONS = 3, 4, 5, 4
 
 
 def test_classes_become_planes_of_zeros_and_ones() -> None:
@@ -35,3 +35,17 @@ def test_numbers_are_read_as_they_are() -> None:
     encoder = Encoder(Shape((2, ROWS, COLUMNS), 0), extra=1, encoder="mlp", hidden=(8,))
     rows = torch.randn(6, 2 * ROWS * COLUMNS + 1)
     assert torch.equal(encoder(rows), encoder.dense(rows))
+
+
+def test_values_of_both_heads_are_the_states_and_the_advantages_without_their_mean() -> None:
+    net, rows = QNetwork(Shape((2, 3, 3), 0), 0, ACTIONS, "mlp", (16,), dueling=True), torch.randn(5, 18)
+    features = net.encoder(rows)
+    advantages = net.advantage(features)
+    assert net.value is not None
+    by_hand = net.value(features) + advantages - advantages.mean(dim=-1, keepdim=True)
+    torch.testing.assert_close(net(rows), by_hand)
+
+
+def test_without_dueling_values_are_the_one_head() -> None:
+    net, rows = QNetwork(Shape((2, 3, 3), 0), 0, ACTIONS, "mlp", (16,), dueling=False), torch.randn(5, 18)
+    torch.testing.assert_close(net(rows), net.advantage(net.encoder(rows)))

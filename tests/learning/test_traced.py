@@ -12,6 +12,7 @@ from paymaster import make, make_mechanism
 from paymaster.core.config import configuration
 from paymaster.learning.agents.a2c import A2C
 from paymaster.learning.agents.dqn import DQN
+from paymaster.learning.agents.ppo import PPO
 from paymaster.learning.principals.algorithm_2 import Algorithm2
 from paymaster.learning.principals.algorithm_3 import Algorithm3
 from paymaster.learning.rllib import traced
@@ -29,6 +30,7 @@ CASES: dict[str, tuple[Trained, str, str]] = {
     "a convolution": (DQN(**REPLAYED, encoder="conv"), "selfish", COIN),
     "rows that are mostly zero": (DQN(**{**REPLAYED, "batch": 128}), "selfish", "coin_game/ivanov-7x7"),
     "classes": (DQN(**REPLAYED, encoder="conv"), "selfish", "cleanup/ssd"),
+    "ppo, a network each": (PPO(**SMALL, policies="separate"), "selfish", COIN),
     "a2c": (A2C(**SMALL), "selfish", COIN),
     "algorithm 3": (Algorithm3(**REPLAYED, margins_in_training=True, nudge=0.1), "principal-dqn", COIN),
     "joint values": (Algorithm3(**REPLAYED, joint_values=True, favour=0.1), "principal-dqn", COIN),
