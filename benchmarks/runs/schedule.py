@@ -126,18 +126,20 @@ def connected(workers: int | None, address: str | None, *, count: int, each: int
     By default there are as many workers as the cores allow, at up to `each` cores a run, and no more than the `count`
     of runs. Raises UsageError for more workers than the cores allow, and where no cluster answers.
     """
-    if address is None:
-        wanted = at_a_time(workers, count=count, each=each)
-        if wanted == 1:
-            yield 1
-            return
+    wanted = at_a_time(workers, count=count, each=each) if address is None else 0
+    if wanted == 1:
+        yield 1
+        return
     import ray
 
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ours = not ray.is_initialized()
     if ours:
-        _connect(address, None if address else wanted * each)
+        _connect(address, wanted * each or None)
     try:
+        if ours and wanted:
+            yield wanted
+            return
         available = int(ray.cluster_resources().get("CPU", 0))
         most = max(1, available // each)
         yield check_workers(min(most, max(count, 1)) if workers is None else workers, available, each)

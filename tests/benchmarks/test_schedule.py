@@ -13,6 +13,7 @@ import pytest
 import ray
 
 from paymaster.benchmarks.provenance import cores
+from paymaster.benchmarks.runs import schedule
 from paymaster.benchmarks.runs.launch import run_suite
 from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.benchmarks.runs.run import Progress
@@ -122,6 +123,17 @@ def test_one_worker_needs_no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         assert workers == 1
     with connected(None, None, count=1) as workers:
         assert workers == 1
+
+
+def test_more_workers_than_runs_are_as_many_as_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+    monkeypatch.setattr(schedule, "cores", lambda: 4)
+    monkeypatch.setattr(schedule, "_connect", lambda address, num_cpus: asked.append(num_cpus))
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with connected(4, None, count=3) as workers:
+        assert workers == 3
+    assert asked == [3]
 
 
 @pytest.mark.parametrize("workers", [0, -1, cores() + 1])
