@@ -15,7 +15,8 @@ from ..runs.schedule import Job, at_a_time
 
 
 def report_plan(plan: Plan, workers: int | None, address: str | None, console: Console) -> None:
-    """Print what would be made, a line for the runs that differ in their seed alone, and about how long it takes.
+    """Print what would be made, a line for the runs that differ in their seed alone, and about how long it takes, here
+    and on larger machines.
 
     Raises UsageError for more workers than this machine has cores for, unless a cluster's `address` is given.
     """
@@ -37,6 +38,8 @@ def report_plan(plan: Plan, workers: int | None, address: str | None, console: C
     if plan.todo:
         console.print(columns(rows, WIDTH), markup=False, soft_wrap=True)
     console.print(plan.told(parallel), markup=False, soft_wrap=True)
+    if plan.elsewhere:
+        console.print(plan.elsewhere, markup=False, soft_wrap=True)
 
 
 def report_runs(made: RunsMade, console: Console) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,9 @@ from .schedule import Event, Job, connected, jobs, run_all
 
 if TYPE_CHECKING:
     from ...learning.settings import Resources
+
+
+CLUSTERS = (8, 32, 128)  # runs at a time
 
 
 class RunsMade(NamedTuple):
@@ -78,6 +82,16 @@ class Plan(NamedTuple):
             time = f"; how long {len(self.todo) - len(self.seconds)} of them take is not known"
         already = f", {done} of them already made" if done else ""
         return f"{len(self.wanted)} runs{already}, {workers} at a time, in {self.out}{time}"
+
+    @property
+    def elsewhere(self) -> str:
+        """A line on how long the runs take on larger machines; empty where that is not known, or no sooner there."""
+        if not self.todo or len(self.seconds) < len(self.todo):
+            return ""
+        walls = {count: wall_seconds(self.todo, self.seconds, count) for count in (1, *CLUSTERS)}
+        sooner = [count for before, count in pairwise(walls) if walls[count] < walls[before]]
+        told = [f"{count} at a time {duration(walls[count])}" for count in sooner]
+        return f"on more cores of this kind: {', '.join(told)}" if told else ""
 
 
 def plan(

@@ -10,6 +10,7 @@ import pytest
 
 from paymaster.benchmarks.runs import forecast
 from paymaster.benchmarks.runs.forecast import duration, expected_seconds, longest_first, wall_seconds
+from paymaster.benchmarks.runs.launch import Plan
 from paymaster.benchmarks.runs.schedule import Job, jobs
 from paymaster.benchmarks.specs.suites import Suite, expand, load_suite
 
@@ -98,5 +99,15 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(paymaster: Paymaste
     assert [SELFISH, "0", "to", "2", "100"] in [line[:5] for line in lines]
     assert [PRINCIPAL, "0", "to", "2", "100", "300"] in [line[:6] for line in lines]
     assert "9 runs, 1 at a time, in runs/mine" in told
+    assert "on more cores" not in told, "how long they take is not known"
     assert not (tmp_path / "runs").exists()
     assert "the number of workers must be" in paymaster("run", "mine.yaml", "--dry-run", "--workers", 1000, code=2)
+
+
+def test_how_long_runs_take_on_larger_machines_is_told_as_far_as_they_are_sooner_made(tmp_path: Path) -> None:
+    all_jobs = asked(12)
+    seconds = {job.id: 3600.0 for job in all_jobs}  # 36 hours; 12 of the jobs wait for another
+    hour = Plan(tmp_path, all_jobs, longest_first(all_jobs, seconds), seconds)
+    assert hour.elsewhere == "on more cores of this kind: 8 at a time 5.0 hours, 32 at a time 2.0 hours"
+    assert hour._replace(seconds={}).elsewhere == ""
+    assert hour._replace(todo=all_jobs[:1]).elsewhere == ""
