@@ -1,4 +1,4 @@
-"""The networks: an encoder of the observation, and heads on it. They are plain torch: policies act without RLlib.
+"""The networks: an encoder of the observation, and heads on it. They know no RLlib: policies act without it.
 
 A row of input is flat: the observation, then extra numbers (the terms, who follows). An observation is planes of
 numbers; or, with `classes`, a class index for each cell, which the network turns into planes of 0 and 1; or, with
@@ -141,16 +141,13 @@ class QNetwork(nn.Module):
         self.encoder = Encoder(shape, beside, encoder, hidden)
         self.advantage = nn.Linear(self.encoder.width, actions)
         self.value = nn.Linear(self.encoder.width, 1) if dueling else None
-        self.duel: torch.Tensor  # (A, A + 1): from A and V to Q; by it both heads are one layer
-        centred = torch.eye(actions) - torch.full((actions, actions), 1 / actions)
-        self.register_buffer("duel", torch.cat([centred, torch.ones(actions, 1)], dim=1), persistent=False)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         features, advantage, value = self.encoder.forward(rows), self.advantage, self.value
         if value is None:
             return linear(features, advantage.weight, advantage.bias)
-        heads = torch.cat([advantage.weight, value.weight]), torch.cat([advantage.bias, value.bias])
-        return linear(features, *(self.duel @ head for head in heads))
+        weight = value.weight + advantage.weight - advantage.weight.mean(dim=0)  # both heads are one layer
+        return linear(features, weight, value.bias + advantage.bias - advantage.bias.mean())
 
     def values(self, rows: torch.Tensor) -> torch.Tensor:
         """The values (n,) of the best actions."""

@@ -5,7 +5,6 @@ A share is measured by clocks around the methods of an algorithm's one runner an
 
 from __future__ import annotations
 
-import gc
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ from ...learning.agents.dqn import DQN
 from ...learning.agents.ppo import PPO
 from ...learning.principals.algorithm_3 import Algorithm3
 from ...learning.rllib.algorithm import RolesAlgorithm
+from ...learning.rllib.allocator import long_lived
 from ...learning.rllib.training import configuration_of
 from ...learning.role import TRAIN, VALIDATE, Task
 from ...learning.trained import Trained
@@ -69,14 +69,12 @@ def breakdown(game: Game) -> Iterator[Spent]:
     """Each algorithm turn by turn, `ROUNDS` turns of each; one thread."""
     torch.set_num_threads(1)
     clocks = {name: Clock(name, *each, game) for name, each in learners(game).items()}
-    gc.collect()
-    gc.freeze()  # as in training
-    for _ in range(ROUNDS):
-        for clock in clocks.values():
-            yield clock.turn(SECONDS)
+    with long_lived():
+        for _ in range(ROUNDS):
+            for clock in clocks.values():
+                yield clock.turn(SECONDS)
     for clock in clocks.values():
         clock.algorithm.stop()
-    gc.unfreeze()
 
 
 def breakdowns(turns: Iterable[Spent]) -> list[Breakdown]:

@@ -67,19 +67,21 @@ class FlatAdam(torch.optim.Adam):
     def __init__(self, flat: FlatParameters) -> None:
         super().__init__([flat.whole], fused=True)
         self.whole = flat.whole
-        self.moments = torch.zeros_like(flat.whole.data), torch.zeros_like(flat.whole.data)
-        self.steps = torch.zeros((), device=flat.whole.device)
+        self.state[self.whole] = {
+            "step": torch.zeros((), device=flat.whole.device),
+            "exp_avg": torch.zeros_like(flat.whole.data), "exp_avg_sq": torch.zeros_like(flat.whole.data),
+        }  # fmt: skip
 
     def advance(self) -> None:
-        """A step by the gradient, at the rate of the first group; none where there is no gradient."""
+        """A step by the gradient, as `step` takes it; none where there is no gradient."""
         if self.whole.grad is None:
             return
-        group, (mean, square) = self.param_groups[0], self.moments
+        group, state = self.param_groups[0], self.state[self.whole]
         with torch.no_grad():
             adam(
-                [self.whole], [self.whole.grad], [mean], [square], [], [self.steps], foreach=False, fused=True,
-                amsgrad=False, beta1=group["betas"][0], beta2=group["betas"][1], lr=group["lr"],
-                weight_decay=group["weight_decay"], eps=group["eps"], maximize=False,
+                [self.whole], [self.whole.grad], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]],
+                foreach=False, fused=True, amsgrad=False, lr=group["lr"], beta1=group["betas"][0],
+                beta2=group["betas"][1], weight_decay=group["weight_decay"], eps=group["eps"], maximize=False,
             )  # fmt: skip
 
 

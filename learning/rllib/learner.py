@@ -41,7 +41,8 @@ class RoleLearner(PPOTorchLearner):
         self._flat: dict[str, FlatParameters] = {}  # the parameters of every module
         super().build()
         self._averages: dict[str, FlatParameters] = {}
-        self._traced: dict[str, TracedGradient] = {}
+        self._graphs: dict[str, TracedGradient] = {}
+        self._differentiated: set[str] = set()  # the modules whose graph has set their gradient in this minibatch
         for name in self.module.keys():  # noqa: SIM118 (it is no dict)
             module = self._own(name)
             module.make_target()
@@ -50,9 +51,8 @@ class RoleLearner(PPOTorchLearner):
                 own = (each for key, each in module.target.named_parameters() if key in learned)
                 self._averages[name] = FlatParameters(own)
             if self._traceable(name):
-                self._traced[name] = TracedGradient(
-                    module, self._flat[name], self._clip(name), partial(self._told, name)
-                )
+                noted = partial(self._noted_loss, name)
+                self._graphs[name] = TracedGradient(module, self._flat[name], self._clip(name), noted)
         self._seen: Batch = {}  # the last minibatch of every module
         self._gradient_steps: Counter[str] = Counter()  # gradient steps of every module
 
@@ -79,17 +79,19 @@ class RoleLearner(PPOTorchLearner):
         return {}, losses, {}
 
     def _losses(self, batch: Batch) -> Tensors:
+        self._differentiated = set()
         return {name: self._loss(name, columns) for name, columns in batch.items()}
 
     def _loss(self, name: str, batch: Tensors) -> torch.Tensor:
-        if name in self._traced and (found := self._traced[name](batch)) is not None:
+        if name in self._graphs and (found := self._graphs[name](batch)) is not None:
             loss, notes = found
             notes.tell(self.metrics)
+            self._differentiated.add(name)
             return loss
         config = self.config.get_config_for_module(name)
         return self.compute_loss_for_module(module_id=name, config=config, batch=batch, fwd_out={})
 
-    def _told(self, name: str, batch: Tensors) -> tuple[torch.Tensor, Notes]:
+    def _noted_loss(self, name: str, batch: Tensors) -> tuple[torch.Tensor, Notes]:
         """The loss of a minibatch, and what is read of what it logs."""
         metrics, notes = self.metrics, Notes()
         self.metrics = notes
@@ -104,10 +106,13 @@ class RoleLearner(PPOTorchLearner):
         return loss, notes
 
     def _traceable(self, name: str) -> bool:
-        """Whether the loss takes the same steps each time, by tensors and settings that stay the same alone."""
-        steady = not isinstance(self.config.get_config_for_module(name).entropy_coeff, list | tuple)
-        one = not self._many and self._flat[name].whole.device.type == "cpu"
-        return one and steady and self._own(name).role.traceable
+        """Whether the loss is known to take the same steps each time: its class says so of it, and no setting moves."""
+        role, config, flat = self._own(name).role, self.config.get_config_for_module(name), self._flat[name]
+        steady = not isinstance(config.entropy_coeff, list | tuple) and not config.use_kl_loss
+        here = not self._many and flat.whole.device.type == "cpu" and bool(flat.parts)
+        says = next(kind for kind in type(role).__mro__ if "traceable" in vars(kind))
+        of_this = next(kind for kind in type(role).__mro__ if {"loss", "rllib_loss"} & vars(kind).keys())
+        return here and steady and role.traceable and not role.sees_peers and issubclass(says, of_this)
 
     def _clip(self, name: str) -> float | None:
         """The largest norm of the gradient."""
@@ -117,7 +122,7 @@ class RoleLearner(PPOTorchLearner):
     def _differentiate(self, losses: Tensors) -> None:
         """Set the gradients of each loss by its own module's parameters alone."""
         for name, loss in losses.items():
-            if loss.grad_fn is None and name in self._traced:  # its gradient is there
+            if name in self._differentiated:
                 continue
             keep = len(losses) > 1 and self._own(name).role.sees_peers  # peers' losses may rest on one computation
             self._flat[name].give(loss, self._clip(name), keep=keep)

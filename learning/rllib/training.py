@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Generator, Mapping
 
 import numpy as np
@@ -19,7 +18,7 @@ from ..agents.policy import Policy
 from ..role import Task, Update
 from ..trained import Tensors, Trained
 from .algorithm import RolesAlgorithm, RolesConfig, Weights
-from .allocator import keep_large_blocks
+from .allocator import keep_large_blocks, long_lived
 from .learner import RoleLearner
 from .module import RoleModule, Roles
 from .runner import ArrayEnvRunner
@@ -29,20 +28,18 @@ def train(role: Trained, task: Task) -> Generator[Update, None, Saved]:
     """Train a role, and those that learn with it, for the task's environment steps; what it learned, frozen."""
     task = role.prepared(task)
     algorithm: RolesAlgorithm = configuration_of(role, task).build_algo()
-    gc.collect()
-    gc.freeze()  # what is there lives as long as the training: to search it for garbage takes 8% of the time
     try:
         if task.begin is not None:
             algorithm.go_on_from(begun(algorithm.weights(), task.begin))
-        while algorithm.steps < task.steps:
-            algorithm.step()  # `train` copies the whole configuration every time
-            yield Update(algorithm.steps, task.steps, algorithm.drain(), algorithm.training)
+        with long_lived():
+            while algorithm.steps < task.steps:
+                algorithm.step()  # `train` copies the whole configuration every time
+                yield Update(algorithm.steps, task.steps, algorithm.drain(), algorithm.training)
         weights, modules = algorithm.weights(), role.modules(task.game)
         prefix = "target." if role.averaged and role.plays == "principal" else "net."
         return role.frozen({name: tensors(weights[name], prefix) for name in modules}, task)
     finally:
         algorithm.stop()
-        gc.unfreeze()
 
 
 def configuration_of(role: Trained, task: Task) -> AlgorithmConfig:

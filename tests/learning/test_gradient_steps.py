@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from paymaster.core.config import UsageError
+from paymaster.learning.rllib.allocator import long_lived
 from paymaster.learning.rllib.gradient_steps import FlatAdam, FlatParameters, Notes
 
 
@@ -133,3 +135,31 @@ def test_two_learners_share_minibatches() -> None:
     assert told.returncode == 0, told.stderr
     assert "['blue/qf_loss', 'blue/qf_mean', 'red/qf_loss', 'red/qf_mean']" in lines
     assert "['agents/entropy', 'agents/policy_loss', 'agents/vf_loss']" in lines
+
+
+def test_what_adam_remembers_is_saved_and_read_again() -> None:
+    def stepped(adam: FlatAdam) -> torch.Tensor:
+        adam.whole.grad = torch.linspace(-1.0, 1.0, adam.whole.numel())
+        adam.advance()
+        return adam.whole.detach().clone()
+
+    one, other = (FlatAdam(FlatParameters(network().parameters())) for _ in range(2))
+    stepped(one)
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    other.whole.data.copy_(one.whole)
+    assert torch.equal(stepped(one), stepped(other))
+
+
+def test_the_search_for_garbage_is_as_it_was_after_a_training() -> None:
+    assert gc.get_freeze_count() == 0
+
+    def interrupted() -> None:
+        with long_lived():
+            with long_lived():
+                pass
+            assert gc.get_freeze_count() > 0, "of two trainings the outer one goes on"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert gc.get_freeze_count() == 0

@@ -46,3 +46,8 @@ def test_elsewhere_it_is_the_product_itself(case: str, monkeypatch: pytest.Monke
         rows, weight, bias = rows.double(), weight.double(), bias.double()
     rows.requires_grad_(case == "rows with a gradient")
     assert torch.equal(sparse_linear(rows, weight, bias), linear(rows, weight, bias))
+
+
+def test_one_row_alone_is_a_product() -> None:
+    row, weight, bias = board(1, INPUTS, 0.1)[0], torch.randn(OUT, INPUTS), torch.randn(OUT)
+    assert torch.equal(sparse_linear(row, weight, bias), linear(row, weight, bias))
