@@ -58,10 +58,10 @@ def _linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> tor
 
 
 def _gradient(slope: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """(out, D): the gradient by the weight."""
+    """(out, D): the gradient by the weight, laid out alike whatever is in the rows, as graphs take for granted."""
     given = rows.contiguous().numpy()
     if _share(given) > SPARSE:
-        return torch.mm(slope.t(), rows)
+        return torch.mm(rows.t(), slope).t()
     found = slope.new_zeros(rows.shape[1], slope.shape[1])
     _add_rows(given, slope.contiguous().numpy(), found.numpy())
     return found.t()

@@ -51,3 +51,14 @@ def test_elsewhere_it_is_the_product_itself(case: str, monkeypatch: pytest.Monke
 def test_one_row_alone_is_a_product() -> None:
     row, weight, bias = board(1, INPUTS, 0.1)[0], torch.randn(OUT, INPUTS), torch.randn(OUT)
     assert torch.equal(sparse_linear(row, weight, bias), linear(row, weight, bias))
+
+
+def test_what_comes_out_is_laid_out_alike_whether_rows_are_sparse_or_not() -> None:
+    """A graph that was traced with the ones is run with the others: of terms, few or many may be zero."""
+    weight, bias = (torch.randn(shape, requires_grad=True) for shape in ((OUT, INPUTS), (OUT,)))
+    strides = set()
+    for share in (0.05, 1.0):
+        found = sparse_linear(board(ROWS, INPUTS, share), weight, bias)
+        gradients = torch.autograd.grad(found.sum(), (weight, bias))
+        strides.add((found.stride(), *(each.stride() for each in gradients)))
+    assert len(strides) == 1
