@@ -107,12 +107,13 @@ def results_of(folder: Path, run: str) -> Path:
 
 
 def runs(path: Path) -> list[Path]:
-    """The sorted run folders at or below `path`."""
-    return sorted(found.parent for found in path.rglob(RUN) if not _within_partial(found))
-
-
-def _within_partial(path: Path) -> bool:
-    return any(part.startswith(PARTIAL) for part in path.parts)
+    """The sorted run folders at or below `path`. Folders of unfinished runs may go at any moment: they are left out."""
+    found = []
+    for folder, below, held in os.walk(path):
+        below[:] = [name for name in below if not name.startswith(PARTIAL)]
+        if RUN in held:
+            found.append(Path(folder))
+    return sorted(each for each in found if not any(part.startswith(PARTIAL) for part in each.parts))
 
 
 def _alone(descriptor: int) -> bool:

@@ -380,6 +380,21 @@ runs:
 """
 
 
+def test_runs_are_found_while_unfinished_ones_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/s0", "b/s1", "b/.partial-x", "gone"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "run.json").touch()
+    scandir = os.scandir
+
+    def scanned(path: str) -> Any:
+        if Path(path).name in ("gone", ".partial-x"):
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scanned)
+    assert files.runs(tmp_path) == [tmp_path / "a" / "s0", tmp_path / "b" / "s1"]
+
+
 def test_killed_at_any_moment_a_suite_goes_on_and_gives_the_same_episodes(tmp_path: Path) -> None:
     suite, cut, whole = tmp_path / "suite.yaml", tmp_path / "cut", tmp_path / "whole"
     suite.write_text(SUITE)
