@@ -63,7 +63,10 @@ def weights(
     return found
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = ("neither double nor dueling", "a convolution", "classes", "a2c", "joint values")
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case in SLOW)) for case in CASES])
 def test_what_is_learned_is_the_same_to_the_last_bit(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     role, mechanism, game = CASES[case]
     convolved = getattr(role, "encoder", "mlp") != "mlp"  # of whose gradient torch's tracer lacks a kernel
