@@ -89,6 +89,13 @@ def test_the_tables_that_come_with_paymaster_can_be_read() -> None:
         assert sum(each["runs"] for each in about["made"]) == len(rows)
 
 
+@pytest.mark.parametrize("table", sorted((ROOT / provenance.REFERENCE).glob("*.json")), ids=lambda table: table.stem)
+def test_how_a_table_was_made_names_no_folder_of_the_machine_that_made_it(table: Path) -> None:
+    about = json.loads(table.read_text())
+    told = " ".join([about["command"], *(each["command"] for each in about["commands"])])
+    assert not any(word.startswith(("/", "~")) for word in told.split()), told
+
+
 def test_tables_that_were_written_since_do_not_change_the_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
