@@ -88,6 +88,9 @@ class RoleLearner(PPOTorchLearner):
             notes.tell(self.metrics)
             self._differentiated.add(name)
             return loss
+        return self._plain_loss(name, batch)
+
+    def _plain_loss(self, name: str, batch: Tensors) -> torch.Tensor:
         config = self.config.get_config_for_module(name)
         return self.compute_loss_for_module(module_id=name, config=config, batch=batch, fwd_out={})
 
@@ -96,8 +99,7 @@ class RoleLearner(PPOTorchLearner):
         metrics, notes = self.metrics, Notes()
         self.metrics = notes
         try:
-            config = self.config.get_config_for_module(name)
-            loss = self.compute_loss_for_module(module_id=name, config=config, batch=batch, fwd_out={})
+            loss = self._plain_loss(name, batch)
         finally:
             self.metrics = metrics
         if rllib := self._own(name).role.rllib_loss:
