@@ -28,6 +28,8 @@ from ..tolerances import PAYOFF_TIE
 from .regrets import best_response, fill_regrets, largest_over_others, largest_regret, most_tempting
 from .rules import Rule
 
+MAX_BLOCK, BLOCK_BYTES = 64, 1 << 18  # stage games worked on at once, and what their numbers may take of the cache
+
 
 class Stage(NamedTuple):
     """The choices of a sweep over all states, and their values."""
@@ -110,49 +112,114 @@ def _sweep(table: Table, A: int, ahead: np.ndarray, rule: int, alpha: float, bef
     promised = np.zeros((S, N))
     tempting = np.empty((S, N, 2), np.int64)
     unresolved = np.zeros(S, np.bool_)
-    q = np.empty((J, N + 1))
-    regrets, raised = np.zeros((J, N)), np.zeros((J, N))
+    L = max(1, min(S, MAX_BLOCK, BLOCK_BYTES // (8 * J * (3 * N + 1))))
+    q = np.zeros((N + 1, J, L))
+    regrets, raised = np.zeros((N, J, L)), np.zeros((N, J, L))
     due = raised if rule == Rule.DOMINANT else regrets
+    prior, choice, pure = np.full(L, -1), np.empty(L, np.int64), np.empty(L, np.bool_)
+    game, owed = np.empty((J, N + 1)), np.empty((J, N))  # of the stage games in which agents may mix
     strategies, mixed = np.empty((1, N, A)), 0
-    for s in range(S):
-        _fill(table, s, ahead, alpha, q)
+    for first in range(0, S, L):
+        count = min(L, S - first)
+        for b in range(count):
+            _fill(table, first + b, ahead, alpha, q[:, :, b].T)
+            prior[b] = before[first + b] if before[first + b] < J else -1
         if rule != Rule.COOPERATIVE:
             fill_regrets(q, A, regrets)
         if rule == Rule.DOMINANT:
             largest_over_others(table.actions, A, regrets, raised)
-        j, resolved = _choose(q, due, rule, before[s] if before[s] < J else -1)
-        joint[s] = j
-        new[s] = q[j]
-        if not resolved or (rule == Rule.PRINCIPAL and _may_abstain(q, due, j)):
-            found, strategy = mixed_equilibrium(q[:, :N], table.actions, A, -1.0 if rule == Rule.LOWEST else 1.0)
-            unresolved[s] = not (resolved or found)
-            if found and (not resolved or _abstains(q, table.actions, due, j, strategy)):
-                if mixed == len(strategies):
-                    strategies = np.concatenate((strategies, strategies))
-                joint[s], strategies[mixed] = J + mixed, strategy
-                _mean(q, table.actions, strategy, new[s])
-                mixed += 1
-                tempting[s] = 0  # nobody is paid
-                continue
-        for i in range(N):
-            tempting[s, i] = j
-            if rule in (Rule.PRINCIPAL, Rule.DOMINANT, Rule.CONTINGENT):
-                promised[s, i] = due[j, i]
-                down = most_tempting(table.actions, regrets, i, j) if rule == Rule.DOMINANT else j
-                tempting[s, i, 0], tempting[s, i, 1] = best_response(q, A, regrets, i, down), down
-                new[s, i] += due[j, i]
-                new[s, N] -= due[j, i]
+        _choose(q, due, rule, prior, choice, pure)
+        for b in range(count):
+            s, resolved = first + b, choice[b] >= 0
+            j = choice[b] if resolved else _least_regret(due, prior[b], b)
+            joint[s] = j
+            new[s] = q[:, j, b]
+            if not resolved or (rule == Rule.PRINCIPAL and not pure[b] and _may_abstain(q, due, j, b)):
+                game[:], owed[:] = q[:, :, b].T, due[:, :, b].T
+                found, strategy = mixed_equilibrium(game[:, :N], table.actions, A, -1.0 if rule == Rule.LOWEST else 1.0)
+                unresolved[s] = not (resolved or found)
+                if found and (not resolved or _abstains(game, table.actions, owed, j, strategy)):
+                    if mixed == len(strategies):
+                        strategies = np.concatenate((strategies, strategies))
+                    joint[s], strategies[mixed] = J + mixed, strategy
+                    _mean(game, table.actions, strategy, new[s])
+                    mixed += 1
+                    tempting[s] = 0  # nobody is paid
+                    continue
+            for i in range(N):
+                tempting[s, i] = j
+                if rule in (Rule.PRINCIPAL, Rule.DOMINANT, Rule.CONTINGENT):
+                    promised[s, i] = due[i, j, b]
+                    down = most_tempting(table.actions, regrets, i, j, b) if rule == Rule.DOMINANT else j
+                    tempting[s, i, 0], tempting[s, i, 1] = best_response(q, A, regrets, i, down, b), down
+                    new[s, i] += due[i, j, b]
+                    new[s, N] -= due[i, j, b]
     return Stage(new, joint, promised, tempting, unresolved, strategies[:mixed].copy())
 
 
 @numba.njit(cache=True, nogil=True)
-def _may_abstain(q: np.ndarray, due: np.ndarray, j: int) -> bool:
-    """Whether to pay nothing may be better than to have j played: there is no pure equilibrium, and j is not ideal."""
-    N = due.shape[1]
-    for k in range(len(q)):
-        if largest_regret(due, k) <= 0.0:
-            return False
-    return q[:, N].max() > _utility(q, due, j)
+def _choose(
+    q: np.ndarray, due: np.ndarray, rule: int, before: np.ndarray, choice: np.ndarray, pure: np.ndarray
+) -> None:
+    """In every game of a block, the joint action that `rule` takes, or -1 where that does not solve the stage game.
+
+    Also whether some joint action is free of regrets, a `pure` equilibrium.
+    """
+    N, J, L = due.shape
+    selfish = rule in (Rule.HIGHEST, Rule.LOWEST, Rule.ANSWER)
+    paying = rule in (Rule.PRINCIPAL, Rule.DOMINANT, Rule.CONTINGENT)
+    sign = -1.0 if rule == Rule.LOWEST else 1.0
+    best, value, largest = np.full(L, -np.inf), np.empty(L), np.empty(L)
+    choice[:], pure[:] = -1, False
+    for b in range(L):
+        j = before[b]
+        if j >= 0 and not (selfish and largest_regret(due, j, b) > 0.0):
+            choice[b] = j
+            best[b] = _utility(q[:, :, b].T, due[:, :, b].T, j) if paying else _total(q, sign, j, b)
+            if rule == Rule.ANSWER:
+                best[b] = np.inf
+    for j in range(J):
+        largest[:] = 0.0
+        for b in range(L):
+            value[b] = q[N, j, b] if paying else 0.0
+        for i in range(N):
+            for b in range(L):
+                value[b] += -due[i, j, b] if paying else sign * q[i, j, b]
+                largest[b] = due[i, j, b] if due[i, j, b] > largest[b] else largest[b]
+        for b in range(L):
+            calm = largest[b] <= 0.0
+            pure[b] |= calm
+            this = value[b] if calm or not selfish else -np.inf
+            better = this > best[b] + PAYOFF_TIE * (1.0 + abs(this))
+            best[b], choice[b] = (this, j) if better else (best[b], choice[b])
+
+
+@numba.njit(cache=True, nogil=True)
+def _total(q: np.ndarray, sign: float, j: int, b: int) -> float:
+    """The sum of the agents' values of j in game b, times `sign`."""
+    total = 0.0
+    for i in range(len(q) - 1):
+        total += sign * q[i, j, b]
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _least_regret(due: np.ndarray, before: int, b: int) -> int:
+    """In game b, the joint action whose largest regret is smallest."""
+    least, calmest = np.inf, 0
+    for k in range(-1, due.shape[1]):
+        j = k if k >= 0 else before
+        if j >= 0:
+            largest = largest_regret(due, j, b)
+            if largest < least - PAYOFF_TIE * (1.0 + largest):
+                least, calmest = largest, j
+    return calmest
+
+
+@numba.njit(cache=True, nogil=True)
+def _may_abstain(q: np.ndarray, due: np.ndarray, j: int, b: int) -> bool:
+    """Whether to pay nothing may be better in game b, which has no pure equilibrium: j is not ideal."""
+    return q[-1, :, b].max() > _utility(q[:, :, b].T, due[:, :, b].T, j)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -166,7 +233,7 @@ def _abstains(q: np.ndarray, actions: np.ndarray, due: np.ndarray, j: int, strat
 
 @numba.njit(cache=True, nogil=True)
 def _utility(q: np.ndarray, due: np.ndarray, j: int) -> float:
-    """The principal's value of j less what it pays for it."""
+    """The principal's value of j less what it pays for it; `q` is (J, N + 1) and `due` (J, N)."""
     value = q[j, -1]
     for i in range(due.shape[1]):
         value -= due[j, i]
@@ -192,40 +259,6 @@ def _mean(q: np.ndarray, actions: np.ndarray, strategies: np.ndarray, value: np.
         share = chance(actions, j, strategies)
         for i in range(len(value)):
             value[i] += share * q[j, i]
-
-
-@numba.njit(cache=True, nogil=True)
-def _choose(q: np.ndarray, due: np.ndarray, rule: int, before: int) -> tuple[int, bool]:
-    """The joint action that `rule` takes, and whether it solves the stage game."""
-    J, N = due.shape
-    selfish = rule in (Rule.HIGHEST, Rule.LOWEST, Rule.ANSWER)
-    paying = rule in (Rule.PRINCIPAL, Rule.DOMINANT, Rule.CONTINGENT)
-    best, chosen = -np.inf, -1
-    for k in range(-1, J):
-        j = k if k >= 0 else before
-        if j < 0 or (selfish and largest_regret(due, j) > 0.0):
-            continue
-        if rule == Rule.ANSWER and k < 0:
-            return j, True
-        value = q[j, N] if paying else 0.0
-        for i in range(N):
-            value += -due[j, i] if paying else -q[j, i] if rule == Rule.LOWEST else q[j, i]
-        if value > best + PAYOFF_TIE * (1.0 + abs(value)):
-            best, chosen = value, j
-    return (chosen, True) if chosen >= 0 else (_least_regret(due, before), False)
-
-
-@numba.njit(cache=True, nogil=True)
-def _least_regret(due: np.ndarray, before: int) -> int:
-    """The joint action whose largest regret is smallest."""
-    least, calmest = np.inf, 0
-    for k in range(-1, len(due)):
-        j = k if k >= 0 else before
-        if j >= 0:
-            largest = largest_regret(due, j)
-            if largest < least - PAYOFF_TIE * (1.0 + largest):
-                least, calmest = largest, j
-    return calmest
 
 
 @numba.njit(cache=True, nogil=True)
