@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -27,6 +28,7 @@ from ..joint_networks import (
 )  # fmt: skip
 from ..least_payments import least_payments, with_margins
 from ..networks import arrays_of, give_arrays
+from .remembered import Remembered
 
 
 def own_actions(networks: torch.nn.ModuleDict, observations: np.ndarray, follows: np.ndarray) -> torch.Tensor:
@@ -80,10 +82,16 @@ class TrainedPrincipal(Saved):
                 "joint_values"
             )
         self.networks = principal_networks(**shape)
+        self._game: Game | None = None  # in which it decided last, as `_decisions` remembers
 
     def __call__(self, game: Game, state: object) -> Decisions:
-        rows = joint_rows(game.observe(state))
-        views = symmetries(game) if self.mirrored else ()
+        if game is not self._game:
+            self._game = game
+            self._decisions = Remembered(partial(self._decide, symmetries(game) if self.mirrored else ()))
+        return self._decisions(game.observe(state))
+
+    def _decide(self, views: Sequence[Symmetry], observations: np.ndarray) -> Decisions:
+        rows = joint_rows(observations)
         with torch.no_grad():
             worth = joint(self.networks["principal"], rows, views)
             recommended = worth.argmax(dim=-1)
