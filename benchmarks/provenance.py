@@ -25,9 +25,19 @@ def provenance() -> dict[str, object]:
 
 
 def command() -> str:
-    """The command line of this process, quoted so that it can be typed again."""
+    """The command line of this process, quoted so that it can be typed again, without folders of this machine."""
     name = Path(sys.argv[0]).name
-    return shlex.join(["paymaster" if name == "__main__.py" else name, *sys.argv[1:]])
+    return shlex.join(["paymaster" if name == "__main__.py" else name, *map(_portable, sys.argv[1:])])
+
+
+def _portable(argument: str) -> str:
+    """An absolute path relative to the working folder, or, outside of it, its name alone."""
+    option, equals, value = argument.rpartition("=")
+    path = Path(value)
+    if not path.is_absolute():
+        return argument
+    inside = path.is_relative_to(Path.cwd())
+    return f"{option}{equals}{path.relative_to(Path.cwd()) if inside else path.name}"
 
 
 def now() -> str:
