@@ -1,6 +1,7 @@
 """`make docs`: a page for every game and mechanism, made from its docstrings, with a picture of an episode.
 
-The text is a function of the registries alone, so a test can check that the pages in docs/ are up to date.
+The text is a function of the registries, the suites and the reference tables alone, so a test can check that the pages
+in docs/ are up to date.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from ...contracts.mechanism import Mechanism
 from ...envs import FAMILIES, family, games, make
 from ...render.page import picture
 from ..measures.columns import COLUMNS, Section
+from ..runs.forecast import duration, expected_seconds, longest_first, wall_seconds
 from ..runs.replay import Replay, frames, play
+from ..runs.schedule import jobs
 from ..specs.compatibility import why_not
+from ..specs.suites import expand, load_suite, suites
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HEIGHT = 300  # pixels of a board, approximately
@@ -33,6 +37,7 @@ LARGEST = 40_000  # bytes of a picture
 WIDE = 60  # characters of a value that fits in a table
 EPISODES = 8  # that are tried until money moves in one
 STREAM = 0  # of the keys of the episodes that are pictured
+AT_A_TIME = (1, 2, 8, 32, 128)  # runs
 GUIDES = (
     "[A mechanism that learns](guides/a-mechanism-that-learns.md): one file with a mechanism, the principal that "
     "learns for it in plain torch, and what is kept of it.",
@@ -54,6 +59,7 @@ def pages() -> dict[str, str]:
     """The text of every page, by its path below docs/."""
     found = {"README.md": _index()}
     found["columns.md"] = _columns_page()
+    found["suites.md"] = _suites_page()
     found.update({f"games/{name}.md": _game_page(name) for name in FAMILIES})
     found.update({f"mechanisms/{id}.md": _mechanism_page(id) for id in MECHANISMS})
     return found
@@ -114,7 +120,8 @@ def _index() -> str:
         "## Mechanisms",
         "Payments come from a principal, transfers move between agents, shaping changes wishes and moves no money.",
         _table(("id", "what it does", "money"), offered),
-        "The metrics by which runs are compared are listed in [columns](columns.md).",
+        "The metrics by which runs are compared are listed in [columns](columns.md), the suites and what they cost in "
+        "[suites](suites.md).",
         "## Guides",
         "They are written by hand, and a test does what they show.",
         "\n".join(f"- {sentence}" for sentence in GUIDES),
@@ -133,6 +140,32 @@ def _columns_page() -> str:
         "entry in `benchmarks/measures/columns.py`.",
         _table(("name", "metric", "what it is", "head", "where", "in CSV"), rows),
     )
+
+
+def _suites_page() -> str:
+    return _page(
+        "# Suites",
+        "What `paymaster run SUITE` makes and what it costs, by the times that stand in the reference tables "
+        "(`results/reference`): core-hours, and the time on the wall with so many runs at a time, on cores of the kind "
+        "that made those tables. `paymaster run SUITE --dry-run` says it for what is left to do, by your own runs too. "
+        "A machine that has other work takes longer, and so did some runs of the tables.",
+        _table(
+            ("suite", "what it asks", "runs", "seeds", "core-hours", *(f"{count} at a time" for count in AT_A_TIME)),
+            [_suite_row(name) for name in suites()],
+        ),
+    )
+
+
+def _suite_row(name: str) -> tuple[str, ...]:
+    suite = load_suite(name)
+    todo = jobs(expand(suite))
+    told = (f"`{name}`", suite.description, str(len(todo)), str(suite.seeds))
+    seconds = expected_seconds(todo)
+    if len(seconds) < len(todo):
+        return (*told, *["not known"] * (1 + len(AT_A_TIME)))
+    ordered = longest_first(todo, seconds)
+    walls = (duration(wall_seconds(ordered, seconds, count)) for count in AT_A_TIME)
+    return (*told, f"{sum(seconds.values()) / 3600:.1f}", *walls)
 
 
 def _game_page(name: str) -> str:

@@ -30,10 +30,13 @@ DAMAGES = (UsageError, LookupError, TypeError, ValueError, AttributeError)
 LIMIT = 10_000  # rows of a table that are read
 
 
-def expected_seconds(jobs: Sequence[Job], out: Path) -> dict[str, float]:
-    """By the id of a job, the seconds that it is expected to take; jobs without a run like them are left out."""
+def expected_seconds(jobs: Sequence[Job], out: Path | None = None) -> dict[str, float]:
+    """By the id of a job, the seconds that it is expected to take; jobs without a run like them are left out.
+
+    By the reference tables, and by the finished runs in `out` where it is given.
+    """
     rates: dict[Kind, list[float]] = defaultdict(list)
-    for kinds, steps, seconds in [*_of_tables(ROOT / REFERENCE), *_of_runs(out)]:
+    for kinds, steps, seconds in [*_of_tables(ROOT / REFERENCE), *(_of_runs(out) if out else ())]:
         if steps > 0 and seconds > 0:
             for kind in kinds:
                 rates[kind].append(seconds / steps)

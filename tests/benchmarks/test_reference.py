@@ -116,6 +116,6 @@ def test_tables_that_were_written_since_do_not_change_the_commit(
 
 def test_a_recorded_command_names_no_folder_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    typed = [f"{tmp_path}/suite.yaml", "--out", f"{tmp_path}/runs/a b", f"--out={tmp_path}/x", "/else/where", "a=1", "-"]
-    monkeypatch.setattr("sys.argv", ["/bin/paymaster", "run", *typed])
+    inside = [f"{tmp_path}/suite.yaml", "--out", f"{tmp_path}/runs/a b", f"--out={tmp_path}/x"]
+    monkeypatch.setattr("sys.argv", ["/bin/paymaster", "run", *inside, "/else/where", "a=1", "-"])
     assert provenance.command() == "paymaster run suite.yaml --out 'runs/a b' --out=x where a=1 -"
