@@ -18,6 +18,7 @@ setup: .venv/installed  ## make .venv and install Paymaster with the pinned vers
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt torch
 	$(BIN)/pip install --quiet -c constraints.txt --editable '.[dev]'
+	$(BIN)/python -m paymaster.benchmarks.compile_ahead  # kernels, in a minute: else each process compiles what it meets first
 	@touch $@
 
 bench: setup    ## run the suite `quick` and print its table (two to four minutes)
