@@ -42,6 +42,7 @@ OWN: dict[str, str] = {
     "dqn": ".agents.dqn:DQN",
     "ppo": ".agents.ppo:PPO",
     "a2c": ".agents.a2c:A2C",
+    "lola": ".agents.lola:LOLA",
     "follow": ".agents.follow:Follow",
     "mixed": ".agents.mixed:Mixed",
     "external": ".external:External",

@@ -86,7 +86,7 @@ class Published:
     low: FiniteFloat
     high: FiniteFloat  # as `low`, but where a range was given
     source: Word
-    known: Word  # how we know: "read" in the paper or its code, "relayed" by another source
+    known: Word  # how we know: "read" in the paper or its code, "relayed" by another source, "remembered"
 
 
 class Dataset(NamedTuple):
@@ -129,7 +129,7 @@ def of_run(folder: Path) -> Evaluated:
         if not len(run.episodes):
             raise ValueError("it holds no evaluated episode")
         computed = {name: column.of_run(run) for name, column in COLUMNS.items() if column.of_run}
-        same = ("game", "game_version", "rules", "mechanism", "seed", "steps")
+        same = ("game", "game_version", "rules", "mechanism", "seed")
         return Evaluated(
             **{name: resolved[name] for name in same},
             horizon=resolved["rules"]["horizon"],
@@ -138,6 +138,7 @@ def of_run(folder: Path) -> Evaluated:
             name=about["name"],
             variant=about["variant"],
             settings={key: resolved[key] for key in SETTINGS if key in resolved},
+            steps=resolved["steps"] if about["steps"].get("validate") else 0,  # agents that are computed take none
             principal_steps=about["steps"].get("train", 0) + sum(about.get("steps_taken", {}).values()),
             seconds=round(sum(about["seconds"].values()), 1),
             episodes=len(run.episodes),

@@ -106,7 +106,7 @@ AlgorithmId = Annotated[
     str | None,
     option(
         metavar="ID",
-        help="Algorithm of the agents in a single GAME: dqn, ppo, a2c, mixed, follow, best-response or your own "
+        help="Algorithm of the agents in a single GAME: dqn, ppo, a2c, lola, mixed, follow, best-response or your own "
         "(default: dqn). Under follow and best-response agents do not learn.",
     ),
 ]

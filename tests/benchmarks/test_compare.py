@@ -424,8 +424,8 @@ def test_published_numbers_of_the_same_family_stand_by_themselves(tmp_path: Path
     assert all("unknown" in each.rules for each in comparison.published)
     everything = compare(dataset.PUBLISHED)
     assert everything.groups == []
-    assert len(everything.published) == 35
-    assert {each.known for each in everything.published} == {"read", "relayed"}
+    assert len(everything.published) == 37
+    assert {each.known for each in everything.published} == {"read", "relayed", "remembered"}
 
 
 PAID = ("principal", "principal_dominant", "principal_contingent")
