@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Self
 
@@ -72,6 +73,10 @@ class TrainedPrincipal(Saved):
     states off the recommended path, and without the bound agents are paid again and again to go there and be led back.
     A principal with values of joint actions may be `contingent`: it promises (B, N, A^(N-1)), by what the others do.
     If `mirrored`, all values are means over the game's symmetries.
+
+    Networks are asked once about what is seen again, in double precision, and what they say is rounded to single. Else
+    the last digits of a payment, and which of equal actions is recommended, would depend on what is decided together,
+    and an audit would not judge the very contract that was played.
     """
 
     def __init__(self, shape: JointShape, margins: PaymentMargins | None = None, *, mirrored: bool = False) -> None:
@@ -87,37 +92,40 @@ class TrainedPrincipal(Saved):
     def __call__(self, game: Game, state: object) -> Decisions:
         if game is not self._game:
             self._game = game
-            self._decisions = Remembered(partial(self._decide, symmetries(game) if self.mirrored else ()))
+            views = symmetries(game) if self.mirrored else ()
+            self._decisions = Remembered(partial(self._decide, deepcopy(self.networks).double(), views))
         return self._decisions(game.observe(state))
 
-    def _decide(self, views: Sequence[Symmetry], observations: np.ndarray) -> Decisions:
-        rows = joint_rows(observations)
+    def _decide(self, networks: torch.nn.ModuleDict, views: Sequence[Symmetry], observations: np.ndarray) -> Decisions:
+        rows = joint_rows(observations).double()
         with torch.no_grad():
-            worth = joint(self.networks["principal"], rows, views)
+            worth = joint(networks["principal"], rows, views).float()
             recommended = worth.argmax(dim=-1)
             margins = self.margins.proportional_margin * (worth.amax(dim=-1, keepdim=True) - worth)
             price = self._contingent if self.shape.get("joint_values") else self._least
-            least = price(rows, views, recommended, margins)
+            least = price(networks["agents"], rows, views, recommended, margins)
         return Decisions(recommended.numpy(), with_margins(least, self.margins).numpy())
 
     def _least(
-        self, rows: torch.Tensor, views: Sequence[Symmetry], recommended: torch.Tensor, margins: torch.Tensor
-    ) -> torch.Tensor:
+        self, agents: torch.nn.Module, rows: torch.Tensor, views: Sequence[Symmetry], recommended: torch.Tensor,
+        margins: torch.Tensor,
+    ) -> torch.Tensor:  # fmt: skip
         """(B, N): least payments, by the agents' values where the others follow, and where they do not."""
         strict = self.margins.strict_margin
-        following = joint(self.networks["agents"], all_follow(rows), views) + margins
+        following = joint(agents, all_follow(rows), views).float() + margins
         least = least_payments(following, following, recommended, strict)
         if self.margins.dominant:
-            alone = joint(self.networks["agents"], none_follows(rows), views) + margins
+            alone = joint(agents, none_follows(rows), views).float() + margins
             least = torch.maximum(least, least_payments(alone, alone, recommended, strict))
         return least
 
     def _contingent(
-        self, rows: torch.Tensor, views: Sequence[Symmetry], recommended: torch.Tensor, margins: torch.Tensor
-    ) -> torch.Tensor:
+        self, agents: torch.nn.Module, rows: torch.Tensor, views: Sequence[Symmetry], recommended: torch.Tensor,
+        margins: torch.Tensor,
+    ) -> torch.Tensor:  # fmt: skip
         """Least payments by values of joint actions: (B, N, A^(N-1)) if `contingent`, else (B, N)."""
         A = margins.shape[-1]
-        values = by_others(joint(self.networks["agents"], rows, views), A) + margins[:, :, None]
+        values = by_others(joint(agents, rows, views).float(), A) + margins[:, :, None]
         beside_any = recommended[..., None].expand(values.shape[:3])
         least = least_payments(values, values, beside_any, self.margins.strict_margin)
         if self.margins.contingent:

@@ -17,7 +17,7 @@ class Remembered:
     """What a principal decided where agents saw the same before, for a principal that knows nothing else.
 
     A game of a few thousand states is played for millions of steps. Where more is seen than there is room for, what is
-    new is decided afresh every time.
+    new is decided afresh every time. `decide` must not depend on what else is asked with it.
     """
 
     def __init__(self, decide: Callable[[np.ndarray], Decisions]) -> None:
