@@ -15,7 +15,8 @@ Six solutions, each by its rule (`RULES`):
 Where a stage game has no pure equilibrium selfish agents mix (`mixed_equilibrium`), and the subgame-perfect principal
 may abstain (`stage_games`). Where no equilibrium is found, the joint action whose largest regret is smallest is taken;
 the number of such stages and the deviation gains are reported, and the solution is marked as approximate. Beside the
-six stands the best linear contract (`linear_contracts`), to which a principal commits.
+six stand the best linear contract (`linear_contracts`), to which a principal commits, and over the finite horizon of a
+small game what signals alone can do, the best correlated equilibrium (`correlated_policy`).
 
 Each is solved over the finite horizon, undiscounted, by backward induction, or with a discount for the stationary game
 that never ends by value iteration (`value_iteration` has the fallbacks where it does not converge). A stationary
@@ -37,6 +38,7 @@ from ..core.config import UsageError, did_you_mean, to_json
 from ..envs import FAMILIES, family, make
 from ..envs.game import Game, hides_actions
 from .markov.best_response import deviation_gains
+from .markov.correlated_policy import CorrelatedPolicy, correlated_policy
 from .markov.evaluation import Evaluation, evaluate_policy
 from .markov.fixed_points import fixed_points
 from .markov.markov_policy import markov_policy
@@ -159,6 +161,7 @@ class Solved(NamedTuple):
     table: Table
     solutions: dict[str, Solution]  # by rule
     linear_contract: LinearContract | None  # None where the agents' answer to no rates is an equilibrium
+    correlated: CorrelatedPolicy | None  # None with a discount, and where the game is too large
     seconds: float  # making the table included
 
 
@@ -197,7 +200,8 @@ def solve_all(
     solutions = dict(zip(apart, cast(list[Solution], found), strict=True))
     principal = solutions["principal"]  # who mixes nowhere chooses and pays as the contingent one does while all follow
     solutions["contingent"] = solution("contingent") if len(principal.mixed.cells) else principal
-    return Solved(table, solutions, cast(LinearContract | None, best), time.perf_counter() - began)
+    signals = correlated_policy(table, game.horizon) if discount is None else None
+    return Solved(table, solutions, cast(LinearContract | None, best), signals, time.perf_counter() - began)
 
 
 def summary(
@@ -214,6 +218,7 @@ def summarised(
 ) -> dict[str, Any]:
     """The solutions in `solved` as JSON-ready values."""
     rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.linear_contract
+    signals = solved.correlated
     return {
         "game": game_name(game),
         "rules": to_json(game),
@@ -227,6 +232,14 @@ def summarised(
         "selfish": {
             rule: {key: value for key, value in rows[rule].items() if key != "payment"}
             for rule in ("highest", "lowest")
+        },
+        "correlated": signals
+        and {
+            "welfare": signals.welfare,
+            "returns": signals.returns.tolist(),
+            "gain": float(signals.gains.max()),
+            "drawn": signals.drawn,
+            "settled": True,
         },
         "principal": rows["principal"],
         "principal_dominant": rows["dominant"],

@@ -13,6 +13,7 @@ changes a value here must touch the files that use it, or remove their `__pycach
 | `INDIFFERENCE`           | 1e-13 | payoff scaled to [0, 1]   | Newton's method for mixed equilibria                |
 | `VALUE_CONVERGENCE`      | 1e-12 | value, relative           | value iteration, best responses by policy iteration |
 | `FIXED_POINT`            | 1e-9  | value, relative           | fixed points from other starts                      |
+| `CHANCE`                 | 1e-9  | probability               | correlated equilibria                               |
 | `RATE_GAIN`              | 1e-6  | return, discounted        | linear contracts                                    |
 | `UTILITY_TIE`            | 1e-6  | return                    | hidden actions                                      |
 | `CONTRADICTION`          | 1e-9  | payment                   | hidden actions                                      |
@@ -44,6 +45,9 @@ VALUE_CONVERGENCE = 1e-12
 
 FIXED_POINT = 1e-9
 """Value iteration from another start has come to a fixed point when a sweep moves the values by no more than this."""
+
+CHANCE = 1e-9
+"""A joint action with a smaller chance in a correlated equilibrium is not drawn."""
 
 RATE_GAIN = 1e-6
 """The answer to a linear contract is an equilibrium if no best response gains more than this."""

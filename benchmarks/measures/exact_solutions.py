@@ -22,6 +22,7 @@ ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
 CONTINGENT = "principal, dominant strategies, contingent"
 BEST_RATE = "principal, best linear contract"
+CORRELATED = "best correlated equilibrium"
 NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
 
@@ -106,6 +107,7 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
         OPTIMUM: summary["cooperative"],
         HIGHEST: summary["selfish"]["highest"],
         "selfish equilibrium, lowest": summary["selfish"]["lowest"],
+        CORRELATED: summary["correlated"],
         PRINCIPAL: summary["principal"],
         "principal, dominant strategies": summary["principal_dominant"],
         CONTINGENT: summary["principal_contingent"],
@@ -113,6 +115,8 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
     }
     if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=WELFARE_TIE):
         del rows["selfish equilibrium, lowest"]
+    if rows[CORRELATED] is None:  # solved over the finite horizon of small games alone
+        del rows[CORRELATED]
     return [_exact(name, kind, row, summary["horizon"]) for name, row in rows.items()]
 
 

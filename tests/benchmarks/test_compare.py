@@ -448,7 +448,7 @@ def test_an_exact_row_says_what_it_is_and_counts_if_it_is_an_equilibrium(
 ) -> None:
     row = {"welfare": 1.0, "payment": 0.5, "settled": True, "gain": 0.0, **changes}
     summary = {"discount": 0.99, "horizon": 20, "selfish": {"highest": row, "lowest": row}}
-    summary |= dict.fromkeys(("cooperative", *PAID, "best_rate"), row)
+    summary |= dict.fromkeys(("cooperative", "correlated", *PAID, "best_rate"), row)
     for each in solutions(summary):
         assert (each.counts, each.label) == (counts, each.name + mark)
 
@@ -456,7 +456,7 @@ def test_an_exact_row_says_what_it_is_and_counts_if_it_is_an_equilibrium(
 def test_rates_without_an_equilibrium_have_a_row_without_values() -> None:
     row = {"welfare": 1.0, "payment": 0.5, "settled": True}
     summary = {"discount": None, "horizon": 20, "selfish": {"highest": row, "lowest": row}, "best_rate": None}
-    *_, rates = solutions(summary | dict.fromkeys(("cooperative", *PAID), row))
+    *_, rates = solutions(summary | dict.fromkeys(("cooperative", "correlated", *PAID), row))
     assert (rates.label, rates.counts) == ("principal, best linear contract (no equilibrium found)", False)
     assert (rates.welfare, rates.payment, rates.utility(0.1)) == (None, None, None)
 

@@ -1,0 +1,90 @@
+"""What signals alone can do in a game: in every state agents are told their parts of a drawn joint action, and obey.
+
+In the stage game of every state, given the values of what follows, the best correlated equilibrium is taken
+(`best_correlated_equilibrium`), by backward induction over the finite horizon. A mediator who sees the state and sends
+signals, but pays nothing, reaches this welfare. As with the selfish rules it is a rule of selection, not a bound:
+another equilibrium later on might allow a better one now.
+
+A linear programme is solved for each state and step, so this is for small games (`LARGEST`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..normal_form.correlated_equilibrium import best_correlated_equilibrium
+from ..tables.table import Table
+from ..tolerances import CHANCE
+from .stage_games import expected
+
+LARGEST = 6_000  # (state, step) pairs; each takes a millisecond or two
+
+
+class CorrelatedPolicy(NamedTuple):
+    """The chances of joint actions that agents obey, evaluated over the undiscounted horizon."""
+
+    chances: np.ndarray  # (T, S, J) float64
+    returns: np.ndarray  # (N,)
+    gains: np.ndarray  # (N,) what each agent's best answers to its signals add; zero in equilibrium
+    drawn: int  # the number of (step, state) pairs in which more than one joint action has a chance
+
+    @property
+    def welfare(self) -> float:
+        return float(self.returns.sum())
+
+
+def correlated_policy(table: Table, horizon: int) -> CorrelatedPolicy | None:
+    """The best correlated equilibrium stage by stage; None for a game with more than `LARGEST` states and steps.
+
+    What is maximised is the `objective` of the table, which is welfare.
+    """
+    if table.states * horizon > LARGEST:
+        return None
+    S, J, N = table.rewards.shape
+    chances, values = np.empty((horizon, S, J)), np.zeros((S, N + 1))
+    now = np.concatenate([table.rewards, table.objective[..., None]], axis=2)
+    for t in reversed(range(horizon)):
+        q = now + expected(table, values, 1.0)[table.following]
+        for s in range(S):
+            chances[t, s] = best_correlated_equilibrium(q[s, :, :N], q[s, :, N], table.actions)
+        values = np.einsum("sj,sji->si", chances[t], q)
+    drawn = int(np.count_nonzero((chances > CHANCE).sum(axis=2) > 1))
+    return CorrelatedPolicy(chances, _returns(table, chances), _gains(table, chances), drawn)
+
+
+def _returns(table: Table, chances: np.ndarray) -> np.ndarray:
+    """(N,): the returns of agents that obey."""
+    share, returns = table.start.copy(), np.zeros(table.rewards.shape[2])
+    distribution = np.repeat(np.arange(len(table.offsets) - 1), np.diff(table.offsets))  # of each entry
+    for drawn in chances:
+        taken = share[:, None] * drawn
+        returns += np.einsum("sj,sji->i", taken, table.rewards)
+        each = np.bincount(table.following.ravel(), taken.ravel(), len(table.offsets) - 1)
+        share = np.bincount(table.successors, each[distribution] * table.probabilities, table.states)
+    return returns
+
+
+def _gains(table: Table, chances: np.ndarray) -> np.ndarray:
+    """(N,): what each agent's best answers to its signals add to its return while the others obey."""
+    S, _, N = table.rewards.shape
+    kept, best = np.zeros((S, N)), np.zeros((S, N))
+    for drawn in chances[::-1]:
+        obeyed = table.rewards + expected(table, kept, 1.0)[table.following]
+        answered = table.rewards + expected(table, best, 1.0)[table.following]
+        kept = np.einsum("sj,sji->si", drawn, obeyed)
+        best = np.stack([_best_answers(table, drawn, answered[..., i], i) for i in range(N)], axis=1)
+    return np.maximum(table.start @ (best - kept), 0.0)
+
+
+def _best_answers(table: Table, chances: np.ndarray, q: np.ndarray, agent: int) -> np.ndarray:
+    """(S,): an agent's value of its best answer to each of its signals, by its values `q` (S, J) of joint actions."""
+    A = table.action_count
+    stride = A ** (table.rewards.shape[2] - 1 - agent)
+    total = np.zeros(table.states)
+    for told in range(A):
+        rows = np.flatnonzero(table.actions[:, agent] == told)
+        other = rows[:, None] + (np.arange(A) - told) * stride  # (rows, A)
+        total += np.einsum("sj,sja->sa", chances[:, rows], q[:, other]).max(axis=1)
+    return total
