@@ -25,16 +25,16 @@ def provenance() -> dict[str, object]:
 
 
 def command() -> str:
-    """The command line of this process, quoted so that it can be typed again, without folders of this machine."""
+    """The command line of this process, quoted, with absolute paths as `_portable` has them."""
     name = Path(sys.argv[0]).name
     return shlex.join(["paymaster" if name == "__main__.py" else name, *map(_portable, sys.argv[1:])])
 
 
 def _portable(argument: str) -> str:
-    """An absolute path relative to the working folder, or, outside of it, its name alone."""
-    option, equals, value = argument.rpartition("=")
+    """An argument; an absolute path in it, or behind its first `=`, from the working folder, or by its name alone."""
+    option, equals, value = argument.partition("=") if not argument.startswith("/") else ("", "", argument)
     path = Path(value)
-    if not path.is_absolute():
+    if not path.is_absolute() or not path.name:
         return argument
     inside = path.is_relative_to(Path.cwd())
     return f"{option}{equals}{path.relative_to(Path.cwd()) if inside else path.name}"

@@ -72,23 +72,26 @@ def induce(
     The principal and the mechanism decide for one representative of each class of symmetric states. Raises UsageError
     for a game without a table, and for a mechanism that remembers more than the state.
     """
-    memory = mechanism.start(np.zeros(1, np.uint64))
-    name = type(mechanism).__name__
-    if mechanism.needs_values or mechanism.needs_probabilities:
-        what = "value estimates" if mechanism.needs_values else "the agents' probabilities"
-        raise UsageError(f"{name} cannot be judged exactly, since it needs {what}; ask for a mechanism that does not")
-    if type(mechanism).act is not Mechanism.act:
-        raise UsageError(f"{name} cannot be judged exactly, since it acts for agents; ask for one that does not")
-    if not (isinstance(memory, tuple) and not memory):
-        raise UsageError(
-            f"{name} cannot be judged exactly, since it remembers more than the game's state; "
-            "ask for a mechanism without memory"
-        )
+    if why := beyond_tables(mechanism):
+        name = type(mechanism).__name__
+        raise UsageError(f"{name} cannot be judged exactly, since it {why}; ask for a mechanism that does not")
     table, listed = tabulate(game), tabular(game)
     decisions = principal(game, listed.representatives()) if principal else None
     incomes, payments = _incomes(listed, mechanism, decisions, table.actions)
     earned = table._replace(rewards=table.rewards + incomes)
     return InducedGame(table, earned, payments, decisions, game.horizon, discount)
+
+
+def beyond_tables(mechanism: Mechanism) -> str:
+    """Why the game that a mechanism induces is no table of the game's own states; empty where it is one."""
+    if mechanism.needs_values:
+        return "needs value estimates"
+    if mechanism.needs_probabilities:
+        return "needs the agents' probabilities"
+    if type(mechanism).act is not Mechanism.act:
+        return "acts for agents"
+    memory = mechanism.start(np.zeros(1, np.uint64))
+    return "" if isinstance(memory, tuple) and not memory else "remembers more than the game's state"
 
 
 def evaluate(game: InducedGame, actions: np.ndarray, mixed: Mixed | None = None) -> Evaluation:

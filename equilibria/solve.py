@@ -16,7 +16,7 @@ Where a stage game has no pure equilibrium selfish agents mix (`mixed_equilibriu
 may abstain (`stage_games`). Where no equilibrium is found, the joint action whose largest regret is smallest is taken;
 the number of such stages and the deviation gains are reported, and the solution is marked as approximate. Beside the
 six stand the best linear contract (`linear_contracts`), to which a principal commits, and over the finite horizon of a
-small game what signals alone can do, the best correlated equilibrium (`correlated_policy`).
+small game a correlated equilibrium, the best of each stage, which signals bring about (`correlated_policy`).
 
 Each is solved over the finite horizon, undiscounted, by backward induction, or with a discount for the stationary game
 that never ends by value iteration (`value_iteration` has the fallbacks where it does not converge). A stationary
@@ -240,6 +240,7 @@ def summarised(
             "gain": float(signals.gains.max()),
             "drawn": signals.drawn,
             "settled": True,
+            "approximate": bool(signals.gains.max() > EPSILON_EQUILIBRIUM * np.abs(solved.table.rewards).max()),
         },
         "principal": rows["principal"],
         "principal_dominant": rows["dominant"],

@@ -53,7 +53,7 @@ def ascents(returns: ExactReturns, logits: Logits, order: int, look_ahead: float
 
     By `order` 0 it is the gradient of the agent's return. By order k it is the gradient of its return after all others
     have moved by `look_ahead` times their directions of order k - 1, through which it differentiates: agents of order 1
-    shape the learning of agents of order 0, as in LOLA.
+    shape the learning of agents of order 0, as LOLA does.
     """
     moved = list(logits)
     if order:

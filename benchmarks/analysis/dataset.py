@@ -86,7 +86,7 @@ class Published:
     low: FiniteFloat
     high: FiniteFloat  # as `low`, but where a range was given
     source: Word
-    known: Word  # how we know: "read" in the paper or its code, "relayed" by another source, "remembered"
+    known: Word  # how we know: "read" in the paper or its code, "relayed" by others, "remembered" and to be read
 
 
 class Dataset(NamedTuple):

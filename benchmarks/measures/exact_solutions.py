@@ -22,7 +22,7 @@ ROWS = 100_000  # (state, joint action) pairs up to which the stationary game is
 OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", "principal, subgame-perfect"
 CONTINGENT = "principal, dominant strategies, contingent"
 BEST_RATE = "principal, best linear contract"
-CORRELATED = "best correlated equilibrium"
+CORRELATED = "correlated equilibrium, stage by stage"
 NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
 

@@ -2,7 +2,8 @@
 
 A run is like those of its variant; where there is none, like those of its game and mechanism with the same networks and
 batches; else like those of its game alone with these. It takes the median of their times for each environment step in
-which it learns, its principal's included. Machines differ: it is an estimate.
+which it learns, its principal's included; where nothing learns, the median of their times. Machines differ: it is an
+estimate.
 """
 
 from __future__ import annotations
@@ -37,15 +38,16 @@ def expected_seconds(jobs: Sequence[Job], out: Path | None = None) -> dict[str, 
     """
     rates: dict[Kind, list[float]] = defaultdict(list)
     for kinds, steps, seconds in [*_of_tables(ROOT / REFERENCE), *(_of_runs(out) if out else ())]:
-        if steps > 0 and seconds > 0:
+        if seconds > 0:
             for kind in kinds:
-                rates[kind].append(seconds / steps)
+                rates[kind].append(seconds / max(1, steps))
     found = {}
     for job in jobs:
-        kinds, steps = _kinds(job.run.values, job.run.variant, learner_name(job.run.values))
+        run = job.run
+        kinds, steps = _kinds(run.values, run.variant, learner_name(run.values), learned=run.agents.learns)
         known = next((rates[kind] for kind in kinds if kind in rates), None)
         if known is not None:
-            found[job.id] = median(known) * steps
+            found[job.id] = median(known) * max(1, steps)
     return found
 
 
@@ -91,13 +93,16 @@ def duration(seconds: float) -> str:
     return "1 second" if seconds < 1.5 else f"{seconds:.0f} seconds"
 
 
-def _kinds(values: Mapping[str, Any], variant: str, learner: str) -> tuple[list[Kind], int]:
-    """What a run is, most narrowly first, and the environment steps in which it learns, by its resolved values."""
+def _kinds(values: Mapping[str, Any], variant: str, learner: str, *, learned: bool) -> tuple[list[Kind], int]:
+    """What a run is, most narrowly first, and the environment steps in which it learns, by its resolved values.
+
+    Agents that are not `learned`, but computed, take none.
+    """
     principal = values["principal"] if isinstance(values["principal"], dict) else {}
     trained = {} if "from" in principal else principal
     costly = [{name: part.get(name) for name in COSTLY} for part in (values["settings"], trained)]
     shape = json.dumps(costly, sort_keys=True)
-    played, steps = (values["game"], learner, shape), int(values["steps"]) + int(trained.get("steps", 0))
+    played, steps = (values["game"], learner, shape), learned * int(values["steps"]) + int(trained.get("steps", 0))
     return [(variant,), (*played, values["mechanism"]), played], steps
 
 
@@ -107,7 +112,9 @@ def _of_runs(out: Path) -> Iterator[tuple[list[Kind], int, float]]:
         with suppress(*DAMAGES):  # a damaged run is told where it is read for more than its time
             about = read_about(folder / files.RUN)
             values = about["resolved"]
-            yield *_kinds(values, about["variant"], learner_name(values)), sum(about["seconds"].values())
+            learned = bool(about["steps"].get("validate"))
+            kinds = _kinds(values, about["variant"], learner_name(values), learned=learned)
+            yield *kinds, sum(about["seconds"].values())
 
 
 def _of_tables(folder: Path) -> Iterator[tuple[list[Kind], int, float]]:
@@ -118,4 +125,5 @@ def _of_tables(folder: Path) -> Iterator[tuple[list[Kind], int, float]]:
                 with suppress(*DAMAGES):
                     settings = json.loads(row["settings"])
                     values = {**row, "settings": settings["settings"], "principal": settings.get("principal")}
-                    yield *_kinds(values, row["variant"], row["algorithm"]), float(row["seconds"])
+                    kinds = _kinds(values, row["variant"], row["algorithm"], learned=True)  # for the steps of the row
+                    yield *kinds, float(row["seconds"])

@@ -1,11 +1,12 @@
-"""What signals alone can do in a game: in every state agents are told their parts of a drawn joint action, and obey.
+"""What signals do without money: in every state agents are told their parts of a drawn joint action, and obey.
 
 In the stage game of every state, given the values of what follows, the best correlated equilibrium is taken
 (`best_correlated_equilibrium`), by backward induction over the finite horizon. A mediator who sees the state and sends
 signals, but pays nothing, reaches this welfare. As with the selfish rules it is a rule of selection, not a bound:
-another equilibrium later on might allow a better one now.
+another equilibrium later on might allow a better one now, and even the selfish equilibrium of another rule may be
+better where games go on.
 
-A linear programme is solved for each state and step, so this is for small games (`LARGEST`).
+A linear programme is solved for each state and step, so this is for small games (`STAGES`, `NUMBERS`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from ..tables.table import Table
 from ..tolerances import CHANCE
 from .stage_games import expected
 
-LARGEST = 6_000  # (state, step) pairs; each takes a millisecond or two
+STAGES = 6_000  # (state, step) pairs at most; each takes a millisecond or two ...
+NUMBERS = 2_000_000  # ... if the constraints of all of them have no more numbers than this
 
 
 class CorrelatedPolicy(NamedTuple):
@@ -36,13 +38,13 @@ class CorrelatedPolicy(NamedTuple):
 
 
 def correlated_policy(table: Table, horizon: int) -> CorrelatedPolicy | None:
-    """The best correlated equilibrium stage by stage; None for a game with more than `LARGEST` states and steps.
+    """The best correlated equilibrium stage by stage; None for a game that is too large.
 
     What is maximised is the `objective` of the table, which is welfare.
     """
-    if table.states * horizon > LARGEST:
-        return None
     S, J, N = table.rewards.shape
+    if S * horizon > STAGES or S * horizon * J * N * table.action_count**2 > NUMBERS:
+        return None
     chances, values = np.empty((horizon, S, J)), np.zeros((S, N + 1))
     now = np.concatenate([table.rewards, table.objective[..., None]], axis=2)
     for t in reversed(range(horizon)):

@@ -19,7 +19,8 @@ def best_correlated_equilibrium(q: np.ndarray, objective: np.ndarray, actions: n
     """(J,) float64: the chances of joint actions that maximise the expected `objective` (J,) among all that are obeyed.
 
     `q[j, i]` is agent i's payoff of the joint action `actions[j]`, which stand in lexicographic order. A joint action
-    that is the best of all, and from which nobody gains by deviating, is taken for certain.
+    that is the best of all, and from which nobody gains by deviating, is taken for certain. Payoffs that differ by nine
+    orders of magnitude are beyond the solver: who calls this measures what a deviation gains.
     """
     J, N = q.shape
     A = int(actions[-1, 0]) + 1
@@ -31,12 +32,12 @@ def best_correlated_equilibrium(q: np.ndarray, objective: np.ndarray, actions: n
     for i in range(N):
         for j in range(J):
             rows[(i * A + actions[j, i]) * A : (i * A + actions[j, i] + 1) * A, j] = gains[j, i]
-    rows = rows[np.any(rows != 0.0, axis=1)]
-    scale = max(float(np.abs(rows).max(initial=0.0)), 1e-300)
-    found = linprog(
-        -objective, A_ub=rows / scale, b_ub=np.zeros(len(rows)), A_eq=np.ones((1, J)), b_eq=[1.0], method="highs"
-    )
-    if found.x is None:  # it cannot be infeasible: what fails is arithmetic
+    largest = np.abs(rows).max(axis=1)
+    rows = rows[largest > 0.0] / largest[largest > 0.0, None]  # the solver's tolerances are absolute
+    cost = objective[best] - objective
+    cost = cost / max(float(cost.max()), 1e-300)
+    found = linprog(cost, A_ub=rows, b_ub=np.zeros(len(rows)), A_eq=np.ones((1, J)), b_eq=[1.0], method="highs")
+    if not found.success or found.x is None:  # it cannot be infeasible: what fails is arithmetic
         raise ArithmeticError(f"the linear programme of a correlated equilibrium was not solved: {found.message}")
     chances = np.maximum(found.x, 0.0)
     return chances / chances.sum()

@@ -18,9 +18,11 @@ from ...contracts.loop import AgentView
 from ...contracts.mechanism import Mechanism
 from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import UsageError, configuration
+from ...envs.game import Game
 from ..role import Role, Task, Update
-from ..settings import Count, PlayBy, Rate, Share
+from ..settings import Count, PlayBy, Rate
 
+LOOKED_AT = 16  # episodes, and steps in each, in which it is looked at what agents see
 LARGEST_TABLE = 1 << 20  # numbers: the chances (S, J, S) of all next states
 
 
@@ -73,15 +75,17 @@ class LOLA(Role):
     """Every agent climbs its exact return after a step of the others' learning (Foerster et al. 2018, LOLA with exact
     gradients), by gradients through that step; nothing is sampled, so no environment steps are taken.
 
-    Returns are those of the stationary game that never ends, and their sums, not their means per step, are climbed. Of
-    `order` 0 the others' learning is not looked at ("naive learning"), of order 2 or 3 the others are taken to be LOLA
-    agents, or such that take the others to be so (higher-order LOLA).
+    Returns are those of the stationary game that never ends, and their sums, not their means per step, are climbed. The
+    paper takes a first-order Taylor expansion of the return after the others' step, and one of its two derivatives;
+    here it is differentiated as it is. Of `order` 0 the others' learning is not looked at ("naive learning"), of order
+    2 or 3 the others are taken to be LOLA agents, or such that take the others to be so (higher-order LOLA). What a
+    mechanism promises is known by the returns, not seen. In a mixture all agents are taken to be LOLA agents.
     """
 
     plays: ClassVar[str] = "agents"
     learns: ClassVar[bool] = False
 
-    discount: Share = 0.96
+    discount: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.96
     """Discount factor per step; a game that is played once has none."""
     order: Annotated[int, Field(ge=0, le=3)] = 1
     """How deep the others' learning is looked at: 0 not at all, 1 as in LOLA, 2 and 3 as in higher-order LOLA."""
@@ -89,7 +93,7 @@ class LOLA(Role):
     """Step size of an agent's own ascent."""
     look_ahead: Rate = 1.0
     """Step size that it expects of the others."""
-    updates: Count = 100
+    updates: Count = 200
     """Number of simultaneous updates."""
     spread: Annotated[float, Field(ge=0.0)] = 1.0
     """Standard deviation of the logits at the start."""
@@ -97,10 +101,16 @@ class LOLA(Role):
     """How agents act when they are evaluated: they draw from what they learned, which mixes, or take the likeliest."""
 
     def check(self, mechanism: Mechanism) -> None:
-        """Raise UsageError for games without a small table, and mechanisms that remember more than the state."""
+        """Raise UsageError for games without a small table, those that show more than it, and mechanisms beyond it."""
+        from ...equilibria.induced_game import beyond_tables
         from ...equilibria.tables.table import tabular
 
         game = mechanism.game
+        if why := beyond_tables(mechanism):
+            raise UsageError(
+                f"lola climbs exact returns, and {type(mechanism).__name__} {why}: choose an algorithm that plays, as "
+                "dqn or ppo, or another mechanism"
+            )
         if not hasattr(game, "outcomes"):
             raise UsageError(
                 f"{type(game).__name__} does not list the outcomes of a step, so its returns are not known exactly: "
@@ -113,9 +123,10 @@ class LOLA(Role):
                 f"the game has {states:,} states, of which lola needs all transitions at once: {size:,} numbers, "
                 f"{LARGEST_TABLE:,} are allowed; choose an algorithm that plays, as dqn or ppo, or a smaller game"
             )
+        _check_sight(game)
 
     def learn(self, task: Task) -> Generator[Update, None, TabularPolicy]:
-        """Climb for `updates` steps; each yields the mean of the agents' returns."""
+        """Climb for `updates` steps, and yield the mean of the agents' returns at the end."""
         import torch
 
         from ...equilibria.induced_game import induce
@@ -135,12 +146,30 @@ class LOLA(Role):
         for _ in range(self.updates):
             steps = ascents(returns, logits, self.order, self.look_ahead)
             logits = [(own + self.lr * step).detach().requires_grad_() for own, step in zip(logits, steps, strict=True)]
-            yield Update(0, 0, None, {"mean_return": float(returns(logits).detach().mean())})
+        yield Update(0, 0, None, {"mean_return": float(returns(logits).detach().mean())})
         chances = [probabilities(each).detach().numpy() for each in logits]
         return TabularPolicy(_padded([seen for seen, _ in told]), _padded(chances), self.play)
 
     def kept(self) -> type[TabularPolicy]:
         return TabularPolicy
+
+
+def _check_sight(game: Game) -> None:
+    """Raise UsageError where agents are shown what the states of the table do not tell apart, in some random play."""
+    from ...equilibria.tables.table import tabular
+
+    listed = _rows(game.observe(tabular(game).representatives()))
+    known = [{row.tobytes() for row in listed[:, i]} for i in range(listed.shape[1])]
+    rng, state = np.random.default_rng(0), game.reset(np.arange(LOOKED_AT, dtype=np.uint64))
+    for _ in range(min(game.horizon, LOOKED_AT)):
+        for i, rows in enumerate(_rows(game.observe(state)).swapaxes(0, 1)):
+            if any(row.tobytes() not in known[i] for row in np.ascontiguousarray(rows)):
+                raise UsageError(
+                    f"{type(game).__name__} shows agents more than its exact states tell apart, as where they are on a "
+                    "torus: choose an observation that does not (in the Coin Game observation=mutual), or an algorithm "
+                    "with networks"
+                )
+        state, _ = game.step(state, rng.integers(len(game.action_names), size=(LOOKED_AT, len(game.agents))))
 
 
 def _rows(observations: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:

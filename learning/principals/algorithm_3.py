@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from math import prod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 import numba
@@ -90,8 +91,8 @@ class Algorithm3(PaymentMargins, Objective, Network, ActionValues, ReplayedRole)
                 f"joint_values: {N} agents with {A} actions each have {A**N:,} joint actions, allowed are "
                 f"{JOINT_ACTIONS:,} or fewer; leave joint_values out, or ask for fewer agents"
             )
-        if self.mirrored and not symmetries(mechanism.game):
-            raise UsageError("mirrored: the game has no symmetries; leave mirrored out, or set it to false")
+        if self.mirrored:
+            _check_views(mechanism.game)
         if self.margins_in_training and (self.dominant or self.proportional_margin):
             raise UsageError(
                 "margins_in_training: stake and robust are for trained principals alone; leave them out, or leave "
@@ -197,6 +198,19 @@ class Algorithm3(PaymentMargins, Objective, Network, ActionValues, ReplayedRole)
     def _in_training(self) -> PaymentMargins:
         """The margins that are in force while it learns."""
         return self._margins() if self.margins_in_training else PaymentMargins()
+
+
+def _check_views(game: Game) -> None:
+    """Raise UsageError for a game without symmetric views, or with some that do not fit what its agents see."""
+    if not symmetries(game):
+        raise UsageError("mirrored: the game has no symmetries; leave mirrored out, or set it to false")
+    D = prod(game.observation_space.shape or ())
+    for view in symmetries(game):
+        if view.cells.shape != (D,) or not ((view.cells >= 0) & (view.cells < D)).all():
+            raise UsageError(
+                f"mirrored: a symmetry of {type(game).__name__} has cells of shape {view.cells.shape}; {D} indices of "
+                "what agents see are needed"
+            )
 
 
 def mirrored(columns: Columns, views: Sequence[Symmetry], rng: Stream) -> Columns:

@@ -76,7 +76,7 @@ class TrainedPrincipal(Saved):
 
     Networks are asked once about what is seen again, in double precision, and what they say is rounded to single. Else
     the last digits of a payment, and which of equal actions is recommended, would depend on what is decided together,
-    and an audit would not judge the very contract that was played.
+    and an audit would not judge the very contract that was played. Its networks must not change once it has decided.
     """
 
     def __init__(self, shape: JointShape, margins: PaymentMargins | None = None, *, mirrored: bool = False) -> None:
@@ -87,14 +87,15 @@ class TrainedPrincipal(Saved):
                 "joint_values"
             )
         self.networks = principal_networks(**shape)
-        self._game: Game | None = None  # in which it decided last, as `_decisions` remembers
+        self._last: tuple[Game | None, Remembered | None] = None, None  # the game in which it decided last, and what
 
     def __call__(self, game: Game, state: object) -> Decisions:
-        if game is not self._game:
-            self._game = game
+        last, decisions = self._last
+        if game is not last or decisions is None:
             views = symmetries(game) if self.mirrored else ()
-            self._decisions = Remembered(partial(self._decide, deepcopy(self.networks).double(), views))
-        return self._decisions(game.observe(state))
+            decisions = Remembered(partial(self._decide, deepcopy(self.networks).double(), views))
+            self._last = game, decisions
+        return decisions(game.observe(state))
 
     def _decide(self, networks: torch.nn.ModuleDict, views: Sequence[Symmetry], observations: np.ndarray) -> Decisions:
         rows = joint_rows(observations).double()

@@ -34,6 +34,7 @@ def finished(job: Job, out: Path, **seconds: float) -> None:
     folder = out / job.id
     folder.mkdir(parents=True)
     about = {"run": job.id, "spec": {}, "resolved": job.run.values, "variant": job.run.variant, "seconds": seconds}
+    about["steps"] = {"validate": job.run.spec.steps}
     (folder / "run.json").write_text(json.dumps(about))
 
 
@@ -58,8 +59,19 @@ def test_a_run_takes_what_runs_like_it_took_for_each_step(alone: Path) -> None:
     assert later[0].id not in expected_seconds(later, alone), "a damaged run tells nothing"
 
 
+def test_runs_in_which_nothing_learns_take_the_time_that_they_take(alone: Path) -> None:
+    """Their steps are none, whatever the budget of the suite; a principal's training counts by its steps."""
+    runs = [{"mechanism": "principal-exact"}, {"id": "longer", "mechanism": "principal-exact", "steps": 900}]
+    changes = {"runs": [{**run, "algorithm": "follow"} for run in runs]}
+    first, longer = jobs(expand(Suite.model_validate({**SUITE, **changes}), seeds=1))
+    finished(first, alone, evaluate=3.0)
+    about = json.loads((alone / first.id / "run.json").read_text())
+    (alone / first.id / "run.json").write_text(json.dumps({**about, "steps": {"evaluate": 5}}))
+    assert expected_seconds([longer], alone) == {longer.id: 3.0}
+
+
 def test_reference_tables_tell_the_times_of_what_is_made_for_the_first_time(tmp_path: Path) -> None:
-    todo = jobs(expand(load_suite("coin-7x7"), seeds=1))
+    todo = jobs(expand(load_suite("coin-3x3"), seeds=1))
     found = expected_seconds(todo, tmp_path)
     assert all(10.0 < found[job.id] < 3600.0 for job in todo)
 

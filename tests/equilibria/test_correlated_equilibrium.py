@@ -1,4 +1,4 @@
-"""What signals alone can do: correlated equilibria by hand, against Nash equilibria, and against every deviation."""
+"""What signals do without money: correlated equilibria by hand, beside Nash equilibria, and against deviations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from paymaster import list_equilibria, make
 from paymaster.equilibria.markov import correlated_policy as module
 from paymaster.equilibria.markov.correlated_policy import correlated_policy
 from paymaster.equilibria.normal_form.correlated_equilibrium import best_correlated_equilibrium
-from paymaster.equilibria.solve import solve_all
+from paymaster.equilibria.solve import solve_all, summary
 from paymaster.equilibria.tables.table import joint_actions
 from paymaster.equilibria.tables.tabulate import tabulate
 
@@ -36,6 +36,13 @@ def test_aumanns_game_of_chicken() -> None:
     chances = best_correlated_equilibrium(payoffs, payoffs.sum(axis=1), actions)
     np.testing.assert_allclose(chances, [0.5, 0.25, 0.25, 0.0], atol=1e-9)
     assert chances @ payoffs == pytest.approx([5.25, 5.25])
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+def test_payoffs_may_be_counted_in_any_unit(unit: float) -> None:
+    payoffs = unit * np.array([(6.0, 6.0), (2.0, 7.0), (7.0, 2.0), (0.0, 0.0)])
+    chances = best_correlated_equilibrium(payoffs, payoffs.sum(axis=1), joint_actions(2, 2))
+    np.testing.assert_allclose(chances, [0.5, 0.25, 0.25, 0.0], atol=1e-9)
 
 
 @pytest.mark.parametrize(("N", "A"), [(2, 2), (2, 4), (3, 2), (3, 3)])
@@ -98,5 +105,14 @@ def test_no_deviation_gains_in_random_games_of_several_states() -> None:
 def test_large_games_and_stationary_ones_have_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     game = make("matrix/chicken")
     assert solve_all(game, discount=0.5).correlated is None
-    monkeypatch.setattr(module, "LARGEST", 0)
-    assert solve_all(game).correlated is None
+    for bound in ("STAGES", "NUMBERS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, bound, 0)
+            assert solve_all(game).correlated is None
+
+
+def test_a_row_that_is_not_obeyed_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A joint action for certain from which an agent gains by deviating, as if the arithmetic had failed."""
+    monkeypatch.setattr(module, "best_correlated_equilibrium", lambda q, objective, actions: np.eye(len(q))[0])
+    found = summary(make("matrix/prisoners-dilemma"))["correlated"]
+    assert (found["welfare"], found["gain"], found["approximate"]) == (6.0, 1.0, True)

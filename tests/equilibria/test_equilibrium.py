@@ -19,6 +19,7 @@ from paymaster.contracts.recommendation import RecommendationContract
 from paymaster.equilibria.exact_principal import ExactPrincipal
 from paymaster.equilibria.markov.best_response import deviation_gains
 from paymaster.equilibria.markov.evaluation import audit, evaluate_policy, principal_table
+from paymaster.equilibria.markov.rules import Rule
 from paymaster.equilibria.markov.stage_games import follow, sweep
 from paymaster.equilibria.solve import RULES, Solution, solve, summary
 from paymaster.equilibria.tables.table import Table, joint_actions
@@ -454,3 +455,25 @@ def test_an_exact_principal_needs_a_stationary_solution_and_a_policy_its_table()
         audit(board(IVANOV), finite.actions, finite.promised, 20, discount=0.99)
     with pytest.raises(UsageError, match="shape"):
         evaluate_policy(PRISONERS, finite.actions, finite.promised, 20)
+
+
+@pytest.mark.parametrize("rule", list(Rule))
+def test_a_state_is_solved_alike_whatever_block_it_stands_in(rule: Rule) -> None:
+    """Blocks hold as many stage games as fit in the cache; here each of 130 states also stands in one of its own."""
+    table = as_table(random_game(3, 130, 2, 3))
+    values = np.random.default_rng(1).integers(-3, 4, (130, 4)).astype(float)
+    before = np.random.default_rng(2).integers(-1, 8, 130)
+    whole = sweep(table, values, rule=rule, alpha=0.5, discount=0.9, before=before)
+    mixed = 0
+    for s in range(130):
+        alone = table._replace(
+            rewards=table.rewards[s : s + 1], objective=table.objective[s : s + 1], following=table.following[s : s + 1]
+        )
+        stage = sweep(alone, values, rule=rule, alpha=0.5, discount=0.9, before=before[s : s + 1])
+        for name in ("values", "promised", "tempting", "unresolved"):
+            np.testing.assert_array_equal(getattr(stage, name)[0], getattr(whole, name)[s])
+        if len(stage.strategies):
+            np.testing.assert_array_equal(stage.strategies[0], whole.strategies[mixed])
+            mixed += 1
+        else:
+            assert stage.joint[0] == whole.joint[s]

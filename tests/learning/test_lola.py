@@ -96,8 +96,8 @@ def test_directions_are_finite_differences_after_the_others_have_moved(id: str, 
             moved = [own if k == i else own + look_ahead * steps[k] for k, own in enumerate(free)]
         return float(returns(moved)[i].detach())
 
-    for i in range(2):
-        for s in range(0, table.states, 3):
+    for i in range(len(logits)):
+        for s in range(i % 3, table.states, 3):
             slope = (value(i, (s, 0), nudge) - value(i, (s, 0), -nudge)) / (2 * nudge)
             assert found[i][s, 0].item() == pytest.approx(slope, abs=1e-6)
 
@@ -146,6 +146,33 @@ def test_agents_draw_their_actions_by_the_episodes_draws() -> None:
 def test_games_that_are_too_large_are_refused_before_anything_is_learned(id: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         LOLA().check(make_mechanism("selfish", make(id)))
+
+
+@pytest.mark.parametrize("mechanism", ["inequity-aversion", "mate"])
+def test_mechanisms_beyond_the_table_are_refused_too(mechanism: str) -> None:
+    game = make(DILEMMA)
+    with pytest.raises(UsageError, match="lola climbs exact returns, and "):
+        LOLA().check(make_mechanism(mechanism, game))
+
+
+def test_agents_must_not_see_more_than_the_table_tells_apart() -> None:
+    """On a torus boards that are moved as a whole are one state; agents that see them as they lie tell them apart."""
+    with pytest.raises(UsageError, match="shows agents more than its exact states tell apart"):
+        LOLA().check(make_mechanism("selfish", make("coin_game/ivanov-3x3")))
+    game = make("coin_game/ivanov-3x3", observation="mutual")
+    mechanism = make_mechanism("selfish", game)
+    LOLA().check(mechanism)
+    policy = phases.train_agents(game, mechanism, None, LOLA(updates=1), seed=0, steps=1).result()
+    assert phases.evaluate(game, mechanism, None, policy, seed=0, episodes=64).length.sum() == 64 * 20
+
+
+def test_situations_may_be_fewer_than_states() -> None:
+    """An agent that sees nothing has one situation, and its returns are those of one action for all states."""
+    returns, table = returns_of(DILEMMA, 0.8)
+    blind = ExactReturns(table, np.stack([np.arange(5), np.zeros(5, np.int64)], axis=1), 0.8)
+    first, second = logits_of(table)
+    alike = second[:1].expand(5, 1)
+    torch.testing.assert_close(blind([first, second[:1]]), returns([first, alike]))
 
 
 def test_lola_agents_in_a_run_that_is_loaded_again(tmp_path: Path) -> None:
