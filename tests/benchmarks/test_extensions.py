@@ -83,13 +83,13 @@ runs:
 
 
 def test_settings_of_principals_are_for_the_roles_that_the_suite_trains(tmp_path: Path) -> None:
-    """`nudge` and `due` of coin-7x7 are margins of Algorithm 3; another principal has none such."""
+    """`nudge` and `due` of quick are margins of Algorithm 3; another principal has none such."""
     runs = "[{mechanism: principal-ppo}, {id: shown, mechanism: principal-dqn, parameters: {shows_pay: true}}]"
-    first = written(tmp_path, f"extends: coin-7x7\nruns: {runs}", "first.yaml")
+    first = written(tmp_path, f"extends: quick\nruns: {runs}", "first.yaml")
     second = written(tmp_path, "extends: first.yaml\nruns: [{mechanism: principal-exact}]", "second.yaml")
     *_, rates, shown = expand(load_suite(first), seeds=1)
     assert rates.principal == {}
-    assert shown.principal == load_suite("coin-7x7").principal
+    assert shown.principal == load_suite("quick").principal
     assert shown.principal["nudge"] == 0.02
     *before, exact = expand(load_suite(second), seeds=1)
     assert before[-2:] == [rates, shown]
