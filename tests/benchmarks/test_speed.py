@@ -93,6 +93,7 @@ def test_algorithm_3_is_left_out_where_actions_are_hidden() -> None:
     assert "Algorithm 3" not in breakdown.learners(make("tree/ivanov-d10"))
 
 
+@pytest.mark.slow
 def test_both_ratios_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(training, "ROUNDS", 1)
     monkeypatch.setattr(training, "SECONDS", 0.0)

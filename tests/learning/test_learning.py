@@ -222,7 +222,11 @@ def weights_of(runner: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "resources"), [(SMALL_DQN, {"runners": 2}), (SMALL_PPO, {"runners": 1, "learners": 1})]
+    ("settings", "resources"),
+    [
+        pytest.param(SMALL_DQN, {"runners": 2}, marks=pytest.mark.slow),
+        (SMALL_PPO, {"runners": 1, "learners": 1}),
+    ],
 )
 def test_remote_runners_play_with_what_remote_learners_learned(settings: Any, resources: dict[str, int]) -> None:
     runners, episodes = resources["runners"], []
