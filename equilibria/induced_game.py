@@ -196,7 +196,7 @@ def _taken(values: np.ndarray, actions: np.ndarray, agent: int) -> np.ndarray:
 def _reached(game: InducedGame) -> np.ndarray:
     """The reachable states: (T, S) bool by step, or (1, S) at any step where values are stationary."""
     table, there = game.table, game.table.start > 0.0
-    distribution = np.repeat(np.arange(len(table.offsets) - 1), np.diff(table.offsets))  # of each entry
+    distribution = table.distributions
     steps = [there]
     for _ in range(game.horizon - 1):
         possible = np.zeros(len(table.offsets) - 1, bool)

@@ -69,7 +69,6 @@ def ascents(returns: ExactReturns, logits: Logits, order: int, look_ahead: float
 def _transitions(table: Table) -> np.ndarray:
     """(S, J, S): the chance of each next state."""
     S, J, _ = table.rewards.shape
-    counts = np.diff(table.offsets)
-    distributions = np.zeros((len(counts), S))
-    distributions[np.repeat(np.arange(len(counts)), counts), table.successors] = table.probabilities
-    return distributions[table.following].reshape(S, J, S)
+    chances = np.zeros((len(table.offsets) - 1, S))
+    chances[table.distributions, table.successors] = table.probabilities
+    return chances[table.following].reshape(S, J, S)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeGuard
 
@@ -27,7 +27,7 @@ from ...render.page import picture
 from ..measures.columns import COLUMNS, Section
 from ..runs.forecast import duration, expected_seconds, longest_first, wall_seconds
 from ..runs.replay import Replay, frames, play
-from ..runs.schedule import jobs
+from ..runs.schedule import Job, jobs
 from ..specs.compatibility import why_not
 from ..specs.suites import expand, load_suite, suites
 
@@ -143,6 +143,8 @@ def _columns_page() -> str:
 
 
 def _suites_page() -> str:
+    todo = {name: jobs(expand(load_suite(name))) for name in suites()}
+    seconds = expected_seconds(list(chain(*todo.values())))  # once, since it reads all tables
     return _page(
         "# Suites",
         "What `paymaster run SUITE` makes and what it costs, by the times that stand in the reference tables "
@@ -151,21 +153,19 @@ def _suites_page() -> str:
         "A machine that has other work takes longer, and so did some runs of the tables.",
         _table(
             ("suite", "what it asks", "runs", "seeds", "core-hours", *(f"{count} at a time" for count in AT_A_TIME)),
-            [_suite_row(name) for name in suites()],
+            [_suite_row(name, runs, seconds) for name, runs in todo.items()],
         ),
     )
 
 
-def _suite_row(name: str) -> tuple[str, ...]:
+def _suite_row(name: str, todo: Sequence[Job], seconds: Mapping[str, float]) -> tuple[str, ...]:
     suite = load_suite(name)
-    todo = jobs(expand(suite))
     told = (f"`{name}`", suite.description, str(len(todo)), str(suite.seeds))
-    seconds = expected_seconds(todo)
-    if len(seconds) < len(todo):
+    if any(job.id not in seconds for job in todo):
         return (*told, *["not known"] * (1 + len(AT_A_TIME)))
     ordered = longest_first(todo, seconds)
     walls = (duration(wall_seconds(ordered, seconds, count)) for count in AT_A_TIME)
-    return (*told, f"{sum(seconds.values()) / 3600:.1f}", *walls)
+    return (*told, f"{sum(seconds[job.id] for job in todo) / 3600:.1f}", *walls)
 
 
 def _game_page(name: str) -> str:

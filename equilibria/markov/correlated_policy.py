@@ -59,7 +59,7 @@ def correlated_policy(table: Table, horizon: int) -> CorrelatedPolicy | None:
 def _returns(table: Table, chances: np.ndarray) -> np.ndarray:
     """(N,): the returns of agents that obey."""
     share, returns = table.start.copy(), np.zeros(table.rewards.shape[2])
-    distribution = np.repeat(np.arange(len(table.offsets) - 1), np.diff(table.offsets))  # of each entry
+    distribution = table.distributions
     for drawn in chances:
         taken = share[:, None] * drawn
         returns += np.einsum("sj,sji->i", taken, table.rewards)

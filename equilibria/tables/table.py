@@ -64,6 +64,12 @@ class Table(NamedTuple):
         return int(self.actions[-1, 0]) + 1
 
     @property
+    def distributions(self) -> np.ndarray:
+        """(entries,): the distribution to which each entry belongs."""
+        counts = np.diff(self.offsets)
+        return np.repeat(np.arange(len(counts)), counts)
+
+    @property
     def nbytes(self) -> int:
         return sum(array.nbytes for array in self)
 

@@ -89,8 +89,7 @@ def tabulate(game: Game, *, memory: int | None = None, on_progress: Progress = l
 
 def reachable(table: Table) -> Table:
     """The same game without its unreachable states; values at the starts stay the same."""
-    counts = np.diff(table.offsets)
-    distribution = np.repeat(np.arange(len(counts)), counts)  # of each entry
+    counts, distribution = np.diff(table.offsets), table.distributions
     there, before = table.start > 0.0, 0
     possible = np.zeros(len(counts), bool)
     while np.count_nonzero(there) > before:

@@ -111,11 +111,6 @@ class LOLA(Role):
                 f"lola climbs exact returns, and {type(mechanism).__name__} {why}: choose an algorithm that plays, as "
                 "dqn or ppo, or another mechanism"
             )
-        if not hasattr(game, "outcomes"):
-            raise UsageError(
-                f"{type(game).__name__} does not list the outcomes of a step, so its returns are not known exactly: "
-                "choose an algorithm that plays, as dqn or ppo"
-            )
         states = tabular(game).states
         size = states**2 * len(game.action_names) ** len(game.agents)
         if size > LARGEST_TABLE:
