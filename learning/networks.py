@@ -22,6 +22,7 @@ from torch.nn.functional import embedding, linear
 from ..contracts.loop import AgentView
 from ..envs.game import Game
 from .features import rows as rows_of
+from .sparse_convolution import Kernel, fits, sparse_convolution
 from .sparse_layer import sparse_linear
 
 
@@ -64,23 +65,42 @@ class ObservationEncoder(nn.Module):
         self.shape, self.flat = Shape(*shape), prod(shape[0])
         self.planes: torch.Tensor  # (classes, classes): looking a class up costs a tenth of comparing it with each
         self.register_buffer("planes", torch.eye(self.shape.classes), persistent=False)
-        self.convolution: nn.Module | None = None
+        self.convolution: nn.Sequential | None = None
         self.width = self.flat * max(1, self.shape.classes)
         if encoder != "mlp":
-            self.convolution, self.width = _convolution(self.shape, circular=encoder == "conv")
+            self.convolution, self.kernel = _convolution(self.shape, circular=encoder == "conv")
+            self.width = self._layer.out_channels * prod(self.kernel.found)
+
+    @property
+    def _layer(self) -> nn.Conv2d:
+        assert self.convolution is not None
+        layer = self.convolution[-2]
+        assert isinstance(layer, nn.Conv2d)
+        return layer
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         if self.convolution is None and not self.shape.classes and not self.shape.pixels:
             return rows
-        seen = rows[:, : self.flat].reshape(-1, *self.shape.cells)
-        if self.shape.classes:
-            seen = embedding(seen.long(), self.planes)  # (n, rows, columns, classes)
-        elif self.shape.pixels:
-            seen = seen / 255
-        if self.convolution is not None:  # (n, planes, rows, columns)
+        seen = rows[:, : self.flat]
+        if self.convolution is None:
+            seen = self._planes(seen)
+        elif self.shape.pixels or not fits(rows, self._layer.weight):
+            seen = self._planes(seen)
             seen = self.convolution(seen.movedim(-1, 1) if self.shape.classes or self.shape.pixels else seen)
+        else:
+            layer, bias = self._layer, self._layer.bias
+            assert bias is not None
+            classes = self.shape.classes > 0
+            seen = torch.relu_(sparse_convolution(seen, layer.weight, bias, self.kernel, classes=classes))
         flat = seen.flatten(1)
         return flat if rows.shape[1] == self.flat else torch.cat([flat, rows[:, self.flat :]], dim=1)
+
+    def _planes(self, seen: torch.Tensor) -> torch.Tensor:
+        """The observation (n, flat) as planes: (n, rows, columns, planes) of classes and pixels, else (n, *cells)."""
+        seen = seen.reshape(-1, *self.shape.cells)
+        if self.shape.classes:
+            return embedding(seen.long(), self.planes)
+        return seen / 255 if self.shape.pixels else seen
 
 
 class MLP(nn.Sequential):
@@ -114,21 +134,20 @@ class Encoder(nn.Module):
         return self.dense.forward(self.sight.forward(rows))
 
 
-def _convolution(shape: Shape, *, circular: bool) -> tuple[nn.Module, int]:
-    """One convolution over the observation, and the number of its features."""
+def _convolution(shape: Shape, *, circular: bool) -> tuple[nn.Sequential, Kernel]:
+    """One convolution over the observation, and where its kernel lies."""
     if shape.classes or shape.pixels:
         rows, columns = shape.cells[:2]
-        filters, kernel, stride = 16, min(3, rows, columns), 2  # every other place costs a quarter and sees each cell
-        layer = nn.Conv2d(shape.classes or 3, filters, kernel, stride)
-        width = filters * ((rows - kernel) // stride + 1) * ((columns - kernel) // stride + 1)
-    else:
-        channels, rows, columns = shape.cells
-        filters, kernel = 32, 4
-        width = filters * rows * columns
-        if not circular:  # the same places as of the circular one; torch warns of its own zeros around an even kernel
-            return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(channels, filters, kernel), nn.ReLU()), width
-        layer = nn.Conv2d(channels, filters, kernel, padding="same", padding_mode="circular")
-    return nn.Sequential(layer, nn.ReLU()), width
+        kernel = Kernel((rows, columns), size=min(3, rows, columns), stride=2, padded="not")
+        filters = 16  # every other place costs a quarter and sees each cell
+        return nn.Sequential(nn.Conv2d(shape.classes or 3, filters, kernel.size, kernel.stride), nn.ReLU()), kernel
+    channels, rows, columns = shape.cells
+    kernel = Kernel((rows, columns), size=4, stride=1, padded="circular" if circular else "zeros")
+    filters = 32
+    if not circular:  # the same places as of the circular one; torch warns of its own zeros around an even kernel
+        return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(channels, filters, kernel.size), nn.ReLU()), kernel
+    layer = nn.Conv2d(channels, filters, kernel.size, padding="same", padding_mode="circular")
+    return nn.Sequential(layer, nn.ReLU()), kernel
 
 
 class QNetwork(nn.Module):

@@ -50,7 +50,7 @@ class _SparseLinear(torch.autograd.Function):
 
 def _linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     given = rows.contiguous().numpy()
-    if _share(given) > SPARSE:
+    if share_of(given) > SPARSE:
         return torch.addmm(bias, rows, weight.t())
     found = rows.new_empty(rows.shape[0], weight.shape[0])
     _add_columns(given, weight.t().contiguous().numpy(), bias.contiguous().numpy(), found.numpy())
@@ -60,7 +60,7 @@ def _linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> tor
 def _gradient(slope: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """(out, D): the gradient by the weight, laid out alike whatever is in the rows, as graphs take for granted."""
     given = rows.contiguous().numpy()
-    if _share(given) > SPARSE:
+    if share_of(given) > SPARSE:
         return torch.mm(rows.t(), slope).t()
     found = slope.new_zeros(rows.shape[1], slope.shape[1])
     _add_rows(given, slope.contiguous().numpy(), found.numpy())
@@ -75,9 +75,11 @@ OPERATORS.impl("sparse_gradient", _gradient, "CPU")
 
 
 @numba.njit(cache=True)
-def _share(rows: np.ndarray) -> float:
+def share_of(rows: np.ndarray) -> float:
     """The share of numbers that are not zero, in some of the rows."""
     count = 0
+    if not len(rows):
+        return 0.0
     for n in range(LOOKED_AT):
         for value in rows[n * len(rows) // LOOKED_AT]:
             count += value != 0.0

@@ -70,23 +70,39 @@ class Losses(NamedTuple):
 
 def values_at(
     net: torch.nn.ModuleDict, target: torch.nn.ModuleDict | None, rows_t: torch.Tensor, rows_tp1: torch.Tensor,
-    follows_t: torch.Tensor,
+    follows_t: torch.Tensor, *, double: bool = True, payments_by: PaymentsBy = "double",
 ) -> Values:  # fmt: skip
-    """The values at joint rows (n, N, D) of transitions, by the networks of `principal_networks` and their average."""
+    """The values at joint rows (n, N, D) of transitions, by the networks of `principal_networks` and their average.
+
+    What `losses` does not read with these settings is not computed: the other network's values stand in its place.
+    """
     assert target is not None
     others_t = others(follows_t)
-    agents_t = torch.cat([rows_t, others_t], dim=-1)
     with torch.no_grad():
-        agents_tp1 = torch.cat([rows_tp1, others_t], dim=-1)
-        no_gradient = torch.cat([agents_tp1, all_follow(rows_t)])
-        next_online, followers = joint(net["agents"], no_gradient).chunk(2)
-        next_target, followers_target = joint(target["agents"], no_gradient).chunk(2)
-        principal_tp1 = joint(net["principal"], rows_tp1)
+        agents_tp1, followers_t = torch.cat([rows_tp1, others_t], dim=-1), all_follow(rows_t)
+        online = _read(net["agents"], agents_tp1 if double else None, followers_t if payments_by != "target" else None)
+        average = _read(target["agents"], agents_tp1, followers_t if payments_by != "online" else None)
         principal_tp1_target = joint(target["principal"], rows_tp1)
+        principal_tp1 = joint(net["principal"], rows_tp1) if double else principal_tp1_target
+    next_online, followers = _either(online, average)
+    next_target, followers_target = _either(average, online)
     return Values(
-        joint(net["agents"], agents_t), next_online, next_target, followers, followers_target,
-        joint(net["principal"], rows_t), principal_tp1, principal_tp1_target,
+        joint(net["agents"], torch.cat([rows_t, others_t], dim=-1)), next_online, next_target, followers,
+        followers_target, joint(net["principal"], rows_t), principal_tp1, principal_tp1_target,
     )  # fmt: skip
+
+
+def _read(network: torch.nn.Module, *rows: torch.Tensor | None) -> list[torch.Tensor | None]:
+    """The values at some joint rows, in one pass; None where there are none."""
+    asked = [each for each in rows if each is not None]
+    found = iter(joint(network, torch.cat(asked)).chunk(len(asked)) if asked else ())
+    return [None if each is None else next(found) for each in rows]
+
+
+def _either(values: list[torch.Tensor | None], others: list[torch.Tensor | None]) -> list[torch.Tensor]:
+    """Each of the values, or where there are none the other ones."""
+    found = (other if value is None else value for value, other in zip(values, others, strict=True))
+    return [each for each in found if each is not None]
 
 
 def losses(

@@ -176,7 +176,7 @@ class Algorithm3(PaymentMargins, Objective, Network, ActionValues, ReplayedRole)
         if self.joint_values:
             found = joint_values_at(net, target, *rows, batch[Col.ACTIONS])
         else:
-            found = values_at(net, target, *rows, batch[FOLLOWS])
+            found = values_at(net, target, *rows, batch[FOLLOWS], double=self.double, payments_by=self.payments_by)
         agents, principal, errors = losses(
             found, happened, discount=self.discount, alpha=self.alpha, favour=self.favour,
             margins=self._in_training(), double=self.double, payments_by=self.payments_by,

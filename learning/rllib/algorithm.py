@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -160,13 +161,18 @@ class RolesAlgorithm(Algorithm):
                 from_worker_or_learner_group=self.learner_group, inference_only=True, timeout_seconds=None
             )
             return
-        learner = self.learner_group._learner.module  # one process: a copy, not a message
+        with torch.no_grad():  # one process: a copy, not a message
+            torch._foreach_copy_(*self._copied)
+
+    @cached_property
+    def _copied(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The tensors with which the one runner acts, and those of the one Learner."""
+        learner, acting, learned = self.learner_group._learner.module, [], []
         for name in learner.keys():  # noqa: SIM118 (it is no dict: nothing else goes through its modules)
-            acting, learned = self.env_runner.module[name].net, learner[name].unwrapped().net
-            with torch.no_grad():
-                for kind in ("parameters", "buffers"):
-                    for mine, new in zip(getattr(acting, kind)(), getattr(learned, kind)(), strict=True):
-                        mine.copy_(new)
+            for kind in ("parameters", "buffers"):
+                acting += getattr(self.env_runner.module[name].net, kind)()
+                learned += getattr(learner[name].unwrapped().net, kind)()
+        return acting, learned
 
 
 def _sample(runner: ArrayEnvRunner) -> Rollout | Exception:

@@ -105,7 +105,7 @@ class TracedGradient:
     def _trace(self, names: Sequence[str], columns: Sequence[Tensor]) -> Traced | None:
         """The graph; None where the loss has no gradient, and where torch's tracer lacks a kernel.
 
-        It lacks that of the gradient of a convolution.
+        It lacks that of the gradient of torch's own convolution.
         """
         noted, unlearned = Notes(), False
 

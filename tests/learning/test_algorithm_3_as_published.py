@@ -12,9 +12,9 @@ from paymaster import make, make_mechanism
 from paymaster.contracts.margins import PaymentMargins
 from paymaster.core.random import episode_keys
 from paymaster.learning.agents.dqn import DQN
-from paymaster.learning.joint_networks import all_follow, joint, joint_rows
+from paymaster.learning.joint_networks import all_follow, joint, joint_rows, principal_networks
 from paymaster.learning.losses import algorithm_3
-from paymaster.learning.losses.algorithm_3 import Transitions, Values, losses
+from paymaster.learning.losses.algorithm_3 import Transitions, Values, losses, values_at
 from paymaster.learning.networks import ObservationEncoder, Shape
 from paymaster.learning.phases import train_principal
 from paymaster.learning.principals.algorithm_3 import Algorithm3
@@ -105,12 +105,27 @@ def test_a_role_passes_its_choices_to_the_loss() -> None:
     )  # fmt: skip
     strayed = VALUES._replace(principal_t=q([4.0, 0.0], [2.0, 0.0]), followers_t=q([4.0, 1.0], [0.0, 1.0]))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(algorithm_3, "values_at", lambda *_: strayed)
+        patched.setattr(algorithm_3, "values_at", lambda *_, **__: strayed)
         batch = dict(zip(["actions", "follows", "rewards", "terminateds"], BATCH, strict=True))
         found = role.loss(None, None, {"obs": None, "new_obs": None, **batch}, {})  # type: ignore[arg-type]
     # y_a = (1 + .99 * 9, .99 * 8) against (0, 2), y_p = 1 - .1 * 3.75 + .99 * 16 against 0
     assert found.parts["agents_loss"].item() == pytest.approx((9.91 - 0.5 + 5.92 - 0.5) / 2)
     assert found.parts["principal_loss"].item() == pytest.approx(1 - 0.375 + 15.84 - 0.5)
+
+
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("payments_by", ["double", "online", "target"])
+def test_values_that_the_loss_does_not_read_are_not_needed(double: bool, payments_by: Any) -> None:
+    torch.manual_seed(0)
+    shape: Any = {"shape": Shape((2, 3, 3), 0), "actions": 5, "encoder": "mlp", "hidden": (8,), "dueling": False}
+    net, target = (principal_networks(2, **shape) for _ in range(2))
+    n = 40
+    batch = Transitions(torch.randint(5, (n, 2)), torch.randint(2, (n, 2)).float(), torch.randn(n, 2), torch.zeros(n))
+    rows = torch.randn(2, n, 2, 18)
+    settings: Any = {"double": double, "payments_by": payments_by}
+    values = values_at(net, target, *rows, batch.follows_t), values_at(net, target, *rows, batch.follows_t, **settings)
+    found = [losses(each, batch, discount=0.9, alpha=0.1, **settings) for each in values]
+    torch.testing.assert_close(*found)
 
 
 def test_a_strict_margin_is_promised_wherever_following_is_not_better_by_it() -> None:

@@ -153,7 +153,7 @@ def test_a_role_says_whether_its_margins_are_in_force_in_training(in_training: b
     assert to_json(role).get("margins_in_training", False) is in_training
     assert ("margins_in_training" in to_json(role)) is in_training  # else the runs that are made have other names
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(algorithm_3, "values_at", lambda *_: values)
+        patched.setattr(algorithm_3, "values_at", lambda *_, **__: values)
         batch = dict(zip(["actions", "follows", "rewards", "terminateds"], happened, strict=True))
         found = role.loss(None, None, {"obs": None, "new_obs": None, **batch}, {})  # type: ignore[arg-type]
     paid = {"margins": PaymentMargins(nudge=0.3)} if in_training else {}

@@ -31,6 +31,7 @@ CASES: dict[str, tuple[Trained, str, str]] = {
     "a convolution": (DQN(**REPLAYED, encoder="conv"), "selfish", COIN),
     "rows that are mostly zero": (DQN(**{**REPLAYED, "batch": 128}), "selfish", "coin_game/ivanov-7x7"),
     "classes": (DQN(**REPLAYED, encoder="conv"), "selfish", "cleanup/ssd"),
+    "pixels": (DQN(**REPLAYED, encoder="conv"), "selfish", "cleanup/ssd"),
     "ppo, a network each": (PPO(**SMALL, policies="separate"), "selfish", COIN),
     "a2c": (A2C(**SMALL), "selfish", COIN),
     "algorithm 3": (Algorithm3(**REPLAYED, margins_in_training=True, nudge=0.1), "principal-dqn", COIN),
@@ -40,11 +41,11 @@ CASES: dict[str, tuple[Trained, str, str]] = {
 
 
 def weights(
-    role: Trained, mechanism: str, game: str, iterations: int = 3, *, run_by_graphs: bool | None = None
+    role: Trained, mechanism: str, game: str, iterations: int = 3, *, run_by_graphs: bool | None = None, **rules: Any
 ) -> dict[str, torch.Tensor]:
     """All parameters after some iterations, those of averages included."""
     torch.manual_seed(0)
-    played = make(game)
+    played = make(game, **rules)
     phase = VALIDATE if role.plays == "agents" else TRAIN
     task = role.prepared(Task(played, make_mechanism(mechanism, played), phase, 0, 10_000))
     algorithm: Any = configuration_of(role, task).build_algo()
@@ -63,16 +64,17 @@ def weights(
     return found
 
 
-SLOW = ("neither double nor dueling", "a convolution", "classes", "a2c", "joint values")
+SLOW = ("neither double nor dueling", "classes", "pixels", "a2c", "joint values")
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case in SLOW)) for case in CASES])
 def test_what_is_learned_is_the_same_to_the_last_bit(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     role, mechanism, game = CASES[case]
-    convolved = getattr(role, "encoder", "mlp") != "mlp"  # of whose gradient torch's tracer lacks a kernel
-    fast = weights(role, mechanism, game, run_by_graphs=not convolved)
+    by_torch = case == "pixels"  # the convolution of which torch's tracer lacks the gradient's kernel
+    rules = {"observation": "rgb"} if by_torch else {}
+    fast = weights(role, mechanism, game, run_by_graphs=not by_torch, **rules)
     monkeypatch.setattr(type(role), "traceable", False)
-    plain, first = weights(role, mechanism, game), weights(role, mechanism, game, iterations=0)
+    plain, first = (weights(role, mechanism, game, iterations=count, **rules) for count in (3, 0))
     assert fast.keys() == plain.keys()
     assert any(not torch.equal(plain[name], first[name]) for name in plain)
     for name, value in plain.items():
