@@ -33,6 +33,7 @@ OTHERS = {  # values that no reference table holds, and whence they are
     "0.05", "0.02", "0.005",  # margins of contracts
     "0.40",  # of the payment of 2.40 in the prisoner's dilemma, what its margin comes to
     "22.02", "40.56",  # `paymaster solve cleanup/lio-7x7 --favour 0.2`
+    "0.99",  # a discount, of `paymaster solve cleanup/lio-7x7`
     "0.65",  # a wage
     "0.83",  # a prosocial agent's share of the others' rewards
 }  # fmt: skip
