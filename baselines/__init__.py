@@ -28,6 +28,7 @@ OWN: dict[str, str] = {
     "inequity-aversion": ".inequity_aversion:InequityAversion",
     "social-value-orientation": ".social_value:SocialValueOrientation",
     "mate": ".mate:Mate",
+    "lio": ".lio:LearnedIncentives",
     "gifting": ".gifting:Gifting",
     "budget-gifting": ".gifting:BudgetGifting",
     "drawn-contract": ".drawn_contract:DrawnContract",

@@ -119,6 +119,13 @@ class Loop:
         self._tally = Tally(self.B, self.N, len(self.mechanism.recorded))
         self._begin_step()
 
+    def begin_anew(self) -> None:
+        """Put new episodes everywhere; those that run are given up, and counted nowhere but in `steps`."""
+        everywhere = np.ones(self.B, bool)
+        self._tally.close(everywhere, self.steps, self.keys, np.maximum(self.t, 1))
+        self._renew(everywhere)
+        self._begin_step()
+
     @property
     def situation(self) -> Situation:
         """Where the principal decides now."""

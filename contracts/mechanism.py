@@ -64,6 +64,7 @@ class Mechanism:
     game: Annotated[Game, SkipValidation]
 
     principal: ClassVar[str | type] = ""  # the role that decides for it: its class, or its id; empty where nobody does
+    keeps_agents: ClassVar[bool] = False  # whether its role keeps the agents beside which it learned, as `agents`
     needs_values: ClassVar[bool] = False  # whether it settles by the agents' value estimates
     needs_probabilities: ClassVar[bool] = False  # whether it settles by the probabilities of the agents' actions
     tuned: ClassVar[SearchSpace] = {}  # where `paymaster tune` searches for its parameters, by name

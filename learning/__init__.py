@@ -44,6 +44,7 @@ OWN: dict[str, str] = {
     "a2c": ".agents.a2c:A2C",
     "lola": ".agents.lola:LOLA",
     "follow": ".agents.follow:Follow",
+    "beside": ".agents.beside:Beside",
     "mixed": ".agents.mixed:Mixed",
     "external": ".external:External",
     "best-response": ".agents.best_response:BestResponse",

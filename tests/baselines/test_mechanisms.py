@@ -277,6 +277,11 @@ def settle(mechanism: Mechanism, step: Transition, keys: np.ndarray) -> Ledger:
     if len(mechanism.promised_shape) == 2:  # promises so much for each verifiable fact
         each = np.arange(1, 1 + len(mechanism.game.verifiable), dtype=np.float32)
         decisions = decisions._replace(promised=decisions.promised[..., None] * each)
+    if len(mechanism.promised_shape) == 3:  # from each agent to each other one, by what the others do
+        N, _, K = mechanism.promised_shape
+        others = (1.0 - np.eye(N, dtype=np.float32))[..., None] * np.ones(K, np.float32)
+        decisions = decisions._replace(promised=decisions.promised[:, None, :, None] * others)
+        step = step._replace(actions=np.minimum(step.actions, len(mechanism.game.action_names) - 1))
     terms, memory = mechanism.offer(mechanism.start(keys), (), decisions)
     return mechanism.settle(memory, step._replace(terms=terms))[0]
 

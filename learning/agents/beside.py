@@ -1,0 +1,38 @@
+"""`beside`: the agents beside which a mechanism was learned play on under it; nothing is learned anew."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, ClassVar
+
+from ...contracts.mechanism import Mechanism
+from ...core.config import UsageError, configuration
+from ..role import Role, Task, Update
+
+if TYPE_CHECKING:
+    from .companions import Companions
+
+
+@configuration
+class Beside(Role):
+    """The agents beside which the mechanism's incentives were learned, as they were in the end.
+
+    What is learned beside learning agents may need just those agents, so fresh ones are the verdict on a mechanism, and
+    these a row of their own.
+    """
+
+    plays: ClassVar[str] = "agents"
+    learns: ClassVar[bool] = False
+    keeps: ClassVar[str] = ".agents.companions:Companions"
+
+    def check(self, mechanism: Mechanism) -> None:
+        """Raise UsageError for a mechanism that keeps no agents."""
+        if not mechanism.keeps_agents:
+            raise UsageError(
+                f"{type(mechanism).__name__} keeps no agents beside which it was learned: choose an algorithm that "
+                "learns, as dqn or ppo"
+            )
+
+    def learn(self, task: Task) -> Generator[Update, None, Companions]:
+        yield from ()
+        return task.principal.agents  # type: ignore[union-attr]
