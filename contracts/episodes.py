@@ -38,6 +38,7 @@ MEASURES: dict[str, Measure] = {
     "transfers": Measure("transfer", lambda step: step.ledger.received(), "agent"),  # net, received minus given
     "transfer_volume": Measure("transfer_volume", lambda step: step.ledger.transfers.sum(axis=(1, 2))),  # gross
     "shaping": Measure("shaping", lambda step: step.ledger.shaping, "agent"),
+    "taxes": Measure("tax", lambda step: step.ledger.taxes, "agent"),  # to the principal
     # the share of actions that followed the recommendation; nan where there is none
     "compliance": Measure("compliance", lambda step: _compliance(step), mean=True),
     # what the principal values, before it pays: welfare unless the game says otherwise

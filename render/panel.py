@@ -21,6 +21,7 @@ class Columns(NamedTuple):
     payments: bool = False
     transfers: bool = False
     shaping: bool = False
+    taxes: bool = False
     terms: int = 0  # letters of the longest terms in words
 
 
@@ -32,6 +33,7 @@ class Step(NamedTuple):
     payments: np.ndarray  # (N,)
     transfers: np.ndarray  # (N,) net
     shaping: np.ndarray  # (N,)
+    taxes: np.ndarray  # (N,)
     recommended: np.ndarray  # (N,) -1 where nothing was
     complied: np.ndarray  # (N,) bool; False where nothing was recommended
     valued: float  # by the principal, before it pays
@@ -60,7 +62,7 @@ class Tally(NamedTuple):
         return Tally(
             self.steps + 1,
             step,
-            self.earned + step.rewards + step.payments + step.transfers,
+            self.earned + step.rewards + step.payments - step.taxes + step.transfers,
             welfare,
             paid,
             self.moved + float(np.abs(step.transfers).sum() / 2),
@@ -108,11 +110,13 @@ def _table(game: Game, columns: Columns, tally: Tally, offer: Offer | None) -> l
     for name, column, shown in (
         ("reward", "rewards", True),
         ("paid", "payments", columns.payments),
+        ("taxed", "taxes", columns.taxes),
         ("transfer", "transfers", columns.transfers),
         ("shaping", "shaping", columns.shaping),
     ):
         if shown:
-            table.append((name, AMOUNT, [_change(getattr(last, column)[i]) if last else "" for i in agents]))
+            sign = -1.0 if column == "taxes" else 1.0
+            table.append((name, AMOUNT, [_change(sign * getattr(last, column)[i]) if last else "" for i in agents]))
     table.append(("so far", AMOUNT, [f"{amount:.2f}" for amount in tally.earned]))
     if columns.advice:
         table.append(("advised next", names, [_named(names, offer.recommended[i] if offer else -1) for i in agents]))

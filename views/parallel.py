@@ -37,7 +37,7 @@ class ParallelView(ParallelEnv):
       agent's view of its terms for the coming step, float32 (K,).
     - reward: what the agent earns, the environment's reward and the mechanism's income together.
     - `infos[agent]` after a step: its parts, `reward` (from the environment alone), `payment` (from the principal),
-      `transfer` (net, received minus given) and `shaping`.
+      `tax` (to it), `transfer` (net, received minus given) and `shaping`.
     - end: `terminations` at a natural end, `truncations` at a horizon that cuts; never both. The last observation is
       that of the state in which the episode ended. Then `agents` is empty.
     - `reset(seed)` starts the first episode of that seed, `reset()` the next one; the same seed and actions give the
@@ -174,9 +174,9 @@ class ParallelView(ParallelEnv):
         ledger = step.ledger
         parts = zip(
             step.transition.rewards[0].tolist(), ledger.payments[0].tolist(),
-            ledger.received()[0].tolist(), ledger.shaping[0].tolist(), strict=True,
+            ledger.taxes[0].tolist(), ledger.received()[0].tolist(), ledger.shaping[0].tolist(), strict=True,
         )  # fmt: skip
-        names = ("reward", "payment", "transfer", "shaping")
+        names = ("reward", "payment", "tax", "transfer", "shaping")
         return {
             agent: dict(zip(names, amounts, strict=True))
             for agent, amounts in zip(self.game.agents, parts, strict=True)

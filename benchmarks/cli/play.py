@@ -123,7 +123,7 @@ def _episode(table: Table, window: Window, seed: int, episode: int) -> tuple[Tal
             step = loop.step(actions)
             moved, ledger = step.transition, step.ledger
             complied = np.zeros(N, bool) if step.complied is None else step.complied[0]
-            money = moved.rewards[0], ledger.payments[0], ledger.received()[0], ledger.shaping[0]
+            money = moved.rewards[0], ledger.payments[0], ledger.received()[0], ledger.shaping[0], ledger.taxes[0]
             valued = float(game.principal_reward(moved.events)[0])
             tally = tally.after(Step(moved.actions[0], *money, offer.recommended, complied, valued))
             state, events, ended = moved.next_state, moved.events, bool(step.ended[0])
@@ -165,7 +165,7 @@ def _of_run(id: str, folder: Path, agent: str | None, settings: Sequence[str]) -
     mechanism, advice = loaded.mechanism, isinstance(loaded.mechanism, RecommendationContract)
     settles = type(mechanism).settle is not Mechanism.settle and not advice
     columns = Columns(
-        advice=advice, payments=advice or settles, transfers=settles, shaping=settles,
+        advice=advice, payments=advice or settles, transfers=settles, shaping=settles, taxes=settles,
         terms=TERMS * (bool(mechanism.terms_size) and not advice),
     )  # fmt: skip
     return Table(loaded.game, mechanism, loaded.principal, loaded.policy, _seat(loaded.game, agent), columns)

@@ -158,6 +158,14 @@ _ENTRIES = (
         _mean("transfer_volume"), stored=Stored.VALUE,
     ),
     Column(
+        "taxes", "taxes", "taxes", "what the principal takes from the agents in an episode; utility does not count it",
+        _mean("taxes"),
+    ),
+    Column(
+        "shaping", "shaping", "shaping", "what shaping adds to what agents learn from in an episode; no money moves",
+        _mean("shaping"),
+    ),
+    Column(
         "equality", "equality", "equality", "1 - the Gini coefficient of the agents' returns",
         _mean("equality"), stored=Stored.COLUMN,
     ),

@@ -51,6 +51,7 @@ MONEY = {  # by the word that comes first in a mechanism's docstring
     "No money": "none",
     "Shaping": "shaping",
     "Transfers": "transfers",
+    "Payments and taxes": "payments, taxes",
     "Payments": "payments",
 }
 
@@ -294,7 +295,7 @@ def _frame(mechanism: Mechanism) -> np.ndarray:
     """The picture of the moment at which most money moves, or of the middle of an episode where none ever does."""
     for seed in range(1 if type(mechanism).settle is Mechanism.settle else EPISODES):
         replay = _at_random(mechanism, seed)
-        moved = np.abs([replay.payments, replay.transfers, replay.shaping]).sum(axis=(0, 2))
+        moved = np.abs([replay.payments, replay.transfers, replay.shaping, replay.taxes]).sum(axis=(0, 2))
         if moved.any():
             break
     moment = int(moved.argmax()) + 1 if moved.any() else (len(moved) + 1) // 2

@@ -29,6 +29,7 @@ class Replay(NamedTuple):
     payments: np.ndarray  # (T, N) from the principal
     transfers: np.ndarray  # (T, N) net
     shaping: np.ndarray  # (T, N)
+    taxes: np.ndarray  # (T, N) to the principal
     terms: np.ndarray  # (T, N) str: the terms of other mechanisms in words, empty for none
 
 
@@ -61,6 +62,7 @@ def play(
                 "payments": ledger.payments,
                 "transfers": ledger.received(),
                 "shaping": ledger.shaping,
+                "taxes": ledger.taxes,
                 "terms": summary.words,
             }
         )
@@ -77,7 +79,8 @@ def load_replay(folder: Path) -> Replay:
     """The replay of a run. Raises UsageError where it is missing or damaged."""
     try:
         with np.load(folder / REPLAY, allow_pickle=False) as arrays:
-            return Replay(**{name: arrays[name] for name in Replay._fields})
+            kept = {name: arrays[name] for name in Replay._fields if name in arrays or name != "taxes"}
+            return Replay(**{"taxes": np.zeros_like(arrays["payments"]), **kept})  # older ones know no taxes
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise UsageError(f"{folder / REPLAY} cannot be read: {error}") from None
 
@@ -92,6 +95,7 @@ def frames(game: Game, replay: Replay) -> Iterator[Frame]:
         payments=bool(replay.payments.any() or (replay.recommended >= 0).any()),
         transfers=bool(replay.transfers.any()),
         shaping=bool(replay.shaping.any()),
+        taxes=bool(replay.taxes.any()),
         terms=max(map(len, replay.terms.ravel().tolist())),
     )
     state, tally = game.reset(replay.key), Tally.start(len(game.agents))
@@ -102,7 +106,7 @@ def frames(game: Game, replay: Replay) -> Iterator[Frame]:
             raise UsageError(
                 f"step {t + 1} of the replay differs from its recorded rewards: the game's rules have changed"
             )
-        money = replay.rewards[t], replay.payments[t], replay.transfers[t], replay.shaping[t]
+        money = replay.rewards[t], replay.payments[t], replay.transfers[t], replay.shaping[t], replay.taxes[t]
         complied, valued = actions == replay.recommended[t], float(game.principal_reward(events)[0])
         tally = tally.after(Step(actions, *money, replay.recommended[t], complied, valued))
         yield _frame(game, replay, columns, game.scene(state, events, 0), tally)

@@ -194,7 +194,7 @@ def test_a_decision_is_the_network_on_what_is_seen_and_done() -> None:
     seen = torch.from_numpy(game.observe(state).astype(np.float32).swapaxes(0, 1).copy())
     done = torch.zeros(3, 2, 6)
     done[..., 2] = done[..., 3 + 1] = 1.0  # the first of the others does action 2, the second action 1
-    amounts = 2.0 * torch.sigmoid(outputs(learned.givers, torch.cat([seen, done], dim=-1)))
+    amounts = 2.0 * torch.sigmoid(outputs(learned.networks, torch.cat([seen, done], dim=-1)))
     for giver, receivers in enumerate([(1, 2), (0, 2), (0, 1)]):
         np.testing.assert_allclose(decided[:, giver, receivers, 3 * 2 + 1], amounts[giver].detach(), atol=1e-6)
 

@@ -273,15 +273,19 @@ def steps(draw: st.DrawFn) -> tuple[Transition, np.ndarray, np.ndarray]:
 
 def settle(mechanism: Mechanism, step: Transition, keys: np.ndarray) -> Ledger:
     """The ledger of `step`, its terms (a principal's decisions) offered first."""
-    decisions = step.terms
-    if len(mechanism.promised_shape) == 2:  # promises so much for each verifiable fact
+    decisions, shape, A = step.terms, mechanism.promised_shape, len(mechanism.game.action_names)
+    N = shape[0]
+    if shape[1:] == (A**N,):  # to each agent, or from it, by what all do
+        signs = (-1.0) ** np.indices((A,) * N).sum(axis=0).ravel().astype(np.float32)
+        decisions = decisions._replace(promised=decisions.promised[..., None] * signs)
+        step = step._replace(actions=np.minimum(step.actions, A - 1))
+    elif len(shape) == 2:  # promises so much for each verifiable fact
         each = np.arange(1, 1 + len(mechanism.game.verifiable), dtype=np.float32)
         decisions = decisions._replace(promised=decisions.promised[..., None] * each)
-    if len(mechanism.promised_shape) == 3:  # from each agent to each other one, by what the others do
-        N, _, K = mechanism.promised_shape
-        others = (1.0 - np.eye(N, dtype=np.float32))[..., None] * np.ones(K, np.float32)
+    elif len(shape) == 3:  # from each agent to each other one, by what the others do
+        others = (1.0 - np.eye(N, dtype=np.float32))[..., None] * np.ones(shape[2], np.float32)
         decisions = decisions._replace(promised=decisions.promised[:, None, :, None] * others)
-        step = step._replace(actions=np.minimum(step.actions, len(mechanism.game.action_names) - 1))
+        step = step._replace(actions=np.minimum(step.actions, A - 1))
     terms, memory = mechanism.offer(mechanism.start(keys), (), decisions)
     return mechanism.settle(memory, step._replace(terms=terms))[0]
 
@@ -308,6 +312,7 @@ def test_money_keeps_its_kinds(id: str, drawn: tuple[Transition, np.ndarray, np.
     assert settled.payments.shape == settled.shaping.shape == (B, N)
     assert settled.transfers.shape == (B, N, N)
     assert (settled.payments >= 0).all(), "the principal never takes"
+    assert (settled.taxes >= 0).all(), "the principal never gives by a tax"
     assert (settled.transfers >= 0).all(), "a transfer goes from payer to payee"
     assert not np.diagonal(settled.transfers, axis1=1, axis2=2).any(), "nobody pays itself"
     np.testing.assert_allclose(settled.received().sum(axis=1), 0, atol=1e-3)

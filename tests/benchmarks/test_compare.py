@@ -693,8 +693,8 @@ def test_the_columns_of_a_table_and_their_order_stay() -> None:
     assert dataset.table_columns() == [
         "game", "game_version", "rules", "horizon", "agents", "mechanism", "name", "algorithm", "variant", "settings",
         "seed", "steps", "principal_steps", "seconds", "episodes", "welfare", "principal_payment", "payment_share",
-        "transfer_volume", "equality", "compliance", "deviation_regret", "run", "principal_return", "acceptance",
-        "states_right", "followed_states_right", "best_states_right", "exploited_income", "followed_welfare",
+        "transfer_volume", "equality", "compliance", "deviation_regret", "run", "taxes", "shaping",
+        "principal_return", "acceptance", "states_right", "followed_states_right", "best_states_right", "exploited_income", "followed_welfare",
         "followed_payment", "followed_gain_now", "followed_gain", "exploited_gain", "spe_ratio", "ic_ratio",
         "learned_gain", "learned_gain_share",
         "worst_welfare", "welfare_regret_spe", "payment_regret_spe", "welfare_regret_best_rate",

@@ -167,17 +167,17 @@ def test_a_still_is_of_the_step_that_was_asked_for(tmp_path: Path) -> None:
 
 def test_the_panel_tells_money_and_advice() -> None:
     game = make(GAME)
-    columns = Columns(advice=True, payments=True, transfers=True, terms=10)
-    amounts = (np.array(pair, float) for pair in ((1.0, 0.2), (0.5, 0.0), (-0.25, 0.25), (0.0, 0.0)))
+    columns = Columns(advice=True, payments=True, transfers=True, taxes=True, terms=10)
+    amounts = (np.array(pair, float) for pair in ((1.0, 0.2), (0.5, 0.0), (-0.25, 0.25), (0.0, 0.0), (0.0, 0.1)))
     tally = Tally.start(2).after(Step(np.array([0, 3]), *amounts, np.array([0, 2]), np.array([True, False]), 1.2))
     offer = Offer(np.array([2, 1]), np.array([0.0, 0.4]), ["price 1", "price 1"])
     told = panel(game, columns, tally, offer)
     assert told.head == (
-        "agent", "advised", "did", "reward", "paid", "transfer", "so far", "advised next", "for", "terms"
+        "agent", "advised", "did", "reward", "paid", "taxed", "transfer", "so far", "advised next", "for", "terms"
     )  # fmt: skip
     assert told.rows == (
-        ("red", "right", "right", "+1.00", "+0.50", "-0.25", "1.25", "down", "0.00", "price 1"),
-        ("blue", "down", "up", "+0.20", "\u00b7", "+0.25", "0.45", "left", "0.40", "price 1"),
+        ("red", "right", "right", "+1.00", "+0.50", "\u00b7", "-0.25", "1.25", "down", "0.00", "price 1"),
+        ("blue", "down", "up", "+0.20", "\u00b7", "-0.10", "+0.25", "0.35", "left", "0.40", "price 1"),
     )
     assert told.lines == (
         "step 1 of 20", "welfare 1.20", "principal paid 0.50 (42% of welfare)", "agents transferred 0.25",
@@ -185,7 +185,7 @@ def test_the_panel_tells_money_and_advice() -> None:
     )  # fmt: skip
     assert told.curves == (("welfare", (1.2,)), ("paid", (0.5,)))
     over = panel(game, columns, tally, None)
-    assert [row[7:] for row in over.rows] == [("", "", "")] * 2
+    assert [row[8:] for row in over.rows] == [("", "", "")] * 2
     assert over.holds == told.holds
 
 

@@ -168,14 +168,14 @@ def test_rewards_are_what_is_earned_and_infos_their_parts() -> None:
     view.reset(seed=0)
     _, rewards, _, _, infos = view.step({"agent_0": MUCH, "agent_1": LITTLE})
     assert rewards == pytest.approx({"agent_0": 0.8125, "agent_1": 0.4375})
-    assert infos["agent_0"] == {"reward": 1.0, "payment": 0.0, "transfer": -0.1875, "shaping": 0.0}
-    assert infos["agent_1"] == {"reward": 0.25, "payment": 0.0, "transfer": 0.1875, "shaping": 0.0}
+    assert infos["agent_0"] == {"reward": 1.0, "payment": 0.0, "tax": 0.0, "transfer": -0.1875, "shaping": 0.0}
+    assert infos["agent_1"] == {"reward": 0.25, "payment": 0.0, "tax": 0.0, "transfer": 0.1875, "shaping": 0.0}
 
     view = parallel_env(GAME, "joint")
     view.reset(seed=0)
     _, rewards, _, _, infos = view.step({"agent_0": MUCH, "agent_1": LOSE})
     assert rewards == {"agent_0": -1.0, "agent_1": -1.0}
-    assert infos["agent_1"] == {"reward": -2.0, "payment": 0.0, "transfer": 0.0, "shaping": 1.0}
+    assert infos["agent_1"] == {"reward": -2.0, "payment": 0.0, "tax": 0.0, "transfer": 0.0, "shaping": 1.0}
 
 
 def test_terms_stand_in_the_observation_and_following_is_paid() -> None:
@@ -188,7 +188,7 @@ def test_terms_stand_in_the_observation_and_following_is_paid() -> None:
     assert view.observation_space("agent_1").contains(observations["agent_1"])
     _, rewards, _, _, infos = view.step({"agent_0": MUCH, "agent_1": LOSE})
     assert rewards == {"agent_0": 1.0, "agent_1": 0.0}
-    assert infos["agent_1"] == {"reward": -2.0, "payment": 2.0, "transfer": 0.0, "shaping": 0.0}
+    assert infos["agent_1"] == {"reward": -2.0, "payment": 2.0, "tax": 0.0, "transfer": 0.0, "shaping": 0.0}
 
 
 # The principal as an agent
