@@ -16,7 +16,8 @@ Where a stage game has no pure equilibrium selfish agents mix (`mixed_equilibriu
 may abstain (`stage_games`). Where no equilibrium is found, the joint action whose largest regret is smallest is taken;
 the number of such stages and the deviation gains are reported, and the solution is marked as approximate. Beside the
 six stand the best linear contract (`linear_contracts`), to which a principal commits, and over the finite horizon of a
-small game a correlated equilibrium, the best of each stage, which signals bring about (`correlated_policy`).
+small game a correlated equilibrium, the best of each stage, which signals bring about (`correlated_policy`), and a
+mediated one, for which somebody plays who is let (`mediated_policy`).
 
 Each is solved over the finite horizon, undiscounted, by backward induction, or with a discount for the stationary game
 that never ends by value iteration (`value_iteration` has the fallbacks where it does not converge). A stationary
@@ -42,6 +43,7 @@ from .markov.correlated_policy import CorrelatedPolicy, correlated_policy
 from .markov.evaluation import Evaluation, evaluate_policy
 from .markov.fixed_points import fixed_points
 from .markov.markov_policy import markov_policy
+from .markov.mediated_policy import MediatedPolicy, mediated_policy
 from .markov.policies import Mixed, Policy
 from .markov.rules import Rule
 from .markov.stage_games import chosen, mixing
@@ -162,6 +164,7 @@ class Solved(NamedTuple):
     solutions: dict[str, Solution]  # by rule
     linear_contract: LinearContract | None  # None where the agents' answer to no rates is an equilibrium
     correlated: CorrelatedPolicy | None  # None with a discount, and where the game is too large
+    mediated: MediatedPolicy | None  # likewise
     seconds: float  # making the table included
 
 
@@ -201,7 +204,9 @@ def solve_all(
     principal = solutions["principal"]  # who mixes nowhere chooses and pays as the contingent one does while all follow
     solutions["contingent"] = solution("contingent") if len(principal.mixed.cells) else principal
     signals = correlated_policy(table, game.horizon) if discount is None else None
-    return Solved(table, solutions, cast(LinearContract | None, best), signals, time.perf_counter() - began)
+    mediator = mediated_policy(table, game.horizon) if discount is None else None
+    rate = cast(LinearContract | None, best)
+    return Solved(table, solutions, rate, signals, mediator, time.perf_counter() - began)
 
 
 def summary(
@@ -218,7 +223,7 @@ def summarised(
 ) -> dict[str, Any]:
     """The solutions in `solved` as JSON-ready values."""
     rows, rates = {rule: _row(solution) for rule, solution in solved.solutions.items()}, solved.linear_contract
-    signals = solved.correlated
+    largest = np.abs(solved.table.rewards).max()
     return {
         "game": game_name(game),
         "rules": to_json(game),
@@ -233,14 +238,17 @@ def summarised(
             rule: {key: value for key, value in rows[rule].items() if key != "payment"}
             for rule in ("highest", "lowest")
         },
-        "correlated": signals
-        and {
-            "welfare": signals.welfare,
-            "returns": signals.returns.tolist(),
-            "gain": float(signals.gains.max()),
-            "drawn": signals.drawn,
-            "settled": True,
-            "approximate": bool(signals.gains.max() > EPSILON_EQUILIBRIUM * np.abs(solved.table.rewards).max()),
+        **{
+            name: policy
+            and {
+                "welfare": policy.welfare,
+                "returns": policy.returns.tolist(),
+                "gain": float(policy.gains.max()),
+                "drawn": policy.drawn,
+                "settled": True,
+                "approximate": bool(policy.gains.max() > EPSILON_EQUILIBRIUM * largest),
+            }
+            for name, policy in (("correlated", solved.correlated), ("mediated", solved.mediated))
         },
         "principal": rows["principal"],
         "principal_dominant": rows["dominant"],

@@ -23,6 +23,7 @@ OPTIMUM, HIGHEST, PRINCIPAL = "social optimum", "selfish equilibrium, highest", 
 CONTINGENT = "principal, dominant strategies, contingent"
 BEST_RATE = "principal, best linear contract"
 CORRELATED = "correlated equilibrium, stage by stage"
+MEDIATED = "mediated equilibrium, stage by stage"
 NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
 
 
@@ -108,6 +109,7 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
         HIGHEST: summary["selfish"]["highest"],
         "selfish equilibrium, lowest": summary["selfish"]["lowest"],
         CORRELATED: summary["correlated"],
+        MEDIATED: summary["mediated"],
         PRINCIPAL: summary["principal"],
         "principal, dominant strategies": summary["principal_dominant"],
         CONTINGENT: summary["principal_contingent"],
@@ -115,8 +117,9 @@ def solutions(summary: dict[str, Any]) -> list[Exact]:
     }
     if isclose(rows[HIGHEST]["welfare"], rows["selfish equilibrium, lowest"]["welfare"], abs_tol=WELFARE_TIE):
         del rows["selfish equilibrium, lowest"]
-    if rows[CORRELATED] is None:  # solved over the finite horizon of small games alone
-        del rows[CORRELATED]
+    for name in (CORRELATED, MEDIATED):  # solved over the finite horizon of small games alone
+        if rows[name] is None:
+            del rows[name]
     return [_exact(name, kind, row, summary["horizon"]) for name, row in rows.items()]
 
 

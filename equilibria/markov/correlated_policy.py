@@ -42,9 +42,9 @@ def correlated_policy(table: Table, horizon: int) -> CorrelatedPolicy | None:
 
     What is maximised is the `objective` of the table, which is welfare.
     """
-    S, J, N = table.rewards.shape
-    if S * horizon > STAGES or S * horizon * J * N * table.action_count**2 > NUMBERS:
+    if not is_small(table, horizon):
         return None
+    S, J, N = table.rewards.shape
     chances, values = np.empty((horizon, S, J)), np.zeros((S, N + 1))
     now = np.concatenate([table.rewards, table.objective[..., None]], axis=2)
     for t in reversed(range(horizon)):
@@ -53,11 +53,17 @@ def correlated_policy(table: Table, horizon: int) -> CorrelatedPolicy | None:
             chances[t, s] = best_correlated_equilibrium(q[s, :, :N], q[s, :, N], table.actions)
         values = np.einsum("sj,sji->si", chances[t], q)
     drawn = int(np.count_nonzero((chances > CHANCE).sum(axis=2) > 1))
-    return CorrelatedPolicy(chances, _returns(table, chances), _gains(table, chances), drawn)
+    return CorrelatedPolicy(chances, returns_of(table, chances), _gains(table, chances), drawn)
 
 
-def _returns(table: Table, chances: np.ndarray) -> np.ndarray:
-    """(N,): the returns of agents that obey."""
+def is_small(table: Table, horizon: int) -> bool:
+    """Whether a linear programme for each state and step takes seconds."""
+    S, J, N = table.rewards.shape
+    return S * horizon <= STAGES and S * horizon * J * N * table.action_count**2 <= NUMBERS
+
+
+def returns_of(table: Table, chances: np.ndarray) -> np.ndarray:
+    """(N,): the returns where the joint actions are drawn by `chances` (T, S, J)."""
     share, returns = table.start.copy(), np.zeros(table.rewards.shape[2])
     distribution = table.distributions
     for drawn in chances:

@@ -448,7 +448,7 @@ def test_an_exact_row_says_what_it_is_and_counts_if_it_is_an_equilibrium(
 ) -> None:
     row = {"welfare": 1.0, "payment": 0.5, "settled": True, "gain": 0.0, **changes}
     summary = {"discount": 0.99, "horizon": 20, "selfish": {"highest": row, "lowest": row}}
-    summary |= dict.fromkeys(("cooperative", "correlated", *PAID, "best_rate"), row)
+    summary |= dict.fromkeys(("cooperative", "correlated", "mediated", *PAID, "best_rate"), row)
     for each in solutions(summary):
         assert (each.counts, each.label) == (counts, each.name + mark)
 
@@ -456,7 +456,7 @@ def test_an_exact_row_says_what_it_is_and_counts_if_it_is_an_equilibrium(
 def test_rates_without_an_equilibrium_have_a_row_without_values() -> None:
     row = {"welfare": 1.0, "payment": 0.5, "settled": True}
     summary = {"discount": None, "horizon": 20, "selfish": {"highest": row, "lowest": row}, "best_rate": None}
-    *_, rates = solutions(summary | dict.fromkeys(("cooperative", "correlated", *PAID), row))
+    *_, rates = solutions(summary | dict.fromkeys(("cooperative", "correlated", "mediated", *PAID), row))
     assert (rates.label, rates.counts) == ("principal, best linear contract (no equilibrium found)", False)
     assert (rates.welfare, rates.payment, rates.utility(0.1)) == (None, None, None)
 
@@ -694,7 +694,8 @@ def test_the_columns_of_a_table_and_their_order_stay() -> None:
         "game", "game_version", "rules", "horizon", "agents", "mechanism", "name", "algorithm", "variant", "settings",
         "seed", "steps", "principal_steps", "seconds", "episodes", "welfare", "principal_payment", "payment_share",
         "transfer_volume", "equality", "compliance", "deviation_regret", "run", "taxes", "shaping",
-        "principal_return", "acceptance", "states_right", "followed_states_right", "best_states_right", "exploited_income", "followed_welfare",
+        "principal_return", "acceptance", "states_right", "followed_states_right", "best_states_right",
+        "exploited_income", "followed_welfare",
         "followed_payment", "followed_gain_now", "followed_gain", "exploited_gain", "spe_ratio", "ic_ratio",
         "learned_gain", "learned_gain_share",
         "worst_welfare", "welfare_regret_spe", "payment_regret_spe", "welfare_regret_best_rate",

@@ -99,7 +99,7 @@ def test_no_deviation_gains_in_random_games_of_several_states() -> None:
                     other = int(table.joint(np.array([1 - a if k == i else a for k, a in enumerate(joint)])))
                     changed[t, :, j] = 0.0
                     changed[t, :, other] += found.chances[t, :, j]
-            assert module._returns(table, changed)[i] <= found.returns[i] + 1e-7
+            assert module.returns_of(table, changed)[i] <= found.returns[i] + 1e-7
 
 
 def test_large_games_and_stationary_ones_have_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
