@@ -29,6 +29,7 @@ OWN: dict[str, str] = {
     "social-value-orientation": ".social_value:SocialValueOrientation",
     "mate": ".mate:Mate",
     "lio": ".lio:LearnedIncentives",
+    "mediator": ".mediator:Mediation",
     "adaptive-mechanism-design": ".adaptive_design:AdaptiveMechanism",
     "gifting": ".gifting:Gifting",
     "budget-gifting": ".gifting:BudgetGifting",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
@@ -12,7 +11,8 @@ from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Decisions, Mechanism, Transition
 from ..core.config import configuration
 from ..core.search_space import Range, SearchSpace
-from ..envs.game import Game, legal
+from ..envs.game import Game
+from .one_more_action import WithOneMore
 
 GIFT, STAY = "gift", "stay"
 ROUNDING = 1e-6  # by which sums of rewards may miss a gift's price
@@ -46,7 +46,7 @@ class Gifting(Mechanism):
 
     @property
     def played(self) -> Game:
-        return cast(Game, WithGifts(self.game))
+        return cast(Game, WithOneMore(self.game, GIFT, plays=STAY))
 
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         N = transition.rewards.shape[1]
@@ -96,28 +96,3 @@ class BudgetGifting(Gifting):
     def _affordable(self, terms: Budget) -> np.ndarray:
         """(B, N) bool: who can pay for a gift."""
         return terms.budget >= self.gift - ROUNDING
-
-
-@dataclass(frozen=True)
-class WithGifts:
-    """`game` with the action `gift` after all others; the game plays a gift as `stay`. Everything else is the game's.
-
-    It cannot be tabulated, because a table of the game would not have the gift.
-    """
-
-    game: Game
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("game", "outcomes") or name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.game, name)
-
-    @property
-    def action_names(self) -> tuple[str, ...]:
-        return (*self.game.action_names, GIFT)
-
-    def step(self, state: Any, actions: np.ndarray) -> tuple[Any, Any]:
-        """One step of every environment. Raises UsageError for an action that is not one of `action_names`."""
-        names = self.action_names
-        legal(actions, (actions.shape[0], len(self.game.agents)), names)
-        return self.game.step(state, np.where(actions == len(names) - 1, names.index(STAY), actions))

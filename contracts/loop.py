@@ -145,7 +145,7 @@ class Loop:
             raise UsageError(
                 f"{type(self.mechanism).__name__} has a principal: offer(decisions) comes before the step's actions"
             )
-        actions = self.mechanism.act(self.terms, actions)
+        chosen, actions = actions, self.mechanism.act(self.terms, actions)
         next_state, events = self.game.step(self.state, actions)
         self.t = self.t + 1
         self.steps += self.B
@@ -155,7 +155,9 @@ class Loop:
             terminated = terminated | at_horizon
         truncated = (at_horizon | cut_short(self.game, next_state)) & ~terminated
         rewards = self.game.rewards(events)
-        return Transition(self.state, self.terms, actions, events, rewards, next_state, terminated, truncated)
+        return Transition(
+            self.state, self.terms, actions, events, rewards, next_state, terminated, truncated, chosen=chosen
+        )
 
     def settle(self, transition: Transition) -> Step:
         """Pay for what was played, and begin a new episode where one ended.
@@ -174,7 +176,8 @@ class Loop:
                 "play it with agents learned by dqn or ppo, or any whose policy has `probabilities`"
             )
         ledger, self.memory = self.mechanism.settle(self.memory, transition)
-        complied = self.mechanism.complied(transition.terms, transition.actions)
+        chosen = transition.actions if transition.chosen is None else transition.chosen
+        complied = self.mechanism.complied(transition.terms, chosen)
         self._tally.add(Played(self.mechanism, transition, ledger, complied))
         self.state = transition.next_state
         after, ended, episodes = self.situation, transition.terminated | transition.truncated, None

@@ -18,7 +18,7 @@ class Transition(NamedTuple):
 
     state: Any
     terms: Any
-    actions: np.ndarray  # (B, N)
+    actions: np.ndarray  # (B, N) what was done
     events: Any
     rewards: np.ndarray  # (B, N), from the environment alone
     next_state: Any  # before any reset
@@ -26,6 +26,7 @@ class Transition(NamedTuple):
     truncated: np.ndarray  # (B,)
     values: np.ndarray | None = None  # (B, N) what each agent expected before, and ...
     next_values: np.ndarray | None = None  # ... expects after, before any reset; only where a mechanism needs it
+    chosen: np.ndarray | None = None  # (B, N) what the agents chose, before the mechanism acted for any
     probabilities: np.ndarray | None = None  # (B, N, A) with which each agent chose; only where a mechanism needs it
 
 
@@ -137,8 +138,8 @@ class Mechanism:
         """The money of a step, and the memory after it."""
         return Ledger.zeros(*transition.rewards.shape), memory
 
-    def complied(self, terms: Any, actions: np.ndarray) -> np.ndarray | None:
-        """(B, N) bool: who did as recommended; None where nothing is recommended."""
+    def complied(self, terms: Any, chosen: np.ndarray) -> np.ndarray | None:
+        """(B, N) bool: whose choice did as recommended; None where nothing is recommended."""
         return None
 
 

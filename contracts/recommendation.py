@@ -100,8 +100,8 @@ class RecommendationContract(Mechanism):
         others = others_index(actions, len(self.game.action_names))
         return np.take_along_axis(terms.promised, others[..., None], axis=2)[..., 0]
 
-    def complied(self, terms: Any, actions: np.ndarray) -> np.ndarray:
-        return terms.recommended == actions
+    def complied(self, terms: Any, chosen: np.ndarray) -> np.ndarray:
+        return terms.recommended == chosen
 
     def _check_promised(self, promised: np.ndarray) -> None:
         """Raise UsageError unless `promised` has one of the shapes that the contract knows."""

@@ -60,12 +60,18 @@ def outputs(networks: Stack, rows: torch.Tensor) -> torch.Tensor:
     return rows
 
 
-def log_chances(policies: Stack, rows: torch.Tensor, epsilon: float) -> torch.Tensor:
-    """(N, ..., A): the log of the probabilities with which policies act; a share `epsilon` of actions is random."""
+def log_chances(
+    policies: Stack, rows: torch.Tensor, epsilon: float, random: torch.Tensor | None = None
+) -> torch.Tensor:
+    """(N, ..., A): the log of the probabilities with which policies act.
+
+    A share `epsilon` of actions is drawn by the probabilities `random` (A,), evenly unless given.
+    """
     logits = outputs(policies, rows.flatten(1, -2)).unflatten(1, rows.shape[1:-1])
     if not epsilon:
         return logits.log_softmax(dim=-1)
-    return ((1.0 - epsilon) * logits.softmax(dim=-1) + epsilon / logits.shape[-1]).log()
+    drawn = torch.full_like(logits[0, 0], 1.0 / logits.shape[-1]) if random is None else random
+    return ((1.0 - epsilon) * logits.softmax(dim=-1) + epsilon * drawn).log()
 
 
 def returns(rewards: torch.Tensor, counts: torch.Tensor, discount: float) -> torch.Tensor:
