@@ -8,6 +8,7 @@ converged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -54,6 +55,11 @@ class RunData(NamedTuple):
             return None
         value = float(self.episodes[name].astype("float64").mean())
         return None if value != value else value
+
+    def sum_over_agents(self, name: str) -> float | None:
+        """The mean over the episodes of the sum of all agents' columns `name_i`; None where there is none."""
+        found = [self.mean(each) for each in map(str, self.episodes) if re.fullmatch(rf"{name}_\d+", each)]
+        return None if not found or None in found else float(sum(filter(None, found)))
 
     @property
     def money(self) -> Money:
@@ -159,11 +165,11 @@ _ENTRIES = (
     ),
     Column(
         "taxes", "taxes", "taxes", "what the principal takes from the agents in an episode; utility does not count it",
-        _mean("taxes"),
+        lambda run: run.sum_over_agents("tax"),
     ),
     Column(
         "shaping", "shaping", "shaping", "what shaping adds to what agents learn from in an episode; no money moves",
-        _mean("shaping"),
+        lambda run: run.sum_over_agents("shaping"),
     ),
     Column(
         "equality", "equality", "equality", "1 - the Gini coefficient of the agents' returns",

@@ -28,8 +28,6 @@ DERIVED: dict[str, Callable[[Episodes], np.ndarray]] = {  # columns that are com
     "welfare": lambda episodes: episodes.returns.sum(axis=1),
     "principal_payment": lambda episodes: episodes.payments.sum(axis=1),
     "payment_share": lambda episodes: payment_share(episodes.returns.sum(axis=1), episodes.payments.sum(axis=1)),
-    "taxes": lambda episodes: episodes.taxes.sum(axis=1),
-    "shaping": lambda episodes: episodes.shaping.sum(axis=1),
     "equality": lambda episodes: equality(episodes.returns),
 }
 EPISODES, TRAINING = "episodes.parquet", "training.parquet"
