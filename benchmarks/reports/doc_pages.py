@@ -119,8 +119,10 @@ def _index() -> str:
         "## Games",
         _table(("family", "what it is", "presets"), rows),
         "## Mechanisms",
-        "Payments come from a principal, transfers move between agents, shaping changes wishes and moves no money.",
+        "Payments come from a principal, taxes go to it, transfers move between agents, shaping changes wishes and "
+        "moves no money.",
         _table(("id", "what it does", "money"), offered),
+        "What the field has besides stands in [not yet](not-yet.md), with what a row would take.",
         "The metrics by which runs are compared are listed in [columns](columns.md), the suites and what they cost in "
         "[suites](suites.md).",
         "## Guides",

@@ -17,6 +17,7 @@ from paymaster.envs import FAMILIES, family, games
 PAGES = pages()
 REFERENCE = DOCS.parent / "results" / "reference"
 GLOSSARY = "glossary.md"  # written by hand, as the guides are
+NOT_YET = "not-yet.md"  # likewise
 checkout = pytest.mark.skipif(not DOCS.exists(), reason="needs the checkout")
 
 
@@ -24,7 +25,7 @@ checkout = pytest.mark.skipif(not DOCS.exists(), reason="needs the checkout")
 def test_the_pages_are_what_the_docstrings_say() -> None:
     there = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     stale = {name for name, text in PAGES.items() if name in there and (DOCS / name).read_text() != text}
-    by_hand = {GLOSSARY, *(name for name in there if name.startswith("guides/"))}
+    by_hand = {GLOSSARY, NOT_YET, *(name for name in there if name.startswith("guides/"))}
     missing, odd = PAGES.keys() - there, there - PAGES.keys() - by_hand
     assert not stale | missing | odd, "the docstrings have changed; run `make docs` and commit docs/"
 
