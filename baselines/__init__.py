@@ -28,6 +28,7 @@ OWN: dict[str, str] = {
     "inequity-aversion": ".inequity_aversion:InequityAversion",
     "social-value-orientation": ".social_value:SocialValueOrientation",
     "mate": ".mate:Mate",
+    "reciprocity": ".reciprocity:Reciprocity",
     "lio": ".lio:LearnedIncentives",
     "mediator": ".mediator:Mediation",
     "adaptive-mechanism-design": ".adaptive_design:AdaptiveMechanism",

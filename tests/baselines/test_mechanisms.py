@@ -307,7 +307,8 @@ def relabelled(step: Transition, order: np.ndarray) -> Transition:
 def test_money_keeps_its_kinds(id: str, drawn: tuple[Transition, np.ndarray, np.ndarray]) -> None:
     step, keys, order = drawn
     B, N = step.rewards.shape
-    mechanism = make_mechanism(id, make("coin_game/ivanov-7x7", players=N, stay=True))
+    symmetric = {"reciprocity": {"innovators": 0}}.get(id, {})
+    mechanism = make_mechanism(id, make("coin_game/ivanov-7x7", players=N, stay=True), **symmetric)
     settled = settle(mechanism, step, keys)
     assert settled.payments.shape == settled.shaping.shape == (B, N)
     assert settled.transfers.shape == (B, N, N)
