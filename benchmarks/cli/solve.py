@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import TaskID, TaskProgressColumn, TimeRemainingColumn
+from rich.progress import TaskID, TaskProgressColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ...core.config import UsageError
 from ...envs import make
@@ -28,6 +30,7 @@ from ..runs.solution import save_solution
 from ..specs.overrides import parse_settings
 
 PATIENCE = 2.0  # seconds after which a bar is shown
+EVERY = 60.0  # seconds between lines of progress where there is no terminal
 NAMED = {  # the rules whose solutions may need a note, with the names of their rows
     "highest": HIGHEST,
     "lowest": "selfish equilibrium, lowest",
@@ -161,19 +164,31 @@ def _hidden_rows(actions: Sequence[str], found: Mapping[str, Mapping[str, Any]])
 
 @contextmanager
 def _bar() -> Iterator[StageProgress]:
-    """A bar for each stage of the solver, once it has run for `PATIENCE` seconds."""
-    display = progress_bars(Console(stderr=True), TaskProgressColumn(), TimeRemainingColumn())
-    began, bars = time.monotonic(), dict[str, TaskID]()
+    """A bar for each stage of the solver, after `PATIENCE` seconds; without a terminal a line a minute."""
+    console = Console(stderr=True)
+    display = progress_bars(console, TaskProgressColumn(), TimeRemainingColumn(), TimeElapsedColumn())
+    began, bars, done = time.monotonic(), dict[str, TaskID](), dict[str, float]()
+    ended = threading.Event()
 
     def on_progress(stage: str, share: float) -> None:
-        if time.monotonic() - began < PATIENCE:
+        done[stage] = share
+        if time.monotonic() - began < PATIENCE or not console.is_terminal:
             return
         display.start()
         if stage not in bars:
             bars[stage] = display.add_task(stage, total=1.0)
         display.update(bars[stage], completed=share)
 
+    def tell() -> None:
+        while not ended.wait(EVERY):
+            stages = ", ".join(f"{stage} {share:.0%}" for stage, share in list(done.items())) or "beginning"
+            minutes = (time.monotonic() - began) / 60.0
+            print(f"paymaster: solving for {minutes:.0f} min: {stages}", file=sys.stderr, flush=True)
+
+    if not console.is_terminal:
+        threading.Thread(target=tell, daemon=True).start()
     try:
         yield on_progress
     finally:
+        ended.set()
         display.stop()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from paymaster import UsageError, make
+from paymaster.benchmarks.cli import solve as command
 from paymaster.benchmarks.cli.app import main
 from paymaster.benchmarks.cli.solve import solved
 from paymaster.benchmarks.runs.solution import replay_solution
@@ -119,3 +121,18 @@ def test_a_damaged_solution_is_told(tmp_path: Path) -> None:
     (out / "policies.npz").write_bytes((out / "policies.npz").read_bytes()[:200])
     with pytest.raises(UsageError, match="cannot be read"):
         replay_solution(out, seed=0)
+
+
+def test_without_a_terminal_progress_is_told_in_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "EVERY", 0.01)
+    with command._bar() as on_progress:
+        on_progress("equilibria", 0.4)
+        time.sleep(0.2)
+    told = capsys.readouterr().err.splitlines()
+    assert "paymaster: solving for 0 min: equilibria 40%" in told
+    count = len(told)
+    time.sleep(0.05)
+    assert not capsys.readouterr().err  # nothing is told once it is solved
+    assert count > 1
