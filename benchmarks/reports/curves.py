@@ -123,12 +123,14 @@ def _known(group: Group, column: str) -> dict[float, list[str]]:
 
 
 def _draw(axis: Axes, line: Line, column: str, where: dict[str, Path], style: Style) -> None:
-    """Draw the mean and the band of a line; nothing in the panel of payments where nobody pays."""
+    """Draw the mean and the band of a line; nothing where nobody learned, or where nobody pays the payment."""
     if column != "welfare" and not any(line.values(PAYMENT).values()):
         return
     folders = [where[row.run] for row in line.seeds.values() if row.run in where]
     found = curve(folders, column, line.first.steps)
     known = ~np.isnan(found.seeds).all(axis=0)
+    if not known.any():  # agents that learned nothing
+        return
     steps, seeds = line.first.principal_steps + found.steps[known], found.seeds[:, known]
     axis.plot(steps, np.nanmean(seeds, axis=0), style.dash, color=style.colour, linewidth=1.6, label=line.label)
     low, high = np.nanmin(seeds, axis=0), np.nanmax(seeds, axis=0)

@@ -22,10 +22,10 @@ from paymaster.benchmarks.cli.compare import compare_and_write
 from paymaster.benchmarks.measures.columns import COLUMNS
 from paymaster.benchmarks.measures.exact_solutions import Exact, exact, solutions
 from paymaster.benchmarks.provenance import REFERENCE, ROOT
-from paymaster.benchmarks.reports import frontier
+from paymaster.benchmarks.reports import curves, frontier
 from paymaster.benchmarks.reports.comparison_rows import audited_rows, group_rows
 from paymaster.benchmarks.reports.comparison_table import present
-from paymaster.benchmarks.reports.styles import COLOURS, styles
+from paymaster.benchmarks.reports.styles import COLOURS, Style, styles
 from paymaster.benchmarks.reports.text_table import columns, markdown
 from paymaster.core.config import UsageError, to_json
 from paymaster.envs import make
@@ -758,3 +758,13 @@ def test_a_mechanism_has_one_colour_and_each_of_its_series_a_look_of_its_own(tmp
             assert of_dear[4].colour not in COLOURS  # a paler one
         (alone,) = styles(comparison, [("dear", "dear/dqn")]).values()
         assert alone.colour == COLOURS[0]  # whatever else a picture shows
+
+
+def test_agents_that_learned_nothing_have_no_line_among_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (group,) = compared(tmp_path, row()).groups
+    axis = Figure().subplots()
+    for value, lines in ((np.nan, 0), (1.0, 1)):
+        found = curves.Curve(np.arange(3.0), np.full((1, 3), value))
+        monkeypatch.setattr(curves, "curve", lambda *_, found=found: found)
+        curves._draw(axis, group.lines[0], "welfare", {}, Style("black", "-", "o"))
+        assert len(axis.lines) == lines
