@@ -22,6 +22,7 @@ from .text_table import Rows, markdown
 SCORE = "{:.2f}"
 WIDTH = 100  # characters of a line that is written to a file or to another program
 LONGEST = 26  # characters of a line of a cell
+OTHER_MONEY = ("transfer_volume", "taxes", "shaping")  # columns
 MORE = "Every column, the audits, every seed and published numbers: `--all`, or a file with `--format csv` or json."
 PLAYED = "Means of play on unseen keys, [95% interval over seeds, Student's t]."
 STEPS = "steps: in which the agents learned + in which their mechanism had learned before (?: not recorded)"
@@ -107,6 +108,8 @@ def _notes(groups: list[Group], *, everything: bool) -> Iterator[str]:
     notes += [AT_TOTAL] * any(group.at_total for group in groups)
     notes += [SUCCESS] * any(group.success_threshold is not None for group in groups)
     yield f"{PLAYED} {_played(groups)} {'; '.join(notes)}."
+    if not everything and (moved := _other_money(groups)):
+        yield f"A payment of 0 is not all there is: {moved}; amounts with `--all`."
     if any(line.converged is False for group in groups for line in group.lines):
         yield NOT_CONVERGED
     for kind, games in _kinds(groups).items():
@@ -118,6 +121,16 @@ def _notes(groups: list[Group], *, everything: bool) -> Iterator[str]:
         yield f"{JUDGED} {'; '.join(audit)}."
     if apart:
         yield f"{'; '.join(apart)}."
+
+
+def _other_money(groups: list[Group]) -> str:
+    """The kinds of money other than payments, with the mechanisms that move or create some; empty for none."""
+    lines = [line for group in groups for line in group.lines]
+    told = []
+    for column in (COLUMNS[name] for name in OTHER_MONEY):
+        some = [line.first.mechanism for line in lines if any(line.values(column.name).values())]
+        told += [f"{column.head} ({', '.join(dict.fromkeys(some))})"] * bool(some)
+    return ", ".join(told)
 
 
 def _played(groups: list[Group]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError, configuration
 from ..role import Role, Task, Update
+from ..settings import PlayBy
 
 if TYPE_CHECKING:
     from .companions import Companions
@@ -20,6 +21,9 @@ class Beside(Role):
     What is learned beside learning agents may need just those agents, so fresh ones are the verdict on a mechanism, and
     these a row of their own.
     """
+
+    play: PlayBy = "sampled"
+    """How they act: they draw their actions, as while they learned, or take the likeliest."""
 
     plays: ClassVar[str] = "agents"
     learns: ClassVar[bool] = False
@@ -35,4 +39,5 @@ class Beside(Role):
 
     def learn(self, task: Task) -> Generator[Update, None, Companions]:
         yield from ()
-        return task.principal.agents  # type: ignore[union-attr]
+        learned: Companions = task.principal.agents  # type: ignore[union-attr]
+        return type(learned)(learned.shape, learned.terms, learned.policies, self.play)

@@ -13,6 +13,7 @@ from ...core.checkpoint import Checkpoint, Saved
 from ..features import rows
 from ..incentives import Stack, log_chances
 from ..networks import ObservationEncoder, Shape
+from ..settings import PlayBy
 
 
 class Sight:
@@ -28,14 +29,16 @@ class Sight:
 
 
 class Companions(Saved):
-    """Agents that learned beside givers: a stack of policies, from which actions are drawn."""
+    """Agents that learned beside a mechanism, as a stack of policies."""
 
-    def __init__(self, shape: Shape, terms: int, policies: Stack) -> None:
-        self.shape, self.terms, self.policies = Shape(*shape), terms, policies
+    def __init__(self, shape: Shape, terms: int, policies: Stack, play: PlayBy = "sampled") -> None:
+        self.shape, self.terms, self.policies, self.play = Shape(*shape), terms, policies, play
         self.sight = Sight(self.shape, terms)
 
     def __call__(self, seen: AgentView) -> np.ndarray:
         """The agents' actions (B, N)."""
+        if self.play == "greedy":
+            return self.probabilities(seen).argmax(axis=-1)
         assert seen.noise is not None, "agents that draw their actions need the episode's draws"
         passed = self.probabilities(seen).cumsum(axis=-1) <= seen.noise[..., None]
         return np.minimum(passed.sum(axis=-1), passed.shape[-1] - 1)
@@ -46,7 +49,8 @@ class Companions(Saved):
             return log_chances(self.policies, self.sight(seen), 0.0).exp().transpose(0, 1).double().numpy()
 
     def checkpoint(self) -> Checkpoint:
-        return Checkpoint({"shape": self.shape, "terms": self.terms}, arrays_of_stack("policy", self.policies))
+        about = {"shape": self.shape, "terms": self.terms, "play": self.play}
+        return Checkpoint(about, arrays_of_stack("policy", self.policies))
 
     @classmethod
     def restored(cls, checkpoint: Checkpoint) -> Self:

@@ -16,6 +16,7 @@ from paymaster.contracts.loop import AgentView, Loop
 from paymaster.contracts.mechanism import Decisions, Transition
 from paymaster.core.checkpoint import Checkpoint
 from paymaster.learning.agents.beside import Beside
+from paymaster.learning.agents.companions import Companions
 from paymaster.learning.incentives import (
     Climb,
     Played,
@@ -183,6 +184,8 @@ def test_what_is_kept_comes_back_and_decides_the_same() -> None:
     noise = np.random.default_rng(0).random((4, 3))
     seen = AgentView(game.observe(state), np.zeros((4, 3, 0), np.float32), noise)
     np.testing.assert_array_equal(learned.agents(seen), back.agents(seen))
+    greedy = Companions(learned.agents.shape, 0, learned.agents.policies, "greedy")
+    np.testing.assert_array_equal(greedy(seen), learned.agents.probabilities(seen).argmax(axis=-1))
 
 
 def test_a_decision_is_the_network_on_what_is_seen_and_done() -> None:

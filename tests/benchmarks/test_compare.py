@@ -768,3 +768,12 @@ def test_agents_that_learned_nothing_have_no_line_among_curves(tmp_path: Path, m
         monkeypatch.setattr(curves, "curve", lambda *_, found=found: found)
         curves._draw(axis, group.lines[0], "welfare", {}, Style("black", "-", "o"))
         assert len(axis.lines) == lines
+
+
+def test_people_are_told_of_money_that_is_no_payment(tmp_path: Path) -> None:
+    rows = [row("selfish", 0), row("lio", 0, shaping=2.5), row("constant-share", 0, transfer_volume=1.0)]
+    comparison = compared(tmp_path, *rows)
+    told = present(comparison, "table")
+    assert "transfers (constant-share), shaping (lio)" in told
+    assert "A payment of 0" not in present(compared(tmp_path, row()), "table")
+    assert "A payment of 0" not in present(comparison, "table", everything=True)
