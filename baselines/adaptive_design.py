@@ -93,6 +93,10 @@ class AdaptiveMechanism(Mechanism):
         N = len(self.game.agents)
         return N, len(self.game.action_names) ** N
 
+    @property
+    def promised_bounds(self) -> tuple[float, float]:
+        return -self.highest, self.highest
+
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         actions, A = transition.actions.astype(np.int64), len(self.game.action_names)
         joint = actions @ A ** np.arange(actions.shape[1])[::-1]

@@ -97,6 +97,10 @@ class LearnedIncentives(Mechanism):
         N = len(self.game.agents)
         return N, N, len(self.game.action_names) ** (N - 1)
 
+    @property
+    def promised_bounds(self) -> tuple[float, float]:
+        return 0.0, self.highest
+
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         others = others_index(transition.actions, len(self.game.action_names))
         gifts = np.take_along_axis(transition.terms.promised, others[:, :, None, None], axis=3)[..., 0]

@@ -277,6 +277,10 @@ class Mediation(Mechanism):
         N = len(self.game.agents)
         return N, 2**N
 
+    @property
+    def promised_bounds(self) -> tuple[float, float]:
+        return 0.0, len(self.game.action_names) - 1.0
+
     def act(self, terms: Decisions, actions: np.ndarray) -> np.ndarray:
         delegated = actions == len(self.game.action_names)
         coalition = delegated @ (1 << np.arange(actions.shape[1]))

@@ -96,6 +96,11 @@ class Mechanism:
         """All shapes that a promise may have, `promised_shape` first."""
         return (self.promised_shape,)
 
+    @property
+    def promised_bounds(self) -> tuple[float, float]:
+        """The least and the most that a promise may be: from 0 on, unless a mechanism says otherwise."""
+        return 0.0, np.inf
+
     def check_principal(self) -> None:
         """Raise UsageError for a game on which there can be no principal such as the mechanism needs."""
 

@@ -116,8 +116,10 @@ def _decided(mechanism: Mechanism, action: object) -> Decisions:
     within = recommended.dtype.kind in "iu" and ((recommended >= 0) & (recommended < count)).all()
     if recommended.shape != shape or not within:
         raise UsageError(f"recommended is {action['recommended']!r}; allowed: integers {shape} from 0 to {count - 1}")
-    payable = promised.dtype.kind in "iuf" and (np.isfinite(promised) & (promised >= 0)).all()
+    low, high = mechanism.promised_bounds
+    payable = promised.dtype.kind in "iuf" and (np.isfinite(promised) & (promised >= low) & (promised <= high)).all()
     if promised.shape not in priced or not payable:
         allowed = " or ".join(map(str, priced))
-        raise UsageError(f"promised is {action['promised']!r}; allowed: finite numbers {allowed}, 0 or more")
+        bounds = f"{low:g} or more" if high == np.inf else f"{low:g} to {high:g}"
+        raise UsageError(f"promised is {action['promised']!r}; allowed: finite numbers {allowed}, {bounds}")
     return Decisions(recommended[None].astype(np.int64), promised[None].astype(np.float32))

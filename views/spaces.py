@@ -20,7 +20,7 @@ def agent_space(game: Game, mechanism: Mechanism) -> gym.Space[object]:
 
 def decision_space(mechanism: Mechanism) -> Dict:
     N, count = len(mechanism.game.agents), len(mechanism.game.action_names)
-    promised = Box(0, np.inf, mechanism.promised_shape, np.float32)
+    promised = Box(*mechanism.promised_bounds, mechanism.promised_shape, np.float32)
     if not isinstance(mechanism, RecommendationContract):
         return Dict({"promised": promised})
     return Dict({"recommended": MultiDiscrete([count] * N), "promised": promised})

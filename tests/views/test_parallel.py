@@ -391,3 +391,18 @@ def test_the_picture_shows_what_is_recommended() -> None:
     assert told[: len(unasked)] == unasked
     names = [view.game.action_names[action] for action in follow(view.game, view._loop.state).recommended[0]]
     assert [sprite.label for sprite in told[len(unasked) :]] == names
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "low", "high", "shape"),
+    [("lio", 0.0, 2.0, (2, 2, 2)), ("adaptive-mechanism-design", -3.0, 3.0, (2, 4)), ("mediator", 0.0, 1.0, (2, 4))],
+)
+def test_a_principal_promises_within_the_bounds_of_its_mechanism(
+    mechanism: str, low: float, high: float, shape: tuple[int, ...]
+) -> None:
+    env = parallel_env("matrix/chicken", mechanism=mechanism, principal="agent")
+    space = env.action_space("principal")["promised"]
+    assert (space.low.min(), space.high.max(), space.shape) == (low, high, shape)
+    env.reset(seed=0)
+    with pytest.raises(UsageError, match=rf"{low:g} to {high:g}"):
+        env.step({"principal": {"promised": np.full(shape, high + 1.0)}})
