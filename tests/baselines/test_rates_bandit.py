@@ -177,6 +177,7 @@ def test_fresh_agents_decide_among_the_last_arms() -> None:
     np.testing.assert_allclose(np.unique(tried), [0.4, 0.8, 1.2])
 
 
+@pytest.mark.slow
 def test_equal_seeds_learn_the_same() -> None:
     small: dict[str, Any] = {"steps": 4096, "agents": PPO(hidden=(8,), environments=64, fragment=8, minibatches=2)}
     (_, one), (_, other) = learned(3, **small), learned(3, **small)

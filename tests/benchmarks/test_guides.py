@@ -88,6 +88,7 @@ def test_the_mechanism_has_at_most_sixty_lines_of_code() -> None:
     assert len([line for line in lines if line and not line.startswith(("#", '"""'))]) <= 60
 
 
+@pytest.mark.slow
 def test_rllib_trains_a_learner_of_ones_own(followed: Callable[[str], Path]) -> None:
     run = one(followed("a-learner-that-rllib-trains"), "runs/mine/*/joint/reinforce/s0-*")
     assert read_about(run / "run.json")["evaluated"]["welfare"] == 6.0  # both cooperate
@@ -98,6 +99,7 @@ def test_rllib_trains_a_learner_of_ones_own(followed: Callable[[str], Path]) -> 
     assert any(name.startswith("agents.policy") for name in load_file(run / "policy.safetensors"))
 
 
+@pytest.mark.slow
 def test_agents_learn_by_a_table_and_by_a_network_of_ones_own(followed: Callable[[str], Path]) -> None:
     folder = followed("your-own-learner")
     for mechanism, algorithm, least in (

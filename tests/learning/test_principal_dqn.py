@@ -324,6 +324,7 @@ def test_new_settings_at_their_defaults_do_not_name_runs_anew() -> None:
     assert "bonus" not in to_json(ExactSolution())
 
 
+@pytest.mark.slow
 def test_values_of_joint_actions_are_learned_and_promised() -> None:
     """End to end on one state: in chicken cooperating costs 1 beside a cooperator and nothing beside a defector."""
     game = make("matrix/chicken", horizon=1)
