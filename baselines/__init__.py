@@ -31,6 +31,7 @@ OWN: dict[str, str] = {
     "reciprocity": ".reciprocity:Reciprocity",
     "lio": ".lio:LearnedIncentives",
     "mediator": ".mediator:Mediation",
+    "signals": ".signals:Signals",
     "adaptive-mechanism-design": ".adaptive_design:AdaptiveMechanism",
     "gifting": ".gifting:Gifting",
     "budget-gifting": ".gifting:BudgetGifting",

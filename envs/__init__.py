@@ -19,6 +19,7 @@ OWN: dict[str, str] = {
     "public_goods": ".matrix_games:PublicGoods",
     "escape_room": ".escape_room:EscapeRoom",
     "tree": ".tree:Tree",
+    "persuasion": ".persuasion:Persuasion",
 }
 FAMILIES: Registry[Game] = Registry("game family", "paymaster.games", __package__, OWN, missing_members)
 

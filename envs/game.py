@@ -159,6 +159,20 @@ def hides_actions(game: object) -> bool:
     return bool(getattr(game, "hidden_actions", False))
 
 
+def hides_state(game: object) -> bool:
+    """Whether agents do not observe what the principal sees, by a class variable `hidden_state` of a game.
+
+    Then the solver, which lets everybody know the state, does not solve the game; it says what signals about the state
+    can do (`equilibria/principal/persuasion.py`).
+    """
+    return bool(getattr(game, "hidden_state", False))
+
+
+def values_its_own(game: object) -> bool:
+    """Whether the principal has rewards of its own, counted as money, and does not value welfare."""
+    return hides_actions(game) or hides_state(game)
+
+
 def cut_short(game: object, state: object) -> np.ndarray | bool:
     """(B,) bool: where a game with a method `truncated` cuts an episode before the horizon."""
     return game.truncated(state) if hasattr(game, "truncated") else False

@@ -37,7 +37,7 @@ import numpy as np
 from ..contracts.mechanism import welfare_weights
 from ..core.config import UsageError, did_you_mean, to_json
 from ..envs import FAMILIES, family, make
-from ..envs.game import Game, hides_actions
+from ..envs.game import Game, hides_actions, hides_state
 from .markov.best_response import deviation_gains
 from .markov.correlated_policy import CorrelatedPolicy, correlated_policy
 from .markov.evaluation import Evaluation, evaluate_policy
@@ -47,7 +47,7 @@ from .markov.mediated_policy import MediatedPolicy, mediated_policy
 from .markov.policies import Mixed, Policy
 from .markov.rules import Rule
 from .markov.stage_games import chosen, mixing
-from .principal import hidden_actions
+from .principal import hidden_actions, persuasion
 from .principal.linear_contracts import LinearContract, best_linear_contract
 from .tables.table import Table
 from .tables.tabulate import tabulate
@@ -215,6 +215,8 @@ def summary(
     """Every solution of `game` as JSON-ready values. Raises UsageError as `solve_all` does."""
     if hides_actions(game):
         return {"game": game_name(game), "rules": to_json(game), **hidden_actions.summary(game, discount)}
+    if hides_state(game):
+        return {"game": game_name(game), "rules": to_json(game), **persuasion.summary(game, discount)}
     return summarised(game, alpha, discount, solve_all(game, alpha, discount, table=table))
 
 

@@ -47,7 +47,8 @@ def cell_of(scene: Scene, height: int | None) -> int:
     """Pixels of a cell, even, so that the board is about `height` pixels high."""
     smallest, largest = CELLS[scene.kind]
     if height is not None:
-        return max(8, height // scene.rows // 2 * 2)
+        widest = COLUMN if scene.kind == "choices" else height
+        return max(8, min(widest, height // scene.rows) // 2 * 2)
     return min(largest, max(smallest, HEIGHT // scene.rows)) // 2 * 2
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..envs.game import Game, Scene, hides_actions
+from ..envs.game import Game, Scene, hides_actions, values_its_own
 from .page import Panel, recommended
 
 AMOUNT = ("-000.00",)  # a wide amount
@@ -92,7 +92,7 @@ def panel(game: Game, columns: Columns, tally: Tally, offer: Offer | None) -> Pa
 def _curves(game: Game, columns: Columns, tally: Tally) -> tuple[tuple[str, tuple[float, ...]], ...]:
     """What is worth having, the principal's own where it has some, and what is paid for it."""
     welfare, paid, valued = zip(*tally.history, strict=True) if tally.history else ((), (), ())
-    worth = ("principal earned", valued) if hides_actions(game) else ("welfare", welfare)
+    worth = ("principal earned", valued) if values_its_own(game) else ("welfare", welfare)
     return (worth, ("paid", paid)) if columns.payments else (worth,)
 
 
@@ -129,7 +129,7 @@ def _table(game: Game, columns: Columns, tally: Tally, offer: Offer | None) -> l
 
 def _lines(game: Game, columns: Columns, tally: Tally) -> list[str]:
     """What holds for all: the time, the welfare, and what the principal and the contract moved."""
-    own, paid = hides_actions(game), tally.paid
+    own, paid = values_its_own(game), tally.paid
     lines = [f"step {tally.steps} of {game.horizon}", f"welfare {tally.welfare:.2f}"]
     if columns.payments:
         share = f" ({paid / tally.welfare:.0%} of welfare)" if tally.welfare > 0 and not own else ""

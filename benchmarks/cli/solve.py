@@ -16,7 +16,7 @@ from rich.progress import TaskID, TaskProgressColumn, TimeElapsedColumn, TimeRem
 
 from ...core.config import UsageError
 from ...envs import make
-from ...envs.game import Game, hides_actions
+from ...envs.game import Game, hides_actions, values_its_own
 from ...equilibria.principal.linear_contracts import LinearContract
 from ...equilibria.principal.meta_algorithm import Round, rounds
 from ...equilibria.solve import Solution, StageProgress, favouring, solve_all, summarised, summary
@@ -52,7 +52,7 @@ def solved(
     game = make(id, **parse_settings(settings))
     if iterations and discount is not None:
         raise UsageError(f"--rounds is for the finite horizon (got --discount {discount:g} too): leave out one of them")
-    if hides_actions(game):
+    if values_its_own(game):
         _check_hidden(id, alpha=alpha, favour=favour, for_seen_actions=iterations or out is not None)
         return _solved_hidden(id, game, discount, as_json=as_json)
     if out is not None:
@@ -133,9 +133,9 @@ def _iterations(made: Iterable[Round]) -> Rows:
 
 
 def _check_hidden(id: str, *, alpha: float, favour: float, for_seen_actions: bool) -> None:
-    """Raise UsageError for options that have no meaning in a game with hidden actions."""
+    """Raise UsageError for options that have no meaning in a game with hidden actions or a hidden state."""
     if for_seen_actions:
-        raise UsageError(f"--rounds and --out are for games whose actions are observed; those of {id} are hidden")
+        raise UsageError(f"--rounds and --out are for games where everybody sees everything; {id} is not one")
     if favour:
         raise UsageError(f"--favour {favour:g} is for a principal of several agents; {id} has one")
     if alpha != ALPHA:
@@ -143,16 +143,22 @@ def _check_hidden(id: str, *, alpha: float, favour: float, for_seen_actions: boo
 
 
 def _solved_hidden(id: str, game: Game, discount: float | None, *, as_json: bool) -> str:
-    """The solutions of a game with hidden actions."""
+    """The solutions of a game with hidden actions or a hidden state."""
     found = summary(game, discount=discount)
     if as_json:
         return json.dumps(found, indent=1)
-    head = f"{_head(id, found['states'], game, None)}; actions are hidden, utility is the principal's return - payment"
-    return f"{head}\n\n{columns(_hidden_rows(found['action_names'], found['hidden_actions']))}"
+    head, rows = _head(id, found["states"], game, None), found.get("hidden_actions") or found["hidden_state"]
+    said = "the principal alone sees the state"
+    if hides_actions(game):
+        said = "actions are hidden, utility is the principal's return - payment"
+    return f"{head}; {said}\n\n{columns(_hidden_rows(found['action_names'], rows))}"
 
 
 def _hidden_rows(actions: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> Rows:
-    """A row for each solution: returns before payments, and the share of states in which each action is chosen."""
+    """A row for each solution: returns before payments, and how often each action is chosen.
+
+    That is the share of states where actions are hidden, and the chance where the state is.
+    """
     rows = [["exact solution", "agent", "principal", "payment", "utility", *actions]]
     for name, row in found.items():
         paid = row["payment"]

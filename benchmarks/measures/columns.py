@@ -154,6 +154,11 @@ _ENTRIES = (
         _mean(PAYMENT), of_exact=lambda exact: exact.payment, stored=Stored.VALUE, always=True,
     ),
     Column(
+        "principal_return", "principal return", "principal return",
+        "what the principal earns before it pays, where it has a return of its own",
+        _mean("principal_return"), of_exact=lambda exact: exact.principal_return,
+    ),
+    Column(
         "payment_share", "share", "payment share", "the payment as a fraction of the welfare",
         lambda run: _share(run.mean(WELFARE), run.mean(PAYMENT)),
         of_exact=lambda exact: _share(exact.welfare, exact.payment),
@@ -178,11 +183,6 @@ _ENTRIES = (
     Column(
         "compliance", "compliance", "compliance", "the fraction of actions that follow the recommendation",
         _mean("compliance"), stored=Stored.COLUMN, format="{:.0%}",
-    ),
-    Column(
-        "principal_return", "principal return", "principal return",
-        "what the principal earns before it pays, where it has a return of its own",
-        _mean("principal_return"), of_exact=lambda exact: exact.principal_return,
     ),
     Column(
         "acceptance", "acceptance", "acceptance", "the fraction of episodes in which the agents agreed to a contract",

@@ -24,7 +24,10 @@ CONTINGENT = "principal, dominant strategies, contingent"
 BEST_RATE = "principal, best linear contract"
 CORRELATED = "correlated equilibrium, stage by stage"
 MEDIATED = "mediated equilibrium, stage by stage"
-NAMES = {"social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL}  # where actions are hidden
+NAMES = {  # where actions, or the state, are hidden
+    "social_optimum": OPTIMUM, "no_contract": "no contract", "principal": PRINCIPAL,
+    "told_nothing": "no signals", "told_everything": "the truth told", "persuasion": "signals, obedient optimum",
+}  # fmt: skip
 
 
 class Exact(NamedTuple):
@@ -98,10 +101,11 @@ def is_cheap(game: Game) -> bool:
 
 def solutions(summary: dict[str, Any]) -> list[Exact]:
     """The solutions in a summary of the solver; one selfish equilibrium where the two have the same welfare."""
-    if "hidden_actions" in summary:
+    hidden = summary.get("hidden_actions") or summary.get("hidden_state")
+    if hidden:
         return [
             Exact(NAMES[name], FINITE, row["agent_return"], row["payment"], principal_return=row["principal_return"])
-            for name, row in summary["hidden_actions"].items()
+            for name, row in hidden.items()
         ]
     kind = FINITE if summary["discount"] is None else f"discount {summary['discount']:g}"
     rows = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.config import UsageError, to_json
-from ...envs.game import Game, hides_actions
+from ...envs.game import Game, values_its_own
 from ..files import atomic_file
 from ..specs.run_names import digest
 
@@ -37,7 +37,7 @@ def cached_summary(
     from ...equilibria.solve import summary
     from ...equilibria.tables.tabulate import tabulate
 
-    if tables is not None and not tables and not hides_actions(game):
+    if tables is not None and not tables and not values_its_own(game):
         tables.append(tabulate(game))
     found = summary(game, alpha=alpha, discount=discount, table=tables[0] if tables else None)
     path = _path(game, alpha, discount)

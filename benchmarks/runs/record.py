@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ...contracts.episodes import MEASURES, Episodes
 from ...core.config import UsageError
-from ...envs.game import hides_actions
+from ...envs.game import values_its_own
 from ..files import RUN
 from ..measures.formulas import equality, payment_share
 from ..specs.plugins import check_plugins
@@ -110,7 +110,7 @@ def episode_table(
             columns[measure.column] = _nullable(found)
         elif measure.axis == "agent":
             columns |= {f"{measure.column}_{i}": found[:, i] for i in range(found.shape[1])}
-    if not hides_actions(resolved.game):
+    if not values_its_own(resolved.game):
         columns["principal_return"] = pa.nulls(count, pa.float64())
     return pa.table(columns)
 

@@ -274,8 +274,10 @@ def steps(draw: st.DrawFn) -> tuple[Transition, np.ndarray, np.ndarray]:
 def settle(mechanism: Mechanism, step: Transition, keys: np.ndarray) -> Ledger:
     """The ledger of `step`, its terms (a principal's decisions) offered first."""
     decisions, shape, A = step.terms, mechanism.promised_shape, len(mechanism.game.action_names)
-    N = shape[0]
-    if shape[1:] == (A**N,):  # to each agent, or from it, by what all do
+    N = step.rewards.shape[1]
+    if shape == (2**N,):  # the chances of all signals together
+        decisions = decisions._replace(promised=np.ones((len(step.rewards), 2**N), np.float32))
+    elif shape[1:] == (A**N,):  # to each agent, or from it, by what all do
         signs = (-1.0) ** np.indices((A,) * N).sum(axis=0).ravel().astype(np.float32)
         decisions = decisions._replace(promised=decisions.promised[..., None] * signs)
         step = step._replace(actions=np.minimum(step.actions, A - 1))
@@ -307,7 +309,7 @@ def relabelled(step: Transition, order: np.ndarray) -> Transition:
 def test_money_keeps_its_kinds(id: str, drawn: tuple[Transition, np.ndarray, np.ndarray]) -> None:
     step, keys, order = drawn
     B, N = step.rewards.shape
-    symmetric = {"reciprocity": {"innovators": 0}}.get(id, {})
+    symmetric = {"reciprocity": {"innovators": 0}, "signals": {"signals": 2}}.get(id, {})
     mechanism = make_mechanism(id, make("coin_game/ivanov-7x7", players=N, stay=True), **symmetric)
     settled = settle(mechanism, step, keys)
     assert settled.payments.shape == settled.shaping.shape == (B, N)

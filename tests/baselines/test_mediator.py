@@ -79,12 +79,10 @@ def test_a_coalition_of_three_is_counted_by_its_members() -> None:
 def test_advantages_by_hand() -> None:
     """Rewards 1 and 2, values 0.5 and 1; discount .5, lambda 1: 2 - 1 at the end, before it 1 + .5 - .5 + .5 * 1."""
     role = LearnedMediator(discount=0.5, gae_lambda=1.0)
-    counts, nothing = torch.ones(2, 1), torch.zeros(0)
-    batch = module.Batch(nothing, nothing, nothing, nothing, nothing, torch.tensor([[[1.0], [2.0]]]), counts, [])
-    values = torch.tensor([[[0.5], [1.0]]])
-    np.testing.assert_allclose(role._advantages(batch, values, False).flatten(), [1.5, 1.0])
+    rewards, values, counts = torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[0.5], [1.0]]]), torch.ones(2, 1)
+    np.testing.assert_allclose(role.advantages(rewards, values, counts, truncates=False).flatten(), [1.5, 1.0])
     # Where the horizon cuts, half of the last value follows: 2 + .5 - 1, and so .25 more before it.
-    np.testing.assert_allclose(role._advantages(batch, values, True).flatten(), [1.75, 1.5])
+    np.testing.assert_allclose(role.advantages(rewards, values, counts, truncates=True).flatten(), [1.75, 1.5])
 
 
 def test_what_is_centred_by_coalition() -> None:

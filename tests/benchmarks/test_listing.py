@@ -84,7 +84,7 @@ def test_what_is_for_some() -> None:
     assert families("drawn-contract") >= {"matrix", "public_goods", "escape_room", "tree"}
     assert families("drawn-contract").isdisjoint({"coin_game", "cleanup", "harvest"})
     of_several = ("symmetric-transfer", "transfer-matrix", "social-value-orientation", "inequity-aversion", "mate")
-    assert all(families(id) == {"tree"} for id in of_several)  # of one agent
+    assert all(families(id) == {"tree", "persuasion"} for id in of_several)  # of one agent
     assert NOT_FOR["principal-dqn"].keys() == {"tree/ivanov-d10"}  # which hides actions
     assert set(games()) - NOT_FOR["outcome-dqn"].keys() == {"tree/ivanov-d10"}
     assert "coin_game/ivanov-7x7" not in NOT_FOR["principal-exact"]

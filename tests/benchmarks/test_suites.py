@@ -35,6 +35,7 @@ def test_the_suites_are_pinned() -> None:
         "cleanup-10x10", "cleanup-7x7", "cleanup-ssd", "cleanup-ssd-long", "coin-3x3", "coin-7x7", "coin-frontier",
         "coin-frontier-ppo", "contracts-cleanup", "contracts-coin", "escape-room", "harvest", "matrix", "paper-3x3",
         "paper-7x7", "paper-ablations", "paper-tree", "quick", "rivals-dilemmas", "rivals-escape-room", "rivals-matrix",
+        "rivals-persuasion",
         "robustness", "robustness-cleanup", "tree",
     ]  # fmt: skip
     assert [entry.name for entry in load_suite("quick").runs] == [

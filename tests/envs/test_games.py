@@ -88,6 +88,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "matrix/iterated-prisoners-dilemma": {"horizon": 150, "truncates": False, "pairwise": (-1, -3, 0, -2)},
     "matrix/chicken": {"pairwise": (3, 1, 4, 0)},
     "matrix/stag-hunt": {"pairwise": (4, 0, 3, 1)},
+    "persuasion/recommendation-letter": {"horizon": 1, "good": 1 / 3, "value_of_good": 1, "cost_of_bad": 1},
     "tree/ivanov-d10": {"horizon": 10, "truncates": False, "accuracy": 0.9, "max_cost": 1, "max_value": 2},
 }  # fmt: skip
 
