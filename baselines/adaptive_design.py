@@ -11,6 +11,7 @@ from ..contracts.ledger import Ledger
 from ..contracts.mechanism import Decisions, Mechanism, Summary, Transition
 from ..core.config import UsageError, configuration
 from ..core.search_space import Range, SearchSpace
+from ..envs.game import hides_actions
 from ..learning.role import Task
 from ..learning.settings import Rate
 from ..learning.through_learning import ThroughLearning
@@ -26,13 +27,25 @@ MOST_OUTPUTS = 1 << 12  # numbers that a planner tells of one environment: N of 
 class AdaptivePlanner(ThroughLearning):
     """A planner that learns what to pay and to take by its effect on the next step of learning of the agents.
 
-    It climbs the welfare of episodes that the agents play after their step, less what it pays and takes, as the length
-    of the vector of a step's amounts, by `cost_lr`. To first order it climbs `sum_i lr grad_i V_i . grad_i W`, the
-    objective of Baumann et al. 2018, with V_i what agent i is paid and W the welfare.
+    It climbs the welfare of episodes that the agents play after their step, less `cost` times what it pays and takes,
+    as the length of the vector of a step's amounts. To first order it climbs `sum_i lr grad_i V_i . grad_i W`, the
+    objective of Baumann et al. 2018, with V_i what agent i is paid and W the welfare. Where agents cooperate for good
+    that is nothing, and amounts fall.
     """
 
     lr: Rate = 0.05
     """Step size of the agents' ascent."""
+    incentive_lr: Rate = 0.01
+    """Adam's learning rate of the planner."""
+    cost: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 2e-4
+    """Weight of what is paid and taken in the planner's objective."""
+    cost_lr: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    """Adam's learning rate of steps in which the planner learns to move less money, beside the others; 0 for none."""
+
+    tuned: ClassVar[SearchSpace] = {
+        **{name: space for name, space in ThroughLearning.tuned.items() if name != "cost_lr"},
+        "cost": Range(1e-5, 1e-2, log=True),
+    }
 
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError for a mechanism other than `adaptive-mechanism-design`."""
@@ -43,12 +56,12 @@ class AdaptivePlanner(ThroughLearning):
 
     def begin(self, task: Task, agents: Companions) -> Planner:
         from ..learning.principals.incentives import Planner
+        from ..learning.worlds import width
 
         contract, game = task.mechanism, task.game
         assert isinstance(contract, AdaptiveMechanism)
         N, A = len(game.agents), len(game.action_names)
-        width = game.world(game.reset(np.zeros(1, np.uint64))).size
-        return Planner.fresh(contract.highest, A, 1, width, N, N, self.incentive_hidden, agents)
+        return Planner.fresh(contract.highest, A, 1, width(game), N, N, self.incentive_hidden, agents)
 
     def kept(self) -> type[Planner]:
         from ..learning.principals.incentives import Planner
@@ -86,6 +99,13 @@ class AdaptiveMechanism(Mechanism):
                 f"{MOST_OUTPUTS:,} are allowed, for {type(self.game).__name__}: choose a game of fewer agents"
             )
         return self
+
+    def check_principal(self) -> None:
+        if hides_actions(self.game):
+            raise UsageError(
+                f"it pays and taxes actions, and {type(self.game).__name__} hides them; choose outcome-dqn, which pays "
+                "on outcomes"
+            )
 
     @property
     def promised_shape(self) -> tuple[int, ...]:

@@ -28,7 +28,10 @@ class LIO(ThroughLearning):
     """Every agent learns what to give by the effect of it on the others' next step of learning.
 
     An agent's incentives climb its own return from the environment, in episodes that the others play after their step.
-    As in the paper what is given is a cost to the incentives alone, by `cost_lr`, unless the mechanism charges it.
+    As in the paper what is given is a cost to the incentives alone, by steps of their own (`cost_lr`, as in Escape
+    Room) or by a weight in what they climb (`cost`, as in Cleanup). Where the mechanism charges what is given, agents
+    learn to act by what is left to them, and incentives still climb the return before it: within one step of the
+    others' learning no gift pays for itself.
     """
 
     def check(self, mechanism: Mechanism) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 DELEGATE = "delegate"
 MOST_AGENTS = 6  # 2^N coalitions
-KEPT = 0.95  # of what was measured before, in the mean of a constraint
 
 
 @configuration
@@ -32,10 +31,11 @@ class LearnedMediator(BesideAgents):
 
     It climbs the returns of the members of a coalition, under the constraint that each agent should not gain by staying
     outside: agent i's return where all delegate is to be no less than where all others do. The Lagrangian counts a
-    member's return with 1 + lambda_i, and an outsider's with - lambda_i; the multipliers grow where the constraint is
-    violated. Ivanov et al. 2023 measure the constraint in every state, by critics of each coalition; here it is
-    measured on average, by the returns of the coalitions that formed (ours), which needs none. Half of its agents'
-    random actions delegate, so that large coalitions form.
+    member's return with 1 + lambda_i, and an outsider's with - lambda_i; the logarithms of the multipliers move against
+    the constraint. Ivanov et al. 2023 measure it in every state, by critics of each coalition. Here it is measured on
+    average, where both coalitions formed, by the agents' advantages, which are scaled; all coalitions that formed count
+    alike in a step of the mediator, however often they did; and half of its agents' random actions delegate, so that
+    large coalitions form (ours).
     """
 
     def check(self, mechanism: Mechanism) -> None:
@@ -59,23 +59,24 @@ class Mediating:
         import torch
 
         from ..learning.incentives import stack
-        from ..learning.principals.mediator import Mediator, worlds
+        from ..learning.principals.mediator import Mediator
+        from ..learning.worlds import width
 
         N, A = len(task.game.agents), len(task.mechanism.game.action_names)
-        sees = worlds(task.game, task.loop(1).state).shape[1] + 2**N + N
+        sees = width(task.game) + 2**N + N
         self.kept = Mediator(N, stack(1, sees, role.hidden, A, last=0.01), agents)
         self.random = _at_random(A)
         self.optimiser = torch.optim.Adam(self.kept.networks, lr=role.lr)
         self.constraint_lr = role.constraint_lr
-        self.multipliers, self.violated = torch.zeros(N), torch.zeros(N)  # logarithms; a mean over batches
+        self.multipliers = torch.zeros(N)  # logarithms
 
     def offer(self, loop: Loop) -> tuple[torch.Tensor, ...]:
         """Draws a plan, and notes the world that it saw and the plan (B, 2^N, N)."""
         import torch
 
-        from ..learning.principals.mediator import worlds
+        from ..learning.worlds import planes
 
-        world = worlds(loop.game, loop.state)
+        world = planes(loop.game, loop.state)
         chances = self.kept.logits(world).softmax(dim=-1)
         plan = torch.multinomial(chances.flatten(0, 2), 1).reshape(chances.shape[:3])
         loop.offer(self.kept.decisions(plan))
@@ -99,8 +100,8 @@ class Mediating:
         unsure = -(formed.exp() * formed).sum(dim=-1).reshape(T, B, N)
         each = ((drawn * wanted[..., None] + entropy * unsure) * members).sum(dim=-1)
         climb(self.optimiser, (each * share).sum() / 2**N)
-        self.violated = KEPT * self.violated - (1.0 - KEPT) * _slack(earned, coalitions, batch.counts)
-        self.multipliers = (self.multipliers + self.constraint_lr * self.violated.sign()).clamp(LOWEST, HIGHEST)
+        moved = self.multipliers - self.constraint_lr * _slack(earned, coalitions, batch.counts)
+        self.multipliers = moved.clamp(LOWEST, HIGHEST)
         delegated = (members.float().mean(dim=-1) * batch.counts).sum() / batch.counts.sum()
         return {"delegated": float(delegated), "multiplier": float(self.multipliers.exp().mean())}
 

@@ -95,11 +95,11 @@ class Sending:
         import torch
 
         from ..learning.incentives import stack
-        from ..learning.principals.mediator import worlds
         from ..learning.principals.sender import Sender
+        from ..learning.worlds import width
 
-        self.role, self.game, self.K = role, task.game, mechanism.count
-        sees, N = worlds(task.game, task.loop(1).state).shape[1], len(task.game.agents)
+        self.role, self.K = role, mechanism.count
+        sees, N = width(task.game), len(task.game.agents)
         self.kept = Sender(stack(1, sees, role.hidden, self.K**N), agents)
         self.critic = stack(1, sees, role.hidden, 1)
         trusting(agents.policies, self.K)
@@ -111,9 +111,9 @@ class Sending:
         """Notes the world that it saw (B, D) and what it sent (B, N)."""
         import torch
 
-        from ..learning.principals.mediator import worlds
+        from ..learning.worlds import planes
 
-        world = worlds(loop.game, loop.state)
+        world = planes(loop.game, loop.state)
         loop.offer(self.kept.decisions(self.kept.logits(world)))
         return world, torch.from_numpy(loop.terms.signals)
 
@@ -126,9 +126,7 @@ class Sending:
         T, B, N = sent.shape
         seen, counted = world.flatten(0, 1), batch.counts.sum()
         values = outputs(self.critic, seen[None]).reshape(1, T, B)
-        gained = self.role.advantages(
-            batch.principal[None], values.detach(), batch.counts, truncates=self.game.truncates
-        )
+        gained = self.role.advantages(batch.principal[None], values.detach(), batch.counts, batch.cut)
         missed = ((values - values.detach() - gained).square() * batch.counts).sum() / counted
         log = self.kept.logits(seen).log_softmax(dim=-1).reshape(T, B, -1)  # (T, B, M)
         acting = self.acting(batch, epsilon)  # (N, T, B, K)

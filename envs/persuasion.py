@@ -46,7 +46,7 @@ class Events(NamedTuple):
 class Persuasion:
     """One agent, a recruiter, decides about `horizon` candidates one after the other, and observes none of them.
 
-    - observation: uint8 of 0 and 1, (3,): whether this is the first candidate, else whether the last one was hired, or rejected.
+    - observation: uint8 of 0 and 1, (3,): whether this is the first candidate, the last one was hired, or rejected.
     - actions: int (B, 1), 0 to hire and 1 to reject.
     - events: whether the candidate was `hired`, and whether it was `good`, both bool (B,).
     - reward: float32 (B, 1), `value_of_good` for a good one hired, `-cost_of_bad` for a bad one.

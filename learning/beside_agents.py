@@ -18,7 +18,7 @@ from ..core.checkpoint import Saved
 from ..core.config import configuration
 from ..core.search_space import Range, SearchSpace
 from .role import Role, Task, Update
-from .settings import Count, Rate, Share
+from .settings import Count, Rate, Share, Widths
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +37,7 @@ class Batch(NamedTuple):
     rewards: torch.Tensor  # (N, T, B) from the environment
     principal: torch.Tensor  # (T, B) what the principal values
     counts: torch.Tensor  # (T, B) 1.0 where the episode went on
+    cut: torch.Tensor  # (T, B) 1.0 where it was cut after the step: learners bootstrap
     noted: tuple[torch.Tensor, ...]  # (T, B, ...) each: what was noted when the terms were offered
     finished: list[Episodes]
 
@@ -87,7 +88,7 @@ class BesideAgents(Role):
     """Lambda of generalised advantage estimation (Schulman et al. 2016)."""
     environments: Count = 64
     """Episodes in a batch."""
-    hidden: tuple[int, ...] = (64, 32)
+    hidden: Widths = (64, 32)
     """Widths of the dense layers of each network."""
 
     tuned: ClassVar[SearchSpace] = {
@@ -119,7 +120,7 @@ class BesideAgents(Role):
             epsilon = self.epsilon + explored * (self.epsilon_final - self.epsilon)
             batch = _played(loop, agents, decider, epsilon)
             values = outputs(critics, batch.rows.flatten(1, 2)).reshape(batch.rewards.shape)
-            earned = self.advantages(batch.rewards, values.detach(), batch.counts, truncates=game.truncates)
+            earned = self.advantages(batch.rewards, values.detach(), batch.counts, batch.cut)
             missed = ((values - values.detach() - earned).square() * batch.counts).sum() / batch.counts.sum()
             earned = scaled(earned, batch.counts)
             own = log_chances(agents.policies, batch.rows, epsilon, decider.random)
@@ -133,19 +134,17 @@ class BesideAgents(Role):
         return decider.kept
 
     def advantages(
-        self, rewards: torch.Tensor, values: torch.Tensor, counts: torch.Tensor, *, truncates: bool
+        self, rewards: torch.Tensor, values: torch.Tensor, counts: torch.Tensor, cut: torch.Tensor
     ) -> torch.Tensor:
         """Generalised advantages of `rewards` (K, T, B) where `values` (K, T, B) were expected and `counts` (T, B).
 
-        Where a horizon cuts (`truncates`), what follows is worth what the last state was.
+        Where an episode was `cut` (T, B), what follows is worth what the last state was.
         """
         import torch
 
         going = torch.cat([counts[1:], torch.zeros_like(counts[:1])])  # whether the episode goes on after a step
-        following = torch.cat([values[:, 1:], values[:, -1:] * truncates], dim=1)
-        last = going.new_zeros(counts.shape)
-        last[-1] = float(truncates)
-        errors = rewards + self.discount * (going + last) * following - values
+        following = going * torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], dim=1) + cut * values
+        errors = rewards + self.discount * following - values
         found, ahead = torch.zeros_like(values), torch.zeros_like(values[:, 0])
         for t in reversed(range(len(counts))):
             ahead = errors[:, t] + self.discount * self.gae_lambda * going[t] * ahead
@@ -170,7 +169,7 @@ def _played(loop: Loop, agents: Companions, decider: Decider, epsilon: float) ->
     """The agents play an episode in every environment, from its start."""
     import torch
 
-    from .incentives import log_chances
+    from .incentives import drawn, log_chances
 
     loop.begin_anew()
     by_agent: list[tuple[torch.Tensor, ...]] = []
@@ -182,14 +181,15 @@ def _played(loop: Loop, agents: Companions, decider: Decider, epsilon: float) ->
             noted = decider.offer(loop)
             seen = agents.sight(loop.seen)
             acting = log_chances(agents.policies, seen, epsilon, decider.random).exp()
-            chosen = torch.multinomial(acting.flatten(0, 1), 1).reshape(acting.shape[:2])
+            chosen = drawn(acting)
         step = loop.step(chosen.T.numpy())
-        valued = torch.from_numpy(loop.game.principal_reward(step.transition.events))
+        valued = loop.game.principal_reward(step.transition.events)
+        told = (valued, going.astype(np.float32), (going & step.transition.truncated).astype(np.float32))
         by_agent.append((seen, chosen, torch.from_numpy(step.transition.rewards.T.copy())))
-        others.append((valued, torch.from_numpy(going.astype(np.float32)), *noted))
+        others.append((*map(torch.from_numpy, told), *noted))
         if step.episodes is not None:
             finished.append(step.episodes.select(going[step.ended]))
         going = going & ~step.ended
     rows, chose, rewards = (torch.stack(each, 1) for each in zip(*by_agent, strict=True))
-    principal, counts, *notes = (torch.stack(each) for each in zip(*others, strict=True))
-    return Batch(rows, chose, rewards, principal, counts, tuple(notes), finished)
+    principal, counts, cut, *notes = (torch.stack(each) for each in zip(*others, strict=True))
+    return Batch(rows, chose, rewards, principal, counts, cut, tuple(notes), finished)

@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import torch
 
+from ..core.config import UsageError
+
 Stack = list[torch.Tensor]  # of N networks, alternating weights (N, inputs, outputs) and biases (N, 1, outputs)
 
 
@@ -72,6 +74,16 @@ def log_chances(
         return logits.log_softmax(dim=-1)
     drawn = torch.full_like(logits[0, 0], 1.0 / logits.shape[-1]) if random is None else random
     return ((1.0 - epsilon) * logits.softmax(dim=-1) + epsilon * drawn).log()
+
+
+def drawn(chances: torch.Tensor) -> torch.Tensor:
+    """(N, B): actions by their `chances` (N, B, A). Raises UsageError where these are none: learning has diverged."""
+    if not torch.isfinite(chances).all():
+        raise UsageError(
+            "the networks of the agents beside which the mechanism learns have diverged: choose smaller steps "
+            "(principal.lr, or principal.agents_lr), or smaller amounts of the mechanism"
+        )
+    return torch.multinomial(chances.flatten(0, 1), 1).reshape(chances.shape[:2])
 
 
 def returns(rewards: torch.Tensor, counts: torch.Tensor, discount: float) -> torch.Tensor:

@@ -13,7 +13,8 @@ PlayBy = Literal["greedy", "sampled"]
 PaymentsBy = Literal["double", "online", "target"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0.0)]
+Rate = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Widths = tuple[Count, ...]
 
 
 # Shared settings: a learner's class declares only its differences, and a redeclared default keeps its bounds and help.
@@ -27,7 +28,7 @@ class Network:
     """mlp: dense layers; conv: one convolution before them (32 filters, 4x4, circular; over classes 16, 3x3);
     conv-zeros: padded by zeros instead. Ivanov et al. 2024 leave the padding open, and a 3x3 board needs one: circular
     padding reads a torus as it is, and gives every cell the same neighbourhood."""
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: Widths = (128, 128)
     """Widths of the dense layers of each network."""
 
 

@@ -20,7 +20,7 @@ from ..core.checkpoint import Saved
 from ..core.config import configuration
 from ..core.search_space import Range, SearchSpace
 from .role import Role, Task, Update
-from .settings import Count, Rate, Share
+from .settings import Rate, Share, Widths
 
 if TYPE_CHECKING:
     import torch
@@ -71,15 +71,16 @@ class ThroughLearning(Role):
 
     discount: Share = 0.99
     """Discount factor per step."""
-    steps: Count = 500_000
+    steps: Annotated[int, Field(ge=1)] = 500_000
     """Environment steps of its training, those included which agents play after their step."""
     lr: Rate = 0.006
     """Step size of the agents' ascent."""
     incentive_lr: Rate = 0.03
     """Adam's learning rate of what is given."""
-    cost_lr: Annotated[float, Field(ge=0.0)] = 1e-3
-    """Adam's learning rate by which givers learn to give less, in steps beside those of the incentives: the effect of a
-    gift on others' learning is as small as their step, so that one objective of both could not be weighed."""
+    cost: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    """Weight of what is given in the objective of the incentives."""
+    cost_lr: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 1e-3
+    """Adam's learning rate by which givers learn to give less, in steps beside those of the incentives; 0 for none."""
     entropy: Annotated[float, Field(ge=0.0)] = 0.01
     """Weight of the agents' entropy bonus."""
     epsilon: Share = 0.5
@@ -88,11 +89,11 @@ class ThroughLearning(Role):
     """... and from `explore_until` on."""
     explore_until: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
     """The share of the budget after which epsilon stays at `epsilon_final`."""
-    environments: Count = 32
-    """Episodes in a batch; every update takes two batches."""
-    hidden: tuple[int, ...] = (64, 32)
+    environments: Annotated[int, Field(ge=2)] = 32
+    """Episodes in a batch, whose mean return is what a return is measured by; every update takes two batches."""
+    hidden: Widths = (64, 32)
     """Widths of the dense layers of the agents' networks."""
-    incentive_hidden: tuple[int, ...] = (64, 16)
+    incentive_hidden: Widths = (64, 16)
     """Widths of the dense layers of the givers' networks."""
 
     tuned: ClassVar[SearchSpace] = {
@@ -115,7 +116,8 @@ class ThroughLearning(Role):
         shape, N = shape_of(game), len(game.agents)
         policies = stack(N, Sight(shape, terms).width, self.hidden, len(game.action_names), last=0.01)
         givers = self.begin(task, Companions(shape, terms, policies))
-        optimisers = [torch.optim.Adam(givers.networks, lr=lr) for lr in (self.incentive_lr, self.cost_lr)]
+        rates = (self.incentive_lr, *(self.cost_lr,) * (self.cost_lr > 0.0))
+        optimisers = [torch.optim.Adam(givers.networks, lr=lr) for lr in rates]
         climb = Climb(self.lr, self.discount, self.entropy)
         loop, moves = task.loop(self.environments), givers.moves()
         while loop.steps < task.steps:
@@ -130,7 +132,8 @@ class ThroughLearning(Role):
             counts = then.played.counts * self.discount ** torch.arange(len(then.played.counts))[:, None]
             _, given = givers.given(then.seen, then.played.actions)
             spent = (given * counts).sum(dim=(1, 2)) / self.environments
-            directions = [own_gradients(each, givers.networks) for each in (objective, -spent)]
+            aims = (objective - self.cost * spent, -spent)[: len(optimisers)]
+            directions = [own_gradients(each, givers.networks) for each in aims]
             for optimiser, direction in zip(optimisers, directions, strict=True):
                 for part, uphill in zip(givers.networks, direction, strict=True):
                     part.grad = -uphill
@@ -146,7 +149,7 @@ def _played(loop: Loop, givers: Givers, policies: Any, epsilon: float) -> Batch:
     """The agents play an episode in every environment, from its start."""
     import torch
 
-    from .incentives import Played, log_chances
+    from .incentives import Played, drawn, log_chances
 
     loop.begin_anew()
     rows, givers_rows, actions, rewards, counts, finished = [], [], [], [], [], []
@@ -157,7 +160,7 @@ def _played(loop: Loop, givers: Givers, policies: Any, epsilon: float) -> Batch:
             loop.offer(givers.decide(theirs))
             seen = givers.agents.sight(loop.seen)
             chances = log_chances(policies, seen, epsilon).exp()
-            chosen = torch.multinomial(chances.flatten(0, 1), 1).reshape(chances.shape[:2])
+            chosen = drawn(chances)
         step = loop.step(chosen.T.numpy())
         rows.append(seen)
         givers_rows.append(theirs)

@@ -18,7 +18,7 @@ from ...core.search_space import Range, SearchSpace
 from ...envs.game import Game
 from ..replay import ReplayedRole
 from ..role import Task
-from ..settings import Count, Rate, Share
+from ..settings import Count, Rate, Share, Widths
 from ..trained import PRINCIPAL, Col, Columns, Context, Losses, Net, Peer, Rollout, Tensors, flat
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Algorithm2(ReplayedRole):
     """Environment steps of the principal's own training; not part of the agents' budget."""
     margin: Annotated[float, Field(ge=0.0, alias="nudge")] = 0.0
     """The margin by which the induced action is better for the agent than any other."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Widths = (64, 64)
     """Widths of the dense layers of both networks."""
     discount: Share = 1.0
     lr: Rate = 2e-3

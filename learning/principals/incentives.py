@@ -15,6 +15,7 @@ from ...envs.game import Game
 from ..agents.companions import Companions, arrays_of_stack, stack_of
 from ..incentives import Stack, outputs, stack
 from ..through_learning import Givers
+from ..worlds import planes
 
 
 class _Networks(Givers):
@@ -120,10 +121,10 @@ class Planner(_Networks):
     def __call__(self, game: Game, state: Any) -> Decisions:
         """Decisions that recommend nothing, and promise (B, N, K): of either sign, if all do so."""
         with torch.no_grad():
-            return self.decide(_worlds(game, state))
+            return self.decide(planes(game, state)[None])
 
     def sees(self, loop: Loop) -> torch.Tensor:
-        return _worlds(loop.game, loop.state)
+        return planes(loop.game, loop.state)[None]
 
     def decide(self, seen: torch.Tensor) -> Decisions:
         paid = self.highest * torch.tanh(self.everything(seen)[0] / 2.0)  # 2 sigmoid - 1, (B, K, N)
@@ -147,9 +148,3 @@ class Planner(_Networks):
 
 
 TINY = 1e-12  # below a root, whose slope has no bound at zero
-
-
-def _worlds(game: Game, state: Any) -> torch.Tensor:
-    """(1, B, D): all there is to see, as numbers."""
-    world = game.world(state)
-    return torch.from_numpy(world.reshape(1, len(world), -1).astype(np.float32))

@@ -12,6 +12,7 @@ from ...core.checkpoint import Checkpoint, Saved
 from ...envs.game import Game
 from ..agents.companions import Companions, arrays_of_stack, stack_of
 from ..incentives import Stack, outputs
+from ..worlds import planes
 
 
 class Mediator(Saved):
@@ -27,7 +28,7 @@ class Mediator(Saved):
     def __call__(self, game: Game, state: Any) -> Decisions:
         """What is played: `promised` (B, N, 2^N) for agent i in coalition c; `recommended` if all delegate."""
         with torch.no_grad():
-            return self.decisions(self.logits(worlds(game, state)).argmax(dim=-1))
+            return self.decisions(self.logits(planes(game, state)).argmax(dim=-1))
 
     def logits(self, world: torch.Tensor) -> torch.Tensor:
         """(B, 2^N, N, A): by coalition and agent, where the mediator sees `world` (B, D)."""
@@ -52,9 +53,3 @@ class Mediator(Saved):
         about, arrays = checkpoint
         agents = Companions.restored(Checkpoint(about["agents"], arrays))
         return cls(about["players"], stack_of("mediator", arrays), agents)
-
-
-def worlds(game: Game, state: Any) -> torch.Tensor:
-    """(B, D): all there is to see, as numbers."""
-    world = game.world(state)
-    return torch.from_numpy(world.reshape(len(world), -1).astype(np.float32))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import TypedDict
 
 import numpy as np
@@ -15,9 +14,9 @@ from torch import nn
 
 from ...contracts.mechanism import Decisions
 from ...envs.game import Game
-from ...envs.grid.maps import CLEAN_BEAM, FACINGS
 from ..networks import Encoder, Shape
 from ..saved_network import SavedNetwork
+from ..worlds import world_rows
 
 EXTRA = 2  # extra inputs of the critic: the clock, and the share of the cap that is left
 
@@ -95,18 +94,6 @@ def offered(chosen: torch.Tensor, promised: Sequence[int], highest: float, rungs
     """
     rates = chosen.numpy().reshape(len(chosen), -1, promised[1]).astype(np.float32) * np.float32(highest / (rungs - 1))
     return Decisions.pay_only(np.broadcast_to(rates, (len(rates), *promised)))
-
-
-def world_shape(game: Game) -> Shape:
-    """The shape of a game's world. A world of two axes holds classes, four more for each agent on a map."""
-    cells = game.world(game.reset(np.zeros(1, np.uint64))).shape[1:]
-    classes = max(game.classes, CLEAN_BEAM + 1) + FACINGS * len(game.agents)
-    return Shape(tuple(cells), classes if len(cells) == 2 else 0)
-
-
-def world_rows(worlds: np.ndarray) -> torch.Tensor:
-    """Worlds (n, ...) as flat rows (n, D) float32."""
-    return torch.from_numpy(worlds.reshape(len(worlds), prod(worlds.shape[1:])).astype(np.float32))
 
 
 def chosen_logp(network: RatesNetwork, worlds: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -98,7 +98,7 @@ class RatesPPO(Network, OnPolicy, Trained):
 
     def shape(self, task: Task) -> RatesShape:
         """The arguments of its network, as they are stored with a principal."""
-        from .rates import world_shape
+        from ..worlds import world_shape
 
         agents, facts = task.mechanism.promised_shape
         return {
@@ -117,7 +117,8 @@ class RatesPPO(Network, OnPolicy, Trained):
 
     def decide(self, net: Net, context: Context, situation: Situation) -> Decisions:
         """Rates sampled from the policy."""
-        from .rates import offered, world_rows
+        from ..worlds import world_rows
+        from .rates import offered
 
         contract = contract_of(context)
         chances = net.chances(world_rows(context.game.world(situation.state)))

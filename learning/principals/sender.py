@@ -12,7 +12,7 @@ from ...core.checkpoint import Checkpoint, Saved
 from ...envs.game import Game
 from ..agents.companions import Companions, arrays_of_stack, stack_of
 from ..incentives import Stack, outputs
-from .mediator import worlds
+from ..worlds import planes
 
 
 class Sender(Saved):
@@ -24,7 +24,7 @@ class Sender(Saved):
     def __call__(self, game: Game, state: Any) -> Decisions:
         """The chances (B, K^N) of the signals; the mechanism draws."""
         with torch.no_grad():
-            return self.decisions(self.logits(worlds(game, state)))
+            return self.decisions(self.logits(planes(game, state)))
 
     def logits(self, world: torch.Tensor) -> torch.Tensor:
         """(B, K^N), where the sender sees `world` (B, D)."""

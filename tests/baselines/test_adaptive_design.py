@@ -17,6 +17,7 @@ from paymaster.contracts.mechanism import Decisions, Transition
 from paymaster.learning.incentives import Climb, Played, climbed, influence
 from paymaster.learning.phases import evaluate, train_principal
 from paymaster.learning.principals.incentives import Planner
+from paymaster.learning.worlds import planes, width
 
 DILEMMA = make("matrix/prisoners-dilemma")  # 3, 0, 4, 1
 
@@ -84,6 +85,34 @@ def test_agents_learn_to_cooperate_as_published(name: str, best: float) -> None:
     played = evaluate(game, mechanism, learned, learned.agents, seed=100, episodes=256)
     assert played.returns.sum(axis=1).mean() > best - 0.3
     assert not played.shaping.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [100, 101])
+def test_amounts_fall_once_agents_cooperate(seed: int) -> None:
+    """Baumann et al. 2018: the incentives that are needed decrease over time."""
+    mechanism = contract()
+    with train_principal(DILEMMA, AdaptivePlanner(steps=120_000), seed=seed, mechanism=mechanism) as learning:
+        moved = [update.episodes.payments.sum(axis=1).mean() for update in learning if update.episodes is not None]
+        learned = learning.result()
+    assert isinstance(learned, Planner)
+    played = evaluate(DILEMMA, mechanism, learned, learned.agents, seed=seed, episodes=256)
+    assert played.returns.sum(axis=1).mean() > 5.7
+    assert played.payments.sum(axis=1).mean() < max(moved) - 2.0
+
+
+def test_hidden_actions_are_not_paid_for() -> None:
+    with pytest.raises(UsageError, match="hides them; choose outcome-dqn"):
+        contract(make("tree/ivanov-d10")).check_principal()
+
+
+def test_maps_are_seen_as_planes() -> None:
+    """A class of a cell is no magnitude: each has a plane of its own."""
+    game = make("cleanup/lio-7x7")
+    seen = planes(game, game.reset(np.arange(2, dtype=np.uint64)))
+    assert set(seen.unique().tolist()) == {0.0, 1.0}
+    np.testing.assert_allclose(seen.reshape(2, 49, -1).sum(dim=-1), 1.0)
+    assert width(game) == seen.shape[1]
 
 
 def test_taxes_are_recorded_and_compared(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.contracts.loop import AgentView, Loop
 from paymaster.contracts.mechanism import Decisions, Transition
 from paymaster.core.checkpoint import Checkpoint
+from paymaster.core.config import configure
 from paymaster.learning.agents.beside import Beside
-from paymaster.learning.agents.companions import Companions
+from paymaster.learning.agents.companions import Companions, Sight
 from paymaster.learning.incentives import (
     Climb,
     Played,
@@ -29,8 +30,10 @@ from paymaster.learning.incentives import (
     returns,
     stack,
 )
+from paymaster.learning.networks import shape_of
 from paymaster.learning.phases import evaluate, train_principal
 from paymaster.learning.principals.incentives import Incentives
+from paymaster.learning.role import TRAIN, Task
 
 ESCAPE = make("escape_room/2-1")
 DILEMMA = make("matrix/iterated-prisoners-dilemma", horizon=5)
@@ -216,6 +219,37 @@ def test_a_batch_begins_new_episodes_everywhere() -> None:
     np.testing.assert_array_equal(step.episodes.length, 5)  # the step that was given up counts in none
 
 
+@pytest.mark.parametrize("charged", [False, True])
+def test_what_givers_count_is_what_the_ledger_has(charged: bool) -> None:
+    """What each agent received in a batch, and what each gave, is the money of the same steps."""
+    game = make("escape_room/3-2")
+    mechanism = contract(game, charged=charged)
+    shape = shape_of(game)
+    agents = Companions(shape, 0, stack(3, Sight(shape, 0).width, (8,), 3))
+    task = Task(game, mechanism, TRAIN, 0, 160)
+    givers = LIO(incentive_hidden=(8,)).begin(task, agents)
+    loop, actions = task.loop(16), torch.from_numpy(np.random.default_rng(0).integers(3, size=(3, 1, 16)))
+    seen = givers.sees(loop)
+    received, spent = givers.given(seen[:, None], actions)
+    with torch.no_grad():
+        loop.offer(givers.decide(seen))
+    ledger = loop.step(actions[:, 0].T.numpy()).ledger
+    np.testing.assert_allclose(received[:, 0].detach().T, ledger.income(), atol=1e-5)
+    gone = ledger.transfers.sum(axis=2) if charged else None
+    np.testing.assert_allclose(spent[:, 0].detach().T.sum(), (gone if charged else ledger.shaping).sum(), rtol=1e-5)
+    if charged:
+        np.testing.assert_allclose(spent[:, 0].detach().T, gone, rtol=1e-5)
+
+
+@pytest.mark.parametrize("prices", [{"cost_lr": 0.05}, {"cost_lr": 0.0, "cost": 1.0}])
+def test_givers_learn_to_give_less_where_it_costs(prices: dict[str, float]) -> None:
+    """Agents that hardly learn are worth no gift: what is given falls from R/2 towards nothing."""
+    settings = LIO(steps=6_400, environments=8, lr=1e-6, incentive_lr=0.05, **prices)
+    with train_principal(ESCAPE, settings, seed=100, mechanism=contract()) as learning:
+        given = [update.training["given"] for update in learning]
+    assert given[-1] < 0.3 * given[0]
+
+
 # What it learns
 
 
@@ -249,6 +283,27 @@ def test_a_team_too_large_to_tell_apart_is_refused() -> None:
         contract(make("escape_room/2-1", players=9))
     with pytest.raises(UsageError, match="give incentives to each other"):
         contract(make("tree/ivanov-d10"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"hidden": [0]}, "hidden"), ({"lr": float("inf")}, "lr"), ({"environments": 1}, "environments"),
+        ({"incentive_hidden": [-3]}, "incentive_hidden"),
+    ],
+)  # fmt: skip
+def test_settings_that_mean_nothing_are_refused(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        configure(LIO, setting, what="principal")
+
+
+def test_agents_that_diverge_are_an_error_that_says_what_to_do() -> None:
+    settings = LIO(steps=2_000, lr=1e30)
+    with (
+        pytest.raises(UsageError, match="have diverged: choose smaller steps"),
+        train_principal(ESCAPE, settings, seed=0, mechanism=contract()) as learning,
+    ):
+        learning.result()
 
 
 def test_roles_are_for_their_mechanisms() -> None:

@@ -11,13 +11,18 @@ import torch
 
 from paymaster import UsageError, load, make, make_mechanism, run
 from paymaster.baselines import mediator as module
-from paymaster.baselines.mediator import LearnedMediator, Mediation
+from paymaster.baselines.mediator import LearnedMediator, Mediating, Mediation
 from paymaster.benchmarks.runs.record import read_episodes
-from paymaster.contracts.loop import Simulation
+from paymaster.contracts.loop import Loop, Simulation
 from paymaster.contracts.mechanism import Decisions
 from paymaster.core.checkpoint import Checkpoint
+from paymaster.learning import beside_agents
+from paymaster.learning.agents.companions import Companions
+from paymaster.learning.incentives import stack
+from paymaster.learning.networks import shape_of
 from paymaster.learning.phases import evaluate, train_principal
 from paymaster.learning.principals.mediator import Mediator
+from paymaster.learning.role import TRAIN, Task
 
 DILEMMA = make("matrix/prisoners-dilemma")  # 3, 0, 4, 1
 COOPERATE, DEFECT, DELEGATE = 0, 1, 2
@@ -80,9 +85,34 @@ def test_advantages_by_hand() -> None:
     """Rewards 1 and 2, values 0.5 and 1; discount .5, lambda 1: 2 - 1 at the end, before it 1 + .5 - .5 + .5 * 1."""
     role = LearnedMediator(discount=0.5, gae_lambda=1.0)
     rewards, values, counts = torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[0.5], [1.0]]]), torch.ones(2, 1)
-    np.testing.assert_allclose(role.advantages(rewards, values, counts, truncates=False).flatten(), [1.5, 1.0])
+    np.testing.assert_allclose(role.advantages(rewards, values, counts, torch.zeros(2, 1)).flatten(), [1.5, 1.0])
     # Where the horizon cuts, half of the last value follows: 2 + .5 - 1, and so .25 more before it.
-    np.testing.assert_allclose(role.advantages(rewards, values, counts, truncates=True).flatten(), [1.75, 1.5])
+    cut = torch.tensor([[0.0], [1.0]])
+    np.testing.assert_allclose(role.advantages(rewards, values, counts, cut).flatten(), [1.75, 1.5])
+
+
+def test_nothing_follows_a_natural_end_in_a_game_that_is_cut() -> None:
+    """Two episodes, one of which ends by itself in the first step; the horizon cuts the other after the second."""
+    role = LearnedMediator(discount=0.5, gae_lambda=1.0)
+    rewards = torch.tensor([[[1.0, 6.0], [2.0, 9.0]]])
+    values, counts = torch.tensor([[[0.5, 4.0], [1.0, 9.0]]]), torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    found = role.advantages(rewards, values, counts, torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+    np.testing.assert_allclose(found[0, :, 0], [1.75, 1.5])
+    assert found[0, 0, 1].item() == pytest.approx(6.0 - 4.0)
+
+
+def test_a_batch_tells_where_episodes_were_cut() -> None:
+    game = make("escape_room/2-1", truncates=True)
+    mechanism = contract(game)
+    loop = Loop(mechanism.played, mechanism, 64, seed=0)
+    agents = Companions(shape_of(mechanism.played), 0, stack(2, 8, (4,), 4))
+    task = Task(mechanism.played, mechanism, TRAIN, 0, 640)
+    batch = beside_agents._played(loop, agents, Mediating(LearnedMediator(), task, agents), 1.0)
+    escaped = (batch.rewards == 10.0).any(dim=0) & (batch.counts == 1.0)  # (T, B): they end by themselves
+    np.testing.assert_array_equal(batch.cut[:4], 0.0)
+    np.testing.assert_array_equal(batch.cut[4] == 1.0, ~escaped.any(dim=0))
+    assert escaped[4].any()
+    assert batch.cut.any()
 
 
 def test_what_is_centred_by_coalition() -> None:
@@ -98,6 +128,39 @@ def test_the_slack_of_a_constraint_by_hand() -> None:
     # Agent 0 is outside where agent 1 alone delegates (0b10), and has 4 there.
     np.testing.assert_allclose(module._slack(earned, coalitions, counts), [-1.0, -1.0])
     np.testing.assert_allclose(module._slack(earned, torch.zeros_like(coalitions), counts), 0.0)
+
+
+def test_multipliers_move_against_the_constraint_where_it_was_measured() -> None:
+    """Agent 0 has 1 less where all delegate than outside: log lambda rises by .02. Where nobody knows, it stays."""
+    mechanism = contract()
+    agents = Companions(shape_of(mechanism.played), 0, stack(2, 7, (4,), 3))
+    learning = Mediating(LearnedMediator(constraint_lr=0.02), Task(mechanism.played, mechanism, TRAIN, 0, 64), agents)
+    batch = beside_agents._played(Loop(mechanism.played, mechanism, 3, seed=0), agents, learning, 1.0)
+    batch = batch._replace(chosen=torch.tensor([[[2, 0, 2]], [[2, 2, 2]]]))  # coalitions all, {1}, all
+    learning.learn(batch, torch.tensor([[[3.0, 4.0, 3.0]], [[0.0, 0.0, 0.0]]]), 1.0, 0.1)
+    np.testing.assert_allclose(learning.multipliers, [0.02, 0.0], atol=1e-7)
+    learning.learn(batch._replace(chosen=torch.zeros(2, 1, 3, dtype=torch.int64)), torch.ones(2, 1, 3), 1.0, 0.1)
+    np.testing.assert_allclose(learning.multipliers, [0.02, 0.0], atol=1e-7)
+
+
+def test_the_constraint_decides_what_a_mediator_plays() -> None:
+    """One agent alone delegates: its own return asks to play defect against a defector, 1 instead of 0; what hurts the
+    other is to defect, too. Where the game turns it round, so that cooperating hurts, only the multiplier says so."""
+    game = make("matrix/prisoners-dilemma", pairwise=(3.0, 1.0, 2.0, 0.0))  # cooperating dominates; defecting hurts
+    mechanism = contract(game)
+    for multiplier, planned in ((-4.0, COOPERATE), (4.0, DEFECT)):
+        torch.manual_seed(0)
+        agents = Companions(shape_of(mechanism.played), 0, stack(2, 7, (8,), 3, last=0.01))
+        role = LearnedMediator(lr=0.05, constraint_lr=0.0001)
+        learning = Mediating(role, Task(mechanism.played, mechanism, TRAIN, 0, 64), agents)
+        learning.multipliers[:] = multiplier
+        loop = Loop(mechanism.played, mechanism, 256, seed=0)
+        for _ in range(60):
+            batch = beside_agents._played(loop, agents, learning, 1.0)
+            centred = batch.rewards - batch.rewards.mean(dim=(1, 2), keepdim=True)
+            learning.learn(batch, beside_agents.scaled(centred, batch.counts), 1.0, 0.0)
+        plan = learning.kept(game, game.reset(np.zeros(1, np.uint64))).promised[0].astype(int)
+        assert (plan[0, 0b01], plan[1, 0b10]) == (planned, planned)
 
 
 def test_agents_learn_to_delegate_in_the_dilemma() -> None:

@@ -24,12 +24,13 @@ from paymaster.envs.coin_game import game as coin_game
 from paymaster.learning.agents.best_response import BestResponse
 from paymaster.learning.agents.ppo import PPO
 from paymaster.learning.phases import evaluate, train_agents, train_principal
-from paymaster.learning.principals.rates import RatesNetwork, RatesPrincipal, offered, world_rows, world_shape
+from paymaster.learning.principals.rates import RatesNetwork, RatesPrincipal, offered
 from paymaster.learning.principals.rates_ppo import CHOSEN, CHOSEN_LOGP, CLOCK, DUE, REWARD, WORLD, RatesPPO
 from paymaster.learning.returns import advantages, interval_advantages
 from paymaster.learning.rllib.training import configuration_of
 from paymaster.learning.role import TRAIN, Task
 from paymaster.learning.trained import PRINCIPAL
+from paymaster.learning.worlds import world_rows, world_shape
 
 from ..envs.plain_game import PlainGame
 
