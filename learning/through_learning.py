@@ -77,7 +77,7 @@ class ThroughLearning(Role):
     """Step size of the agents' ascent."""
     incentive_lr: Rate = 0.03
     """Adam's learning rate of what is given."""
-    cost: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    cost: Annotated[float, Field(ge=0.0, allow_inf_nan=False, exclude_if=lambda value: value == 0.0)] = 0.0
     """Weight of what is given in the objective of the incentives."""
     cost_lr: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 1e-3
     """Adam's learning rate by which givers learn to give less, in steps beside those of the incentives; 0 for none."""

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from paymaster import UsageError, load, make, make_mechanism, run
-from paymaster.baselines.rates_bandit import Arms, ConstantRates, Elimination, RatesBandit, RatesBanditContract
+from paymaster.baselines.rates_bandit import ConstantRates, Pulling, RatesBandit, RatesBanditContract
 from paymaster.benchmarks.cli.show import show
 from paymaster.benchmarks.reports.regret import against, in_words
 from paymaster.benchmarks.runs.record import read_episodes, read_training
@@ -21,6 +21,7 @@ from paymaster.contracts.mechanism import Mechanism
 from paymaster.core.random import Stream
 from paymaster.learning import Resources
 from paymaster.learning.agents.ppo import PPO
+from paymaster.learning.bandits import Confident, Eliminating, Elimination, Pulls, Zooming
 from paymaster.learning.phases import train_principal
 from paymaster.learning.role import Task, Update
 
@@ -75,16 +76,85 @@ def test_every_arm_that_is_left_is_dealt_equally_often() -> None:
     rates = np.linspace(0.0, 2.0, 6)[:, None]
     bandit = Elimination(6, pulls=2, delta=0.1)
     bandit.left = np.array([1, 2, 5])
-    arms = Arms(rates, 2, bandit, Stream(3, 6))
+    arms = Pulling(Eliminating(rates, bandit, Stream(3, 6)), 2)
     state = DILEMMA.reset(np.arange(10, dtype=np.uint64))
     offers = [arms(DILEMMA, state).promised for _ in range(3)]
     assert offers[0].shape == (10, 2, 1)
     dealt, count = np.unique(np.concatenate(offers)[:, 0, 0], return_counts=True)
     np.testing.assert_allclose(dealt, rates[[1, 2, 5], 0])
     np.testing.assert_array_equal(count, 10)
-    again = Arms(rates, 2, bandit, Stream(3, 6))
+    again = Pulling(Eliminating(rates, bandit, Stream(3, 6)), 2)
     np.testing.assert_array_equal(offers, [again(DILEMMA, state).promised for _ in range(3)])
     assert (offers[0] != offers[1]).any()
+
+
+# Other rules, where agents cooperate for a rate of 1 or more
+
+
+def answered(rates: np.ndarray, noise: np.ndarray) -> Pulls:
+    """A welfare of 6 where a rate is 1 or more, at that rate for each of two agents, else of 2; in money of 2 each."""
+    cooperate = rates[:, 0] >= 1.0
+    return Pulls(rates, np.where(cooperate, 12.0, 4.0) + noise, np.where(cooperate, 2.0 * rates[:, 0], 0.0))
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0])
+def test_zooming_comes_closer_than_its_grid_would(noise: float) -> None:
+    rng, bandit = np.random.default_rng(0), Zooming(2.0, 1, 8_000, Stream(3, 6))
+    bandit.begin()
+    dealt = []
+    for _ in range(250):
+        rates = bandit.deal(32)
+        dealt.append(rates)
+        bandit.observe(answered(rates, noise * rng.normal(size=32)))
+    assert 1.0 <= bandit.best(1)[0, 0] <= 1.0 + 4 * bandit.unit
+    late = np.concatenate(dealt[-50:])[:, 0]
+    assert ((late >= 1.0 - 2 * bandit.unit) & (late <= 1.25)).mean() > 0.8  # where it matters
+    assert bandit.playing < 2**6
+
+
+def test_a_cell_is_divided_once_it_varies_by_five_radii() -> None:
+    """Both corners twice; gain + paid 4 and 16, so the virtual width is 12. Utilities 4 -+ 1, 8 -+ 1: s^2 = 2.
+
+    Radius: sqrt(2) sqrt(2 ln(T) / 4), with T = 100 2.15, five of them 10.7; with T = 1000 13.1.
+    """
+    for pulls, cells in ((100, 2), (1_000, 1)):
+        bandit = Zooming(2.0, 1, pulls, Stream(3, 6))
+        bandit.begin()
+        assert sorted(bandit.deal(4)[:, 0].tolist())[::3] == [0.0, 2.0]
+        rates = np.array([[0.0], [2.0], [0.0], [2.0]])
+        bandit.observe(Pulls(rates, np.array([3.0, 11.0, 5.0, 13.0]), np.array([0.0, 4.0, 0.0, 4.0])))
+        assert bandit.playing == cells
+    assert bandit.cells == [((0,), (64,))]
+
+
+def test_two_facts_are_zoomed_into_together() -> None:
+    """The second fact is worth nothing: its rate stays at 0."""
+    rng, bandit = np.random.default_rng(0), Zooming(2.0, 2, 10_000, Stream(3, 6))
+    bandit.begin()
+    for _ in range(300):
+        rates = bandit.deal(32)
+        found = answered(rates, 2.0 * rng.normal(size=32))
+        bandit.observe(found._replace(paid=found.paid + 2.0 * rates[:, 1]))
+    np.testing.assert_allclose(bandit.best(1), [[1.0, 0.0]], atol=0.15)
+
+
+def test_bounds_of_confidence_deal_the_best_most_and_all_at_first() -> None:
+    rates = np.linspace(0.0, 2.0, 6)[:, None]
+    rng, bandit = np.random.default_rng(0), Confident(rates, 4_000, Stream(3, 6))
+    before = bandit.deal(12)
+    np.testing.assert_array_equal(np.unique(before, return_counts=True)[1], 2)  # all alike before it begins
+    bandit.observe(answered(before, np.full(12, 100.0)))
+    bandit.begin()
+    assert bandit.utility == -np.inf
+    np.testing.assert_array_equal(np.sort(bandit.deal(6)[:, 0]), rates[:, 0])  # each once before any twice
+    bandit.observe(answered(rates, np.zeros(6)))
+    dealt = []
+    for _ in range(120):
+        chosen = bandit.deal(32)
+        dealt.append(chosen)
+        bandit.observe(answered(chosen, 2.0 * rng.normal(size=32)))
+    np.testing.assert_allclose(bandit.best(2)[:, 0], [1.2, 1.6])
+    assert np.isclose(np.concatenate(dealt), 1.2).mean() > 0.5
 
 
 # The contract
@@ -92,7 +162,7 @@ def test_every_arm_that_is_left_is_dealt_equally_often() -> None:
 
 def test_rates_are_seen_and_hold_for_the_episode() -> None:
     rates = np.stack(np.meshgrid([0.0, 1.0], [0.0, 0.5, 1.0], indexing="ij"), axis=-1).reshape(-1, 2)
-    arms = Arms(rates, 2, Elimination(6, 2, 0.1), Stream(3, 6))
+    arms = Pulling(Eliminating(rates, Elimination(6, 2, 0.1), Stream(3, 6)), 2)
     asked = []
 
     def principal(game: Any, state: Any) -> Any:
@@ -116,7 +186,7 @@ def test_rates_are_seen_and_hold_for_the_episode() -> None:
 
 def test_the_reward_is_the_utility_of_the_episode() -> None:
     bandit = Elimination(3, pulls=2, delta=0.1)
-    arms = Arms(np.array([[0.0], [0.5], [1.0]]), 2, bandit, Stream(3, 6))
+    arms = Pulling(Eliminating(np.array([[0.0], [0.5], [1.0]]), bandit, Stream(3, 6)), 2)
     loop = Simulation(DILEMMA, contract(), 3, seed=3, principal=arms)
     offered = loop.terms.rates[:, 0, 0]
     episodes = loop.step(np.zeros((3, 2), np.int64)).episodes  # both cooperate: 3 each
@@ -175,6 +245,13 @@ def test_fresh_agents_decide_among_the_last_arms() -> None:
     assert played.steps[-1] >= 6400
     tried = played.select(played.steps > 3400).terms[:, 0]
     np.testing.assert_allclose(np.unique(tried), [0.4, 0.8, 1.2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["ucb", "zooming"])
+def test_other_rules_find_what_cooperation_costs(rule: str) -> None:
+    principal, _ = learned(100, finalists=3, rule=rule, steps=96_000)
+    assert 1.0 < principal.rates[0] <= 1.4
 
 
 @pytest.mark.slow
