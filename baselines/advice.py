@@ -34,5 +34,7 @@ class JointAdvice(Advice):
     agents can be compared with a team that knows as much. Ours.
     """
 
+    common_reward: ClassVar[bool] = True
+
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         return caring(transition, 1.0), memory

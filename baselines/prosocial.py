@@ -19,6 +19,8 @@ class Joint(Mechanism):
     The agents are a team without a conflict of interest: only learning separates it from the social optimum.
     """
 
+    common_reward: ClassVar[bool] = True
+
     def settle(self, memory: Any, transition: Transition) -> tuple[Ledger, Any]:
         return caring(transition, 1.0), memory
 

@@ -66,6 +66,7 @@ class Mechanism:
 
     principal: ClassVar[str | type] = ""  # the role that decides for it: its class, or its id; empty where nobody does
     keeps_agents: ClassVar[bool] = False  # whether its role keeps the agents beside which it learned, as `agents`
+    common_reward: ClassVar[bool] = False  # whether all agents learn from the same: they are a team
     needs_values: ClassVar[bool] = False  # whether it settles by the agents' value estimates
     needs_probabilities: ClassVar[bool] = False  # whether it settles by the probabilities of the agents' actions
     tuned: ClassVar[SearchSpace] = {}  # where `paymaster tune` searches for its parameters, by name

@@ -40,6 +40,7 @@ T = TypeVar("T")
 OWN: dict[str, str] = {
     # id: module:class, relative to this package
     "dqn": ".agents.dqn:DQN",
+    "vdn": ".agents.vdn:VDN",
     "ppo": ".agents.ppo:PPO",
     "a2c": ".agents.a2c:A2C",
     "lola": ".agents.lola:LOLA",

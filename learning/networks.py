@@ -178,6 +178,24 @@ class QNetwork(nn.Module):
         return nn.functional.one_hot(q.argmax(dim=-1), q.shape[-1]).float()
 
 
+class TeamNetwork(nn.Module):
+    """The networks of `players` agents as one, over rows (n * N, D), an environment step's side by side: (n * N, A).
+
+    There is one of `networks` for all, or one each.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], players: int) -> None:
+        super().__init__()
+        self.networks, self.players = nn.ModuleList(networks), players
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        if len(self.networks) == 1:
+            return self.networks[0](rows)
+        each = rows.unflatten(0, (-1, self.players)).unbind(dim=1)
+        found = [network(part) for network, part in zip(self.networks, each, strict=True)]
+        return torch.stack(found, dim=1).flatten(0, 1)
+
+
 class ActorCritic(nn.Module):
     """Rows (n, D) to action logits (n, A) and values (n,), each an `MLP` behind one shared `ObservationEncoder`."""
 

@@ -55,9 +55,14 @@ class NetworkedAgents(Shared, Network, Trained):
         }
 
     def frozen(self, weights: Mapping[str, Tensors], task: Task) -> Policy:
+        return self.policy(weights, task)
+
+    def policy(self, weights: Mapping[str, Tensors], task: Task) -> Policy:
+        """The policy of networks that are shared or of each agent, from the weights of each."""
         from .policy import Policy
 
-        policy = Policy(self.kind, self.modules(task.game), self.shape(task), getattr(self, "play", "greedy"))
+        modules = NetworkedAgents.modules(self, task.game)
+        policy = Policy(self.kind, modules, self.shape(task), getattr(self, "play", "greedy"))
         for name, tensors in weights.items():
             policy.networks[name].load_state_dict(tensors)
         return policy
