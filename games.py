@@ -1,7 +1,7 @@
 """What a game of your own is written with: everything it needs, at paths that stay.
 
 `@register_game("name")` above `@configuration` above the class makes it known as `name/preset`; docs/games shows those
-that there are, and the README two that are written with this.
+that there are, and `docs/extending.md` two that are written with this.
 """
 
 from .core.config import UsageError, configuration

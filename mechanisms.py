@@ -1,7 +1,7 @@
 """What a mechanism of your own is written with: everything it needs, at paths that stay.
 
 `@register_mechanism("id")` above `@configuration` above a subclass of `Mechanism` makes it known by its id; the
-README shows one, and `baselines/` holds ours.
+`docs/extending.md` shows one, and `baselines/` holds ours.
 """
 
 from .baselines import make_mechanism, register_mechanism

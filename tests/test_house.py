@@ -17,7 +17,7 @@ from importlinter.cli import lint_imports
 from paymaster import benchmarks
 
 ROOT = Path(benchmarks.__file__).resolve().parent.parent
-README = ROOT / "README.md"
+README, USING = ROOT / "README.md", ROOT / "docs" / "using.md"
 NOTEBOOK = ROOT / "docs" / "your-first-contract.ipynb"
 HEAVY = ("ray", "torch", "pandas", "matplotlib", "pygame")
 
@@ -39,30 +39,30 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
 
 
 @pytest.mark.skipif(not README.exists(), reason="needs the checkout")
-def test_the_readme_shows_a_suite_that_runs(tmp_path: Path) -> None:
+def test_the_docs_show_a_suite_that_runs(tmp_path: Path) -> None:
     from paymaster.benchmarks.specs.suites import expand, load_suite
 
-    (shown,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    (shown,) = re.findall(r"```yaml\n(.*?)```", USING.read_text(), flags=re.DOTALL)
     assert yaml.safe_load(shown)["seeds"] == 5
     (tmp_path / "shown.yaml").write_text(shown)
     assert len(expand(load_suite(str(tmp_path / "shown.yaml")), seeds=None, first=0)) == 3 * 5
 
 
 @pytest.mark.skipif(not README.exists(), reason="needs the checkout")
-def test_the_readme_shows_pettingzoo_environments() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+def test_the_docs_show_pettingzoo_environments() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", USING.read_text(), flags=re.DOTALL)
     (shown,) = (block for block in blocks if "from pettingzoo import make" in block)
     namespace: dict[str, object] = {}
-    exec(compile(shown, "README.md", "exec"), namespace)
+    exec(compile(shown, "using.md", "exec"), namespace)
     assert {"game", "paid", "run_by_you"} <= set(namespace)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not README.exists(), reason="needs the checkout")
 @pytest.mark.parametrize("about", ["paymaster.run", "from ray import tune"])
-def test_the_readme_shows_code_that_trains(about: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    (shown,) = (block for block in blocks if about in block)
+def test_the_docs_show_code_that_trains(about: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text() + USING.read_text(), flags=re.DOTALL)
+    shown = next(block for block in blocks if about in block)
     shown = (
         shown.replace("tune.Tuner", "trials = tune.Tuner") + "\nassert 'trials' not in globals() or not trials.errors\n"
     )
@@ -79,6 +79,27 @@ def test_the_notebook_runs_and_its_contract_works(tmp_path: Path) -> None:
     (tmp_path / "notebook.py").write_text(code + "\n\nassert fined.welfare > 0.9 * optimum > selfish.welfare\n")
     environment = {**os.environ, "MPLBACKEND": "agg"}
     subprocess.run([sys.executable, "notebook.py"], cwd=tmp_path, env=environment, check=True, timeout=580)
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_what_pages_link_to_is_there() -> None:
+    """Files, and headings in them, of every page that is written or made."""
+    for page in (README, *(ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md")), *ROOT.glob("docs/**/*.md")):
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if target.startswith(("http:", "https:", "mailto:")):
+                continue
+            path, _, heading = target.partition("#")
+            found = (page.parent / path).resolve() if path else page
+            assert found.exists(), f"{page.name} links to {target}"
+            if heading:
+                heads = re.findall(r"(?m)^#+ (.*)$", found.read_text())
+                assert heading in {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}, target
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
+def test_the_readme_is_short() -> None:
+    """It is for people who have two minutes; the rest is in docs."""
+    assert len(README.read_text().splitlines()) <= 140
 
 
 @pytest.mark.skipif(not README.exists(), reason="needs the checkout")

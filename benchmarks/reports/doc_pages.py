@@ -38,6 +38,13 @@ WIDE = 60  # characters of a value that fits in a table
 EPISODES = 8  # that are tried until money moves in one
 STREAM = 0  # of the keys of the episodes that are pictured
 AT_A_TIME = (1, 2, 8, 32, 128)  # runs
+BY_HAND = (
+    "[Results](results.md): what the reference tables say, suite by suite.",
+    "[Reading a table](reading-a-table.md): how its numbers come about.",
+    "[Using Paymaster](using.md): all commands, suites of your own, PettingZoo, RLlib and Tune.",
+    "[Your own mechanism and game](extending.md): one file each, in the package or outside.",
+    "[Glossary](glossary.md): what the terms mean, and the names of columns on disk.",
+)
 GUIDES = (
     "[A mechanism that learns](guides/a-mechanism-that-learns.md): one file with a mechanism, the principal that "
     "learns for it in plain torch, and what is kept of it.",
@@ -112,10 +119,11 @@ def _index() -> str:
     ]
     offered = [(f"[`{id}`](mechanisms/{id}.md)", _summary(mechanism_class(id)), money_of(id)) for id in MECHANISMS]
     return _page(
-        "# Games and mechanisms",
-        "`make docs` makes these pages from the docstrings: change the docstrings, not the pages. The "
-        "[README](../README.md) says what the suite is for, [ARCHITECTURE.md](../ARCHITECTURE.md) how it is built, and "
-        "the [glossary](glossary.md) what its terms mean.",
+        "# Documentation",
+        "The [README](../README.md) says what the suite is for, [ARCHITECTURE.md](../ARCHITECTURE.md) how it is built. "
+        "`make docs` makes the pages of games, mechanisms, columns and suites from the docstrings: change these, not "
+        "the pages.",
+        "\n".join(f"- {sentence}" for sentence in BY_HAND),
         "## Games",
         _table(("family", "what it is", "presets"), rows),
         "## Mechanisms",

@@ -20,7 +20,7 @@ from paymaster.envs import FAMILIES, make
 from .. import unlearned
 
 Paymaster = Callable[..., str]
-README = Path(benchmarks.__file__).resolve().parent.parent / "README.md"
+EXTENDING = Path(benchmarks.__file__).resolve().parent.parent / "docs" / "extending.md"
 SMALL = ("--set", "steps=400", "--set", "episodes=16")
 
 GAME = '''
@@ -137,9 +137,9 @@ def test_a_suite_names_ids_and_no_module(paymaster: Paymaster, tmp_path: Path) -
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.skipif(not README.exists(), reason="needs the checkout")
-def test_the_readme_shows_a_mechanism_and_games_that_work(paymaster: Paymaster, tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+@pytest.mark.skipif(not EXTENDING.exists(), reason="needs the checkout")
+def test_the_docs_show_a_mechanism_and_games_that_work(paymaster: Paymaster, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", EXTENDING.read_text(), flags=re.DOTALL)
     for name, about in (("thanks", "class Thanks"), ("volunteers", "class Volunteers"), ("bad", "class Pong")):
         (shown,) = (block for block in blocks if about in block)
         (tmp_path / f"{name}.py").write_text(shown)

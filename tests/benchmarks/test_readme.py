@@ -1,6 +1,7 @@
-"""Every number that README reports of a suite is in its reference table, and every verdict is the corrected one.
+"""Every number that is reported of a suite is in its reference table, and every verdict is the corrected one.
 
-What README reports stands between "What comes out" and "Use it". Each part of it names the suites that it is about.
+What README reports stands between "What comes out" and "Use it"; all of it stands in `docs/results.md`. Each part names
+the suites that it is about.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from paymaster.core.config import to_json
 from paymaster.envs import make
 from paymaster.envs.game import Game
 
-README = (ROOT / "README.md").read_text()
+README, RESULTS = ((ROOT / page).read_text() for page in ("README.md", "docs/results.md"))
 NUMBER = r"[+-]?\d+(?:\.\d+)?"
 INTERVAL = re.compile(rf"({NUMBER})\s\[({NUMBER}), ({NUMBER})\](?:\s(better|worse|n\.s\.))?")
 VALUE = re.compile(r"(?<![\w.,[+-])\d+\.\d\d(?![\w%.])")  # a welfare or a payment, to two digits
@@ -41,12 +42,12 @@ PERCENT = {"95%": "intervals", "2%": "of its value, which an agent that has not 
 
 
 def parts() -> Iterator[tuple[str, list[str]]]:
-    """The parts of what README reports, each with the suites that it is about."""
-    reported = README.partition("## What comes out")[2].partition("## Use it")[0]
-    suites: list[str] = []
-    for text in re.split(r"\n(?=`paymaster run|\*\*)|\n\n(?=[^|\n]*`paymaster run)", reported):
-        suites = SUITE.findall(text) or suites
-        yield text, suites
+    """The parts of what is reported, each with the suites that it is about."""
+    for reported in (README.partition("## What comes out")[2].partition("## Use it")[0], RESULTS):
+        suites: list[str] = []
+        for text in re.split(r"\n(?=`paymaster run|## )|\n\n(?=[^|\n]*`paymaster run)", reported):
+            suites = SUITE.findall(text) or suites
+            yield text, suites
 
 
 @cache
@@ -113,7 +114,7 @@ def shares(suites: list[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("text", "suites"), list(parts()), ids=lambda each: None if isinstance(each, str) else "-".join(each)
 )
-def test_what_readme_reports_is_in_the_reference_tables(text: str, suites: list[str]) -> None:
+def test_what_is_reported_is_in_the_reference_tables(text: str, suites: list[str]) -> None:
     said = {tuple(each) for each in INTERVAL.findall(text)}
     assert said <= intervals(suites), said - intervals(suites)
     plain = INTERVAL.sub("", text)
@@ -133,7 +134,7 @@ def test_a_wrong_number_would_be_found() -> None:
     ):
         assert right in text
         with pytest.raises(AssertionError):
-            test_what_readme_reports_is_in_the_reference_tables(text.replace(right, wrong), suites)
+            test_what_is_reported_is_in_the_reference_tables(text.replace(right, wrong), suites)
 
 
 @pytest.mark.slow
