@@ -10,9 +10,11 @@ from pydantic import model_validator
 from ..contracts.loop import Loop
 from ..contracts.mechanism import Decisions, Mechanism, Summary
 from ..core.config import UsageError, configuration
+from ..core.search_space import Range, SearchSpace
 from ..envs.game import Game
-from ..learning.beside_agents import HIGHEST, LOWEST, Batch, BesideAgents, climb
+from ..learning.beside_agents import Batch, BesideAgents, climb
 from ..learning.role import Task
+from ..learning.settings import Rate
 from .one_more_action import WithOneMore
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ..learning.principals.mediator import Mediator
 
 DELEGATE = "delegate"
+LOWEST, HIGHEST = -4.0, 4.0  # of the logarithms of multipliers, as in the paper's public code
 MOST_AGENTS = 6  # 2^N coalitions
 
 
@@ -37,6 +40,11 @@ class LearnedMediator(BesideAgents):
     alike in a step of the mediator, however often they did; and half of its agents' random actions delegate, so that
     large coalitions form (ours).
     """
+
+    constraint_lr: Rate = 0.02
+    """Step size of the logarithms of the multipliers."""
+
+    tuned: ClassVar[SearchSpace] = {**BesideAgents.tuned, "constraint_lr": Range(0.002, 0.2, log=True)}
 
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError for a mechanism other than `mediator`."""

@@ -62,12 +62,19 @@ def configure(cls: type[T], values: Mapping[str, object], *, what: str) -> T:
         raise UsageError(f"{what}: {'; '.join(_fault(fault) for fault in error.errors())}") from None
 
 
-def did_you_mean(kind: str, got: str, allowed: Iterable[str]) -> str:
-    """The message for an unknown name: the name got, the closest names, and all allowed names."""
-    names = sorted(allowed)
+LONG = 400  # characters of names that a message still lists
+
+
+def did_you_mean(kind: str, got: str, allowed: Iterable[str], where: str = "paymaster list tells them") -> str:
+    """The message for an unknown name: the name got, the closest names, and all allowed names.
+
+    Where these are many, it has their number, and `where` they are listed.
+    """
+    names = sorted({*allowed})
     close = difflib.get_close_matches(str(got), names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
-    return f"unknown {kind} {got!r}.{hint} Allowed: {', '.join(names) or 'none'}."
+    listed = ", ".join(names) or "none"
+    return f"unknown {kind} {got!r}.{hint} Allowed: {listed if len(listed) <= LONG else f'{len(names)}; {where}'}."
 
 
 def to_json(config: object) -> dict[str, Any]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from .agents.companions import Companions
 
-LOWEST, HIGHEST = -4.0, 4.0  # of the logarithms of multipliers, as in the public code of Ivanov et al. 2023
 SMALLEST = 1e-6  # a deviation of returns, below which they are all the same
 
 
@@ -72,8 +71,6 @@ class BesideAgents(Role):
     """Adam's learning rate of who decides."""
     agents_lr: Rate = 3e-3
     """Adam's learning rate of its agents."""
-    constraint_lr: Rate = 0.02
-    """Step size of the logarithms of the multipliers."""
     entropy: Annotated[float, Field(ge=0.0)] = 0.1
     """Weight of everybody's entropy bonus at the start ..."""
     entropy_final: Annotated[float, Field(ge=0.0)] = 0.01
@@ -93,7 +90,7 @@ class BesideAgents(Role):
 
     tuned: ClassVar[SearchSpace] = {
         "lr": Range(3e-4, 0.03, log=True), "agents_lr": Range(3e-4, 0.03, log=True),
-        "constraint_lr": Range(0.002, 0.2, log=True), "entropy": Range(0.01, 0.5, log=True),
+        "entropy": Range(0.01, 0.5, log=True),
     }  # fmt: skip
 
     def begin(self, task: Task, agents: Companions) -> Decider:

@@ -31,15 +31,27 @@ def paymaster(version: options.Version = False) -> None:
     """What does it cost to make self-interested learners cooperate, and who pays?"""
 
 
-@app.command(name="list", epilog="Example: paymaster list mechanisms")
-def list_(kind: options.ListedKind = None, as_json: options.AsJson = False, plugins: options.Plugins = None) -> None:
-    """List the games, mechanisms, algorithms and suites there are.
+@app.command(
+    name="list",
+    epilog="""Examples:
 
-    For a mechanism it says which games it is not for, and for a learner its settings, which --set takes.
+    paymaster list mechanisms
+
+    paymaster list principal-dqn
+""",
+)
+def list_(what: options.Listed = None, as_json: options.AsJson = False, plugins: options.Plugins = None) -> None:
+    """List the games, mechanisms, algorithms and suites there are, or tell all of one.
+
+    Of one it says what it does, and the settings that --set takes, with defaults and meanings; of a mechanism also
+    which games it is not for, and why.
     """
-    from .list import listing, written
+    from .list import KINDS, listing, told, whole, written
 
-    print(written(listing([kind] if kind else list(options.Kind)), as_json=as_json))
+    if what is None or what in KINDS:
+        print(written(listing([what] if what else KINDS), as_json=as_json))
+    else:
+        print(told(whole(what), as_json=as_json))
 
 
 @app.command(

@@ -1,32 +1,24 @@
-"""`paymaster list`: all games, mechanisms, algorithms and suites, as text or as JSON."""
+"""`paymaster list`: all games, mechanisms, algorithms and suites, or one of them in full; as text or as JSON."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import MISSING
-from textwrap import wrap
+from textwrap import shorten, wrap
 from typing import Any, NotRequired, TypedDict
 
-from pydantic_core import PydanticUndefined, to_jsonable_python
-
 from ...baselines import MECHANISMS, mechanism_class
-from ...core.config import stored_names
+from ...core.config import UsageError, did_you_mean
 from ...envs import FAMILIES, family, games, make
-from ...learning import ROLES, algorithm_class, algorithms
+from ...learning import algorithm_class, algorithms
+from ..reports.described import Setting, principal_settings, settings_of
 from ..specs.compatibility import why_not
 from ..specs.suites import load_suite, suites
 
-WIDTH = 100  # characters in a line of settings
-
-
-class Setting(TypedDict):
-    """A setting of a learner."""
-
-    default: NotRequired[object]  # none where it must be given
-    help: str
+LEAST, MOST = 60, 100  # characters in a line, as the terminal has
 
 
 class Item(TypedDict):
@@ -38,6 +30,17 @@ class Item(TypedDict):
     settings: NotRequired[dict[str, Setting]]  # for an algorithm, and for the principal of a mechanism: keys of --set
 
 
+class Whole(TypedDict):
+    """One thing in full."""
+
+    id: str
+    kind: str
+    about: str  # paragraphs
+    settings: dict[str, dict[str, Setting]]  # keys of --set, by whose they are
+    not_for: dict[str, str]  # for a mechanism, as in `Item`
+    runs: list[str]  # of a suite
+
+
 def listing(kinds: Iterable[str]) -> dict[str, list[Item]]:
     """The items of each kind."""
     return {str(kind): KINDS[str(kind)]() for kind in kinds}
@@ -47,17 +50,105 @@ def written(items: dict[str, list[Item]], *, as_json: bool) -> str:
     """The items as text or as JSON, which is one list for one kind, and otherwise a list for each kind."""
     if as_json:
         return json.dumps(next(iter(items.values())) if len(items) == 1 else items, indent=1)
-    return "\n\n".join(_section(kind, each) for kind, each in items.items())
+    told = "\n\n".join(_section(kind, each) for kind, each in items.items())
+    return f"{told}\n\npaymaster list ID tells all of one, with its settings"
 
 
 def _section(kind: str, items: list[Item]) -> str:
-    width = max(len(item["id"]) for item in items)
-    lines = [f"{kind}:"]
-    for item in items:
-        lines.append(f"  {item['id']:{width}}  {item['description']}")
-        further = [*_refused(item.get("not_for", {})), *_defaults(kind, item.get("settings", {}))]
-        lines += [f"  {'':{width}}  {line}" for line in further]
-    return "\n".join(lines)
+    """A line for each item, as long as the terminal is wide."""
+    longest, width = max(len(item["id"]) for item in items), _width()
+    lines = [f"  {item['id']:{longest}}  {item['description']}".rstrip() for item in items]
+    return "\n".join([f"{kind}:", *(line if len(line) <= width else f"{line[: width - 1]}\u2026" for line in lines)])
+
+
+def whole(id: str) -> list[Whole]:
+    """All of what has this id: a game or family of games, a mechanism, an algorithm, a suite.
+
+    Raises UsageError where nothing has it.
+    """
+    kinds = {"game": _game, "mechanism": _mechanism, "algorithm": _algorithm, "suite": _suite}
+    found = [one for tell in kinds.values() if (one := tell(id)) is not None]
+    if not found:
+        known = [*KINDS, *FAMILIES, *games(), *MECHANISMS, *algorithms(), *suites()]
+        raise UsageError(did_you_mean("thing to list", id, known))
+    return found
+
+
+def _whole(id: str, kind: str, about: str, **more: Any) -> Whole:
+    empty: dict[str, Any] = {"settings": {}, "not_for": {}, "runs": []}
+    return {"id": id, "kind": kind, "about": inspect.cleandoc(about), **{**empty, **more}}  # type: ignore[typeddict-item]
+
+
+def _game(id: str) -> Whole | None:
+    name, _, preset = id.partition("/")
+    if id not in FAMILIES and id not in games():
+        return None
+    cls, rules = family(name), settings_of(family(name))
+    for rule, value in cls.presets.get(preset, {}).items():
+        rules[rule]["default"] = value
+    presets = [f"{name}/{each}" for each in cls.presets if not preset]
+    return _whole(id, "game", cls.__doc__ or "", settings={"rules": rules}, runs=presets)
+
+
+def _mechanism(id: str) -> Whole | None:
+    if id not in MECHANISMS:
+        return None
+    cls = mechanism_class(id)
+    settings = {"parameters": settings_of(cls), "settings of its principal": principal_settings(id)}
+    refused = {name: reason for name in games() if (reason := why_not(id, make(name)))}
+    return _whole(id, "mechanism", cls.__doc__ or "", settings=settings, not_for=refused)
+
+
+def _algorithm(id: str) -> Whole | None:
+    if id not in algorithms():
+        return None
+    cls = algorithm_class(id)
+    return _whole(id, "algorithm", cls.__doc__ or "", settings={"settings": settings_of(cls)})
+
+
+def _suite(id: str) -> Whole | None:
+    if id not in suites():
+        return None
+    suite = load_suite(id)
+    runs = [f"{entry.name}: {entry.mechanism}, {entry.algorithm}" for entry in suite.runs]
+    return _whole(id, "suite", suite.description, runs=runs)
+
+
+def told(found: list[Whole], *, as_json: bool) -> str:
+    """What has one id in full, as text or as JSON."""
+    if as_json:
+        return json.dumps(found, indent=1)
+    return "\n\n".join(part for one in found for part in _parts(one, _width()))
+
+
+def _parts(one: Whole, width: int) -> Iterator[str]:
+    yield f"{one['id']}, {'an' if one['kind'][0] == 'a' else 'a'} {one['kind']}"
+    yield from (_paragraph(paragraph, width) for paragraph in one["about"].split("\n\n"))
+    for whose, settings in one["settings"].items():
+        if settings:
+            yield "\n".join([f"{whose}, for --set:", *_lines(settings, width)])
+    if one["runs"]:
+        yield "\n".join(["runs:" if one["kind"] == "suite" else "presets:", *(f"  {run}" for run in one["runs"])])
+    yield from ("\n".join(wrap(line, width, subsequent_indent="  ")) for line in _refused(one["not_for"]))
+
+
+def _paragraph(text: str, width: int) -> str:
+    """A paragraph as wide as the terminal; a list or what is indented stays as it is."""
+    return text if re.search(r"(?m)^( |- )", text) else "\n".join(wrap(text, width))
+
+
+def _lines(settings: dict[str, Setting], width: int) -> Iterator[str]:
+    """Each setting with its default, and below it what it means."""
+    for name, setting in settings.items():
+        default = (
+            shorten(json.dumps(setting["default"]), width // 2, placeholder="...") if "default" in setting else "-"
+        )
+        yield f"  {name} = {default}"
+        yield from (f"      {line}" for line in wrap(setting["help"], width - 6))
+
+
+def _width() -> int:
+    return min(MOST, max(LEAST, shutil.get_terminal_size((MOST, 24)).columns))
 
 
 def _refused(reasons: dict[str, str]) -> Iterator[str]:
@@ -74,38 +165,16 @@ def _refused(reasons: dict[str, str]) -> Iterator[str]:
         yield f"not for {', '.join(names)}: {reasons[refused[0]]}"
 
 
-def _defaults(kind: str, settings: dict[str, Setting]) -> Iterator[str]:
-    """Lines with the settings and their defaults; a line ends between settings."""
-    shown = [f"{name} {json.dumps(one['default']) if 'default' in one else '...'}" for name, one in settings.items()]
-    text = ", ".join(each.replace(" ", "\xa0") for each in shown)
-    whose = "settings of the principal" if kind == "mechanisms" else "settings"
-    lines = wrap(f"{whose}: {text}", WIDTH, break_on_hyphens=False) if settings else []
-    yield from (line.replace("\xa0", " ") for line in lines)
-
-
-def _settings(cls: type[Any], values: object = None, outer: str = "") -> Iterator[tuple[str, Setting]]:
-    """The settings of a configuration, of `values` where they stand within another, by the keys of --set."""
-    for name in stored_names(cls):
-        field = cls.__pydantic_fields__[name]
-        default = (
-            field.get_default(call_default_factory=True, validated_data={}) if values is None else getattr(values, name)
-        )
-        if hasattr(field.annotation, "__pydantic_fields__"):
-            yield from _settings(field.annotation, default, f"{outer}{name}.")
-            continue
-        setting: Setting = {"help": field.description or ""}
-        if default is not PydanticUndefined and default is not MISSING:
-            setting["default"] = to_jsonable_python(default)
-        yield f"{outer}{name}", setting
-
-
 def _about(cls: type[Any]) -> str:
     return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
 def _games() -> list[Item]:
     return [
-        {"id": f"{name}/{preset}", "description": ", ".join(f"{rule} {value}" for rule, value in rules.items())}
+        {
+            "id": f"{name}/{preset}",
+            "description": ", ".join(f"{rule} {value}" for rule, value in rules.items() if rule != "map"),
+        }
         for name in FAMILIES
         for preset, rules in family(name).presets.items()
     ]
@@ -119,17 +188,15 @@ def _mechanisms() -> list[Item]:
         item: Item = {"id": id, "description": _about(mechanism_class(id))}
         if refused:
             item["not_for"] = refused
-        named = mechanism_class(id).principal
-        role = ROLES.get(named) if isinstance(named, str) else named
-        if role is not None:
-            item["settings"] = dict(_settings(role))
+        if settings := principal_settings(id):
+            item["settings"] = settings
         items.append(item)
     return items
 
 
 def _algorithms() -> list[Item]:
     return [
-        {"id": id, "description": _about(cls), "settings": dict(_settings(cls))}
+        {"id": id, "description": _about(cls), "settings": settings_of(cls)}
         for id in algorithms()
         for cls in [algorithm_class(id)]
     ]

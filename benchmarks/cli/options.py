@@ -15,15 +15,6 @@ option = partial(typer.Option, show_default=False)  # help texts state their def
 flag = partial(option, metavar="")
 
 
-class Kind(StrEnum):
-    """The kinds of things that can be listed."""
-
-    GAMES = "games"
-    MECHANISMS = "mechanisms"
-    ALGORITHMS = "algorithms"
-    SUITES = "suites"
-
-
 class Format(StrEnum):
     """The format of a comparison."""
 
@@ -73,7 +64,12 @@ AsJson = Annotated[bool, flag("--json", help="Print JSON.")]
 Version = Annotated[bool, flag("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")]
 
 # paymaster list
-ListedKind = Annotated[Kind | None, typer.Argument(help="What to list (default: everything).")]
+Listed = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[games|mechanisms|algorithms|suites|ID]", help="What to list, or one thing of which to tell all."
+    ),
+]
 
 # paymaster run
 RunTarget = Annotated[

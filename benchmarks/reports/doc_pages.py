@@ -1,4 +1,4 @@
-"""`make docs`: a page for every game and mechanism, made from its docstrings, with a picture of an episode.
+"""`make docs`: a page for every game, mechanism and algorithm, made from its docstrings, most with a picture.
 
 The text is a function of the registries, the suites and the reference tables alone, so a test can check that the pages
 in docs/ are up to date.
@@ -7,6 +7,7 @@ in docs/ are up to date.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from ...baselines import MECHANISMS, make_mechanism, mechanism_class
 from ...contracts.loop import AgentView
 from ...contracts.mechanism import Mechanism
 from ...envs import FAMILIES, family, games, make
+from ...learning import algorithm_class, algorithms
 from ...render.page import picture
 from ..measures.columns import COLUMNS, Section
 from ..runs.forecast import duration, expected_seconds, longest_first, wall_seconds
@@ -30,6 +32,7 @@ from ..runs.replay import Replay, frames, play
 from ..runs.schedule import Job, jobs
 from ..specs.compatibility import why_not
 from ..specs.suites import expand, load_suite, suites
+from .described import Setting, principal_settings, settings_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HEIGHT = 300  # pixels of a board, approximately
@@ -70,6 +73,7 @@ def pages() -> dict[str, str]:
     found["suites.md"] = _suites_page()
     found.update({f"games/{name}.md": _game_page(name) for name in FAMILIES})
     found.update({f"mechanisms/{id}.md": _mechanism_page(id) for id in MECHANISMS})
+    found.update({f"algorithms/{id}.md": _algorithm_page(id) for id in algorithms()})
     return found
 
 
@@ -103,7 +107,7 @@ def write(docs: Path) -> None:
         made.add(_written(docs / name, text.encode()))
     for name, frame in pictures():
         made.add(_written(docs / name, _png(frame)))
-    for folder in ("games", "mechanisms"):
+    for folder in ("games", "mechanisms", "algorithms"):
         for path in sorted((docs / folder).iterdir()):
             if path not in made and path.suffix in (".md", ".png"):
                 path.unlink()
@@ -118,6 +122,7 @@ def _index() -> str:
         for name in FAMILIES
     ]
     offered = [(f"[`{id}`](mechanisms/{id}.md)", _summary(mechanism_class(id)), money_of(id)) for id in MECHANISMS]
+    learners = [(f"[`{id}`](algorithms/{id}.md)", _summary(algorithm_class(id))) for id in algorithms()]
     return _page(
         "# Documentation",
         "The [README](../README.md) says what the suite is for, [ARCHITECTURE.md](../ARCHITECTURE.md) how it is built. "
@@ -130,6 +135,9 @@ def _index() -> str:
         "Payments come from a principal, taxes go to it, transfers move between agents, shaping changes wishes and "
         "moves no money.",
         _table(("id", "what it does", "money"), offered),
+        "## Algorithms",
+        "By which agents come to what they do.",
+        _table(("id", "what it is"), learners),
         "What the field has besides stands in [not yet](not-yet.md), with what a row would take.",
         "The metrics by which runs are compared are listed in [columns](columns.md), the suites and what they cost in "
         "[suites](suites.md).",
@@ -215,7 +223,29 @@ def _mechanism_page(id: str) -> str:
         shown,
         "## Parameters",
         *(parameters or ["None."]),
+        *_settings("Settings of its principal", "principal", principal_settings(id)),
     )
+
+
+def _algorithm_page(id: str) -> str:
+    cls = algorithm_class(id)
+    return _page(f"# {id}", _doc(cls), *_settings("Settings", "algorithm", settings_of(cls)))
+
+
+def _settings(head: str, section: str, settings: Mapping[str, Setting]) -> list[str]:
+    """A section with a table of settings; nothing where there are none."""
+    if not settings:
+        return []
+    rows = [
+        (f"`{name}`", f"`{json.dumps(one['default'])}`" if "default" in one else "required", one["help"])
+        for name, one in settings.items()
+    ]
+    return [
+        f"## {head}",
+        f"On the command line `--set {section}.NAME=VALUE`, in a suite "
+        + ("`principal:`." if section == "principal" else "`settings:`, by algorithm."),
+        _table(("name", "default", "what it is"), rows),
+    ]
 
 
 def _principal(cls: type[Mechanism]) -> str:

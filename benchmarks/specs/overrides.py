@@ -52,7 +52,8 @@ def override(specs: Iterable[RunSpec], settings: Mapping[str, object]) -> list[R
     known = {key for spec in specs for each in _family(spec) for places in [_places(each)] for key in _keys(places)}
     for key in settings:
         if key not in known:
-            raise UsageError(did_you_mean("key of --set", key, known))
+            where = "paymaster list ID tells those of a game, a mechanism or an algorithm"
+            raise UsageError(did_you_mean("key of --set", key, known, where))
     return [_changed(spec, settings) for spec in specs]
 
 

@@ -125,7 +125,7 @@ def test_help_and_list_load_nothing_heavy(command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["run", "quik"], ["'quik'", "Did you mean 'quick'", "coin-7x7"]),
+        (["run", "quik"], ["'quik'", "Did you mean 'quick'", "paymaster list"]),
         (["run", "coin_game/ivanov-4x4"], ["'coin_game/ivanov-4x4'", "Did you mean", "coin_game/ivanov-3x3"]),
         (["run", "coin_gam/ivanov-3x3"], ["Did you mean", "coin_game/ivanov-3x3"]),
         (["run", GAME, "--mechanism", "selfsh"], ["'selfsh'", "Did you mean 'selfish'"]),
@@ -162,7 +162,7 @@ def test_help_and_list_load_nothing_heavy(command: str) -> None:
         (["render", GAME, "--out", "a.mp5"], ["a.mp5"]),
         (["render", GAME, "--out", "no/where/a.gif"], ["no/where/a.gif"]),
         (["render", GAME, "--out", "a.png", "--set", "horizon=0"], ["horizon", "0"]),
-        (["solve", "coin_game"], ["coin_game/ivanov-3x3"]),
+        (["solve", "coin_game"], ["Did you mean 'coin_game/", "paymaster list tells them"]),
         (["solve", GAME, "--discount", "1.5"], ["1.5"]),
         (["solve", GAME, "--alpha", "0"], ["alpha"]),
         (["solve", GAME, "--set", "tie=never"], ["tie", "'never'"]),

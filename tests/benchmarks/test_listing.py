@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from paymaster import UsageError, make, make_mechanism
 from paymaster.baselines import MECHANISMS, mechanism_class
-from paymaster.benchmarks.cli.list import listing, written
+from paymaster.benchmarks.cli.list import listing, told, whole, written
 from paymaster.benchmarks.specs.compatibility import why_not
 from paymaster.benchmarks.specs.overrides import override
 from paymaster.benchmarks.specs.resolve import resolve
@@ -93,14 +92,16 @@ def test_what_is_for_some() -> None:
 
 
 def test_people_read_families_and_one_line_a_reason() -> None:
-    lines = [line.strip() for line in written(LISTED, as_json=False).splitlines()]
-    contract = next(
-        line for line in lines if line.startswith("not for matrix/*, public_goods/*, escape_room/*, tree/*")
-    )
+    def refused(id: str) -> list[str]:
+        return [part for part in told(whole(id), as_json=False).split("\n\n") if part.startswith("not for")]
+
+    contract = " ".join(refused("drawn-contract")[0].split())
+    assert contract.startswith("not for matrix/*, public_goods/*, escape_room/*, tree/*")
     assert contract.endswith("got a MatrixGame, choose a Coin Game, Cleanup or Harvest")
     others = [f"{name}/*" for name in FAMILIES if name != "tree"]
-    assert any(line.startswith(f"not for {', '.join(others)}: CoinGame has 2 agents") for line in lines)
-    assert any(line.startswith("not for cleanup/ssd: ") for line in lines)  # the family's others differ
+    outcomes = " ".join(" ".join(refused("outcome-dqn")).split())
+    assert f"not for {', '.join(others)}: CoinGame has 2 agents" in outcomes
+    assert any(each.startswith("not for cleanup/ssd") for each in refused("principal-exact"))  # others differ
 
 
 def test_as_json_every_game_has_its_reason() -> None:
@@ -143,10 +144,34 @@ def test_the_settings_of_a_learner_are_keys_of_set_and_their_defaults() -> None:
     assert resolve(override([spec], given)[0]).folder == resolve(spec).folder
 
 
-def test_people_read_the_settings_in_lines_that_fit() -> None:
-    text = written(listing(["algorithms"]), as_json=False)
-    assert "  follow         Nobody learns" in text
-    assert re.search(r'hidden \[128, 128\],\s+policies "shared"', text)
-    settings = text[text.index("settings: ") : text.index("  ppo ")].splitlines()
-    assert len(settings) > 1
-    assert max(map(len, settings)) <= 120
+def test_people_read_lists_and_settings_in_lines_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in (70, 100):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        listed = written(listing(["games", "mechanisms", "algorithms", "suites"]), as_json=False)
+        texts = [listed, *(told(whole(id), as_json=False) for id in ("dqn", "principal-dqn", "rivals-matrix"))]
+        assert max(len(line) for text in texts for line in text.splitlines()) <= columns
+    assert "  follow         Nobody learns" in listed
+    assert 'policies = "shared"\n      shared: one network plays every agent' in texts[1]
+
+
+@pytest.mark.parametrize(
+    ("id", "kinds"),
+    [
+        ("coin_game", ["game"]), ("matrix/chicken", ["game"]), ("signals", ["mechanism"]), ("vdn", ["algorithm"]),
+        ("tree", ["game", "suite"]), ("coin-3x3", ["suite"]),
+    ],
+)  # fmt: skip
+def test_all_of_one_thing(id: str, kinds: list[str]) -> None:
+    found = whole(id)
+    assert [one["kind"] for one in found] == kinds
+    assert [one["id"] for one in json.loads(told(found, as_json=True))] == [id] * len(kinds)
+    assert all(setting["help"] for one in found for each in one["settings"].values() for setting in each.values())
+
+
+def test_a_preset_has_its_own_rules_and_a_mechanism_both_kinds_of_settings() -> None:
+    assert whole("matrix/chicken")[0]["settings"]["rules"]["pairwise"]["default"] == (3.0, 1.0, 4.0, 0.0)
+    settings = whole("signals")[0]["settings"]
+    assert settings["parameters"].keys() == {"signals"}
+    assert settings["settings of its principal"]["margin"]["default"] == 0.05
+    with pytest.raises(UsageError, match=r"unknown thing to list 'signal'\. Did you mean 'signals'"):
+        whole("signal")
