@@ -10,10 +10,11 @@ from pathlib import Path
 import typer
 
 from ...core.config import UsageError
+from ...core.stopping import stop_on_sigterm, terminated
 from . import options
 
 MISUSED = 2  # exit code after a user's mistake
-INTERRUPTED = 130  # exit code after Control-C, as in shells
+INTERRUPTED, TERMINATED = 130, 143  # exit codes after Control-C and SIGTERM, as in shells
 
 app = typer.Typer(
     name="paymaster",
@@ -324,19 +325,24 @@ def speed(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. A user's mistake ends with one message and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    stop_on_sigterm()
     try:
-        sys.exit(app(arguments, prog_name="paymaster", standalone_mode=False) or 0)
+        code = app(arguments, prog_name="paymaster", standalone_mode=False) or 0
     except UsageError as error:
-        sys.exit(_refused(str(error)))
+        code = _refused(str(error))
     except typer.Exit as done:
-        sys.exit(done.exit_code)
+        code = done.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
     except Exception as error:
         message = getattr(error, "format_message", None)  # of typer's own errors: unknown options, wrong types
         if message is None:
             raise
-        sys.exit(_refused(f"{message()} (got: paymaster {shlex.join(arguments)})") if arguments else MISUSED)
+        code = _refused(f"{message()} (got: paymaster {shlex.join(arguments)})") if arguments else MISUSED
+    if code == INTERRUPTED and terminated():
+        print("paymaster: terminated; what was finished is kept", file=sys.stderr)
+        code = TERMINATED
+    sys.exit(code)
 
 
 def _refused(message: str) -> int:

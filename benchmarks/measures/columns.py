@@ -81,6 +81,7 @@ class Column(NamedTuple):
     stored: Stored = Stored.LATER
     format: str = "{:.2f}"  # of a cell
     always: bool = False  # shown even where it is 0 throughout
+    after: str = ""  # the column behind which it is shown; stored it keeps its own place
     interval: bool = False  # shown with its interval; JSON has every one
     joins: str = ""  # the column whose place in a text table it shares, since hardly any mechanism has both
 
@@ -154,11 +155,6 @@ _ENTRIES = (
         _mean(PAYMENT), of_exact=lambda exact: exact.payment, stored=Stored.VALUE, always=True,
     ),
     Column(
-        "principal_return", "principal return", "principal return",
-        "what the principal earns before it pays, where it has a return of its own",
-        _mean("principal_return"), of_exact=lambda exact: exact.principal_return,
-    ),
-    Column(
         "payment_share", "share", "payment share", "the payment as a fraction of the welfare",
         lambda run: _share(run.mean(WELFARE), run.mean(PAYMENT)),
         of_exact=lambda exact: _share(exact.welfare, exact.payment),
@@ -183,6 +179,11 @@ _ENTRIES = (
     Column(
         "compliance", "compliance", "compliance", "the fraction of actions that follow the recommendation",
         _mean("compliance"), stored=Stored.COLUMN, format="{:.0%}",
+    ),
+    Column(
+        "principal_return", "principal return", "principal return",
+        "what the principal earns before it pays, where it has a return of its own",
+        _mean("principal_return"), of_exact=lambda exact: exact.principal_return, after="principal_payment",
     ),
     Column(
         "acceptance", "acceptance", "acceptance", "the fraction of episodes in which the agents agreed to a contract",

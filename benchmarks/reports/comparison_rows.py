@@ -69,7 +69,15 @@ def audited_columns(group: Group) -> list[Column]:
 
 def played_columns(group: Group) -> list[Column]:
     """The metrics of the first table: columns that are 0 throughout are left out, but for those always shown."""
-    return [column for column in columns(Section.PLAY) if column.always or _is_there(group, column)]
+    return [column for column in _as_shown() if column.always or _is_there(group, column)]
+
+
+def _as_shown() -> Iterator[Column]:
+    """The metrics of play in the order in which they are shown."""
+    for column in columns(Section.PLAY):
+        if not column.after:
+            yield column
+            yield from (late for late in columns(Section.PLAY) if late.after == column.name)
 
 
 def _names(group: Group) -> Iterator[Shown]:
@@ -99,7 +107,7 @@ def _count(steps: int) -> str:
 
 def _metrics(group: Group) -> Iterator[Shown]:
     played = played_columns(group)
-    for column in columns(Section.PLAY):
+    for column in _as_shown():
         sharing = [each for each in played if column.name in (each.name, each.joins)]
         if sharing and not column.joins:
             yield _together([_shown(each) for each in sharing])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.config import UsageError
 from ...core.registry import reason
+from ...core.stopping import keeps_sigterm
 from ..provenance import cores
 from ..specs.plugins import Registered, register, registered
 from ..specs.resolve import Resolved, resolve
@@ -152,11 +153,13 @@ def _connect(address: str | None, num_cpus: int | None) -> None:
     import ray
 
     if address is None:
-        ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level="error")
+        with keeps_sigterm():
+            ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level="error")
         return
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        with keeps_sigterm():
+            ray.init(address=address, log_to_driver=False, logging_level="error")
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"no Ray cluster answers at {address!r}: {error}; start one with `ray start --head`") from None
 

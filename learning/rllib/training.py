@@ -14,6 +14,7 @@ from ray.util.debug import log_once
 
 from ...core.checkpoint import Saved
 from ...core.config import UsageError
+from ...core.stopping import keeps_sigterm
 from ..agents.policy import Policy
 from ..role import Task, Update
 from ..trained import Tensors, Trained
@@ -90,7 +91,8 @@ def _start_ray(roles: Roles) -> None:
     Raises UsageError where Ray has not the resources that the task asks for, or a loss needs fewer.
     """
     if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        with keeps_sigterm():
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     keep_large_blocks()
     for kind in RolesAlgorithm.mro():
         log_once(f"{kind.__name__}_on_new_api_stack")  # RLlib would tell every user of it

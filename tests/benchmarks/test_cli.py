@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import typer
 from paymaster.benchmarks import files
 from paymaster.benchmarks.cli.app import app, main
 from paymaster.benchmarks.provenance import cores
+from paymaster.core.stopping import keeps_sigterm
 from paymaster.core.version import VERSION
 from paymaster.learning import algorithms
 
@@ -304,3 +306,27 @@ def test_a_game_is_solved(paymaster: Paymaster) -> None:
     found = json.loads(paymaster("solve", GAME, "--json", "--alpha", "1e6", "--discount", "0.9")[1])
     assert (found["alpha"], found["discount"]) == (1e6, 0.9)
     assert found["principal"]["payment"] == 0  # money is dearer than any coin: it pays nothing
+
+
+def test_sigterm_ends_a_command_as_control_c_does_and_says_so() -> None:
+    script = (
+        "import time\nfrom paymaster.benchmarks.cli import app as module\n"
+        "def wait(*arguments, **more):\n    print('waiting', flush=True)\n    time.sleep(60)\n"
+        "module.app = wait\nmodule.main(['list'])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.terminate()
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert told == "paymaster: terminated; what was finished is kept\n"
+
+
+def test_what_ray_sets_for_sigterm_is_undone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with keeps_sigterm():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) is before
