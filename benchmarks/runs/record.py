@@ -126,7 +126,7 @@ def read_about(path: Path) -> dict[str, Any]:
         about = json.loads(path.read_text())
         if not isinstance(about, dict) or not {"run", "spec", "resolved", "variant"} <= about.keys():
             raise ValueError("it is no record of a run")
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     return about
 
