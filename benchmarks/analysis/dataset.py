@@ -183,10 +183,15 @@ def _read_folder(path: Path) -> Dataset:
     for folder in folders:
         try:
             row = of_run(folder)
-            found.rows.append((str(folder).removesuffix(row.run).rstrip("/"), row))
+            found.rows.append((source_of(folder, row.run), row))
         except UsageError as error:
             found.damaged.append(str(error))
     return found
+
+
+def source_of(folder: Path, run: str) -> str:
+    """What lines call the folder of results in which `folder` lies, the folder of the `run`."""
+    return str(folder).removesuffix(run).rstrip("/")
 
 
 def _read_table(path: Path) -> Dataset:

@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | tune | compare | render | play | solve | self-interest | audit | ...`."""
+"""The command line: `paymaster list | run | tune | compare | report | render | play | solve | audit | ...`."""
 
 from __future__ import annotations
 
@@ -152,6 +152,30 @@ def compare(
     from .compare import compare_and_write
 
     sys.exit(compare_and_write(paths, format.value, against, out, everything=everything))
+
+
+@app.command(
+    epilog="""Examples:
+
+    paymaster report runs/quick
+
+    paymaster report runs/coin-3x3 --out coin-3x3.html --against joint
+    """
+)
+def report(
+    folder: options.ReportedFolder,
+    out: options.ReportFile = Path("report.html"),
+    against: options.Against = None,
+    plugins: options.Plugins = None,
+) -> None:
+    """Write one HTML file about finished runs, which opens without a network: to read, to print, to send.
+
+    It holds the tables of compare, learning curves, the frontier of welfare against payment, replays that play, and how
+    each run was made. An earlier report is replaced, any other file is not.
+    """
+    from .report import report_and_write
+
+    sys.exit(report_and_write(folder, out, against))
 
 
 @app.command(

@@ -229,6 +229,12 @@ SearchFolder = Annotated[
     option(metavar="FOLDER", help="Folder for the runs and the result (default: runs/self-interest)."),
 ]
 
+# paymaster report
+ReportedFolder = Annotated[
+    Path, typer.Argument(metavar="DIR", show_default=False, help="Folder of runs, or one that holds some.")
+]
+ReportFile = Annotated[Path, option(metavar="FILE.html", help="File for the report (default: report.html).")]
+
 # paymaster audit
 AuditedPaths = Annotated[
     list[Path], typer.Argument(metavar="RUN|DIR...", help="Folders of runs, or folders that hold some.")

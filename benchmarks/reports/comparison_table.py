@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..analysis import dataset
@@ -82,14 +82,14 @@ class Layout(NamedTuple):
 
 def _blocks(comparison: Comparison, layout: Layout) -> Iterator[str]:
     for group in comparison.groups:
-        yield layout.prose(layout.title(f"{group.title}, {_seeds(group)}"))
+        yield layout.prose(layout.title(full_title(group)))
         yield layout.table(group_rows(group))
         if layout.everything and len(audited := audited_rows(group)) > 1:
             yield layout.table(audited)
-    yield from map(layout.prose, _notes(comparison.groups, everything=layout.everything))
+    yield from (layout.prose(note.text) for note in notes(comparison.groups, everything=layout.everything))
     if comparison.across:
         yield layout.title(ACROSS)
-        yield layout.table(_across(comparison))
+        yield layout.table(across_rows(comparison))
     yield from (layout.prose(f"Note: {note}.") for note in comparison.notes)
     if comparison.published and layout.everything:
         yield layout.title(OTHERS)
@@ -98,29 +98,40 @@ def _blocks(comparison: Comparison, layout: Layout) -> Iterator[str]:
         yield layout.prose(MORE)
 
 
-def _notes(groups: list[Group], *, everything: bool) -> Iterator[str]:
-    """What the heads of the tables stand for."""
+class Note(NamedTuple):
+    """A sentence below the tables, which ends with a list of what their heads stand for, or of nothing."""
+
+    lead: str
+    heads: Sequence[str] = ()
+
+    @property
+    def text(self) -> str:
+        return f"{self.lead} {'; '.join(self.heads)}.".strip() if self.heads else self.lead
+
+
+def notes(groups: list[Group], *, everything: bool) -> Iterator[Note]:
+    """What the tables show, and what their heads stand for; with `everything` those of all columns."""
     if not groups:
         return
     played = _in_order(column for group in groups for column in played_columns(group))
-    notes = [STEPS, *(column.note for column in (played if everything else played[:MAIN]))]
-    notes += [CHANGE, CERTAINTY][: 1 + everything] * any(group.differences for group in groups)
-    notes += [AT_TOTAL] * any(group.at_total for group in groups)
-    notes += [SUCCESS] * any(group.success_threshold is not None for group in groups)
-    yield f"{PLAYED} {_played(groups)} {'; '.join(notes)}."
+    heads = [STEPS, *(column.note for column in (played if everything else played[:MAIN]))]
+    heads += [CHANGE, CERTAINTY][: 1 + everything] * any(group.differences for group in groups)
+    heads += [AT_TOTAL] * any(group.at_total for group in groups)
+    heads += [SUCCESS] * any(group.success_threshold is not None for group in groups)
+    yield Note(f"{PLAYED} {_played(groups)}", heads)
     if not everything and (moved := _other_money(groups)):
-        yield f"A payment of 0 is not all there is: {moved}; amounts with `--all`."
+        yield Note(f"A payment of 0 is not all there is: {moved}; amounts with `--all`.")
     if any(line.converged is False for group in groups for line in group.lines):
-        yield NOT_CONVERGED
+        yield Note(NOT_CONVERGED)
     for kind, games in _kinds(groups).items():
-        yield f"exact ({', '.join(games)}): {KINDS.get(kind, STATIONARY.format(kind))}."
+        yield Note(f"exact ({', '.join(games)}): {KINDS.get(kind, STATIONARY.format(kind))}.")
     exact = _in_order(column for group in groups for column in audited_columns(group)) if everything else []
     audit = [column.note for column in exact if column.section is Section.AUDIT]
     apart = [column.note for column in exact if column.section is Section.DISTANCE]
     if audit:
-        yield f"{JUDGED} {'; '.join(audit)}."
+        yield Note(JUDGED, audit)
     if apart:
-        yield f"{'; '.join(apart)}."
+        yield Note("", apart)
 
 
 def _other_money(groups: list[Group]) -> str:
@@ -171,16 +182,22 @@ def _published_text(published: list[Published]) -> str:
 
 
 def _published_markdown(published: list[Published]) -> str:
+    return markdown(published_rows(published))
+
+
+def published_rows(published: list[Published]) -> Rows:
+    """The head and the rows of the numbers that others published."""
     head = ["game", "rules", "agents", "mechanism", "learner", "metric", "source", "known"]
     rows = [[*(getattr(each, name) for name in head), _range(each)] for each in published]
-    return markdown([[*head, "value"], *rows])
+    return [[*head, "value"], *rows]
 
 
 def _range(published: Published) -> str:
     return f"{published.low:g}" + f" to {published.high:g}" * (published.low < published.high)
 
 
-def _across(comparison: Comparison) -> Rows:
+def across_rows(comparison: Comparison) -> Rows:
+    """The head and the rows of the scores over several games."""
     found = comparison.across.items()
     return [
         ["mechanism/learner", "score", "games"],
@@ -190,6 +207,11 @@ def _across(comparison: Comparison) -> Rows:
 
 def _csv(comparison: Comparison) -> str:
     return dataset.write(comparison.rows, comparison.labels).rstrip("\n")
+
+
+def full_title(group: Group) -> str:
+    """What stands above a group's table: the game, its rules, and how many seeds there are."""
+    return f"{group.title}, {_seeds(group)}"
 
 
 def _seeds(group: Group) -> str:

@@ -94,10 +94,24 @@ def curve(folders: Sequence[Path], column: str, budget: int) -> Curve:
     return Curve(edges[1:], np.array(seeds))
 
 
+def line_curve(line: Line, column: str, folders: Sequence[Path]) -> Curve | None:
+    """The curve of a line whose runs lie in `folders`, over all steps learned, those of its mechanism included.
+
+    It has the bins in which an episode of some seed ended. None where nobody learned, or where nobody pays the payment.
+    """
+    if column != "welfare" and not any(line.values(PAYMENT).values()):
+        return None
+    found = curve(folders, column, line.first.steps)
+    known = ~np.isnan(found.seeds).all(axis=0)
+    if not known.any():
+        return None
+    return Curve(line.first.principal_steps + found.steps[known], found.seeds[:, known])
+
+
 def _panel(axis: Axes, group: Group, column: str, where: dict[str, Path], looks: dict[str, Style]) -> None:
     for line in group.lines:
         _draw(axis, line, column, where, looks[line.label])
-    for value, names in _known(group, column).items():
+    for value, names in known_values(group, column).items():
         axis.axhline(value, color="0.5", linewidth=0.8, zorder=0)
         axis.annotate(
             ", ".join(names), (1, value), (0, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
@@ -111,7 +125,7 @@ def _panel(axis: Axes, group: Group, column: str, where: dict[str, Path], looks:
     axis.margins(y=0.08)
 
 
-def _known(group: Group, column: str) -> dict[float, list[str]]:
+def known_values(group: Group, column: str) -> dict[float, list[str]]:
     """The names of the exact solutions by their values; values that look the same on paper are one."""
     known: dict[float, list[str]] = {}
     for each in group.given:
@@ -124,14 +138,10 @@ def _known(group: Group, column: str) -> dict[float, list[str]]:
 
 def _draw(axis: Axes, line: Line, column: str, where: dict[str, Path], style: Style) -> None:
     """Draw the mean and the band of a line; nothing where nobody learned, or where nobody pays the payment."""
-    if column != "welfare" and not any(line.values(PAYMENT).values()):
+    found = line_curve(line, column, [where[row.run] for row in line.seeds.values() if row.run in where])
+    if found is None:
         return
-    folders = [where[row.run] for row in line.seeds.values() if row.run in where]
-    found = curve(folders, column, line.first.steps)
-    known = ~np.isnan(found.seeds).all(axis=0)
-    if not known.any():  # agents that learned nothing
-        return
-    steps, seeds = line.first.principal_steps + found.steps[known], found.seeds[:, known]
-    axis.plot(steps, np.nanmean(seeds, axis=0), style.dash, color=style.colour, linewidth=1.6, label=line.label)
-    low, high = np.nanmin(seeds, axis=0), np.nanmax(seeds, axis=0)
-    axis.fill_between(steps, low, high, color=style.colour, alpha=0.15, linewidth=0)
+    means = np.nanmean(found.seeds, axis=0)
+    axis.plot(found.steps, means, style.dash, color=style.colour, linewidth=1.6, label=line.label)
+    low, high = np.nanmin(found.seeds, axis=0), np.nanmax(found.seeds, axis=0)
+    axis.fill_between(found.steps, low, high, color=style.colour, alpha=0.15, linewidth=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from ...render.player import NO_DISPLAY, watch
 from ...render.video import write_gif, write_mp4, write_png
 from ...render.window import Window
 from ..files import RUN
-from ..runs.record import read_run_spec
+from ..runs.record import read_about, read_run_spec
 from ..runs.replay import Replay, frames, load_replay, play
 from ..runs.solution import RANDOM, SOLUTION, replay_solution
 from ..specs.overrides import parse_settings
@@ -80,7 +80,17 @@ def _of_folder(folder: Path, seed: int, settings: list[str]) -> tuple[Game, Repl
         return replay_solution(folder, seed)
     if not (folder / RUN).is_file():
         raise UsageError(f"{folder} is no folder of a run or a solution: it holds no {RUN} and no {SOLUTION}")
+    return of_run(folder)
+
+
+def of_run(folder: Path) -> tuple[Game, Replay]:
+    """The game and the replay of a run. Raises UsageError where they cannot be read."""
     return resolve(read_run_spec(folder / RUN)).game, load_replay(folder)
+
+
+def worth_seeing(folders: Iterable[Path]) -> list[Path]:
+    """The folders of runs, those with a principal first."""
+    return sorted(folders, key=lambda folder: read_about(folder / RUN)["resolved"].get("principal") is None)
 
 
 def _at_random(id: str, seed: int, settings: list[str]) -> tuple[Game, Replay]:

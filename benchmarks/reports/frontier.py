@@ -24,6 +24,7 @@ PLACES = (  # of a point's name, the better first: how far right and up of it, i
     (7, 5, "left"), (-7, -12, "right"), (7, -12, "left"), (-7, 5, "right"), (0, 12, "center"), (0, -19, "center"),
     (7, 16, "left"), (-7, -23, "right"), (7, -23, "left"), (-7, 16, "right"), (0, 24, "center"), (0, -31, "center"),
 )  # fmt: skip
+GREY = "0.35"  # of exact solutions
 MARK = 6  # half the size of a mark, in pixels
 
 
@@ -51,6 +52,14 @@ class Point(NamedTuple):
     payment: Ends
     welfare: Ends
     colour: str
+
+
+class ExactPoints(NamedTuple):
+    """The exact solutions of a group: the welfare of the optimum, and those that pay."""
+
+    optimum: float | None
+    near: list[Point]
+    far: list[Point]  # that pay so much that they would not fit the picture
 
 
 def draw_frontier(comparison: Comparison, out: Path) -> Path:
@@ -109,16 +118,18 @@ def _panel(axis: Axes, group: Group, looks: dict[str, Style]) -> list[Point]:
 
 
 def _series(axis: Axes, label: str, lines: list[Line], style: Style) -> list[Point]:
-    points = []
-    for line in lines:
-        name = line.name.removeprefix(line.first.mechanism).strip()
-        points.append(Point(name, Ends.of(line.estimate(PAYMENT)), Ends.of(line.estimate(WELFARE)), style.colour))
+    points = [point_of(line, line.name.removeprefix(line.first.mechanism).strip(), style.colour) for line in lines]
     paid, welfare = [point.payment for point in points], [point.welfare for point in points]
     axis.errorbar(
         [each.mean for each in paid], [each.mean for each in welfare], xerr=_bars(paid), yerr=_bars(welfare),
         fmt=style.mark, color=style.colour, markersize=6, linewidth=0.8, label=label,
     )  # fmt: skip
     return points
+
+
+def point_of(line: Line, name: str, colour: str) -> Point:
+    """The point of a line: its payment and its welfare, means over seeds with their intervals."""
+    return Point(name, Ends.of(line.estimate(PAYMENT)), Ends.of(line.estimate(WELFARE)), colour)
 
 
 def _bars(ends: list[Ends]) -> list[list[float]]:
@@ -161,30 +172,40 @@ def _write_names(axis: Axes, points: list[Point]) -> None:
 
 
 def _solutions(axis: Axes, group: Group) -> list[Point]:
-    """Draw the exact solutions that pay, in the game that learners are given, and the optimum as a line.
+    """Draw the exact solutions that pay, and the optimum as a line."""
+    known = exact_points(group)
+    if known.optimum is not None:
+        axis.axhline(known.optimum, color="0.5", linewidth=0.8, zorder=0)
+        axis.annotate(
+            OPTIMUM, (0.0, known.optimum), (4, -11), xycoords=("axes fraction", "data"), textcoords="offset points",
+            fontsize=8, color=GREY,
+        )  # fmt: skip
+    for each in known.far:
+        axis.annotate(
+            f"{each.name}, at {each.payment.mean:.0f} \N{RIGHTWARDS ARROW}", (1.0, each.welfare.mean), (0, -28),
+            xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color=GREY, ha="right",
+        )  # fmt: skip
+    for each in known.near:
+        axis.plot(each.payment.mean, each.welfare.mean, "*", color=GREY, markersize=11, zorder=1)
+    return known.near
 
-    Approximate ones are left out.
-    """
+
+def exact_points(group: Group) -> ExactPoints:
+    """The exact solutions of the game that learners are given; approximate ones are left out."""
     far = FAR * max(line.estimate(PAYMENT).mean for line in group.lines)
-    points = []
+    optimum, points = None, list[Point]()
     for each in group.given:
         if not each.counts or each.welfare is None:
             continue
         if each.name == OPTIMUM:
-            axis.axhline(each.welfare, color="0.5", linewidth=0.8, zorder=0)
-            axis.annotate(
-                OPTIMUM, (0.0, each.welfare), (4, -11), xycoords=("axes fraction", "data"), textcoords="offset points",
-                fontsize=8, color="0.35",
-            )  # fmt: skip
-        elif each.payment is not None and each.payment > far:
-            axis.annotate(
-                f"{_solution_name(each)}, at {each.payment:.0f} \N{RIGHTWARDS ARROW}", (1.0, each.welfare), (0, -28),
-                xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color="0.35", ha="right",
-            )  # fmt: skip
+            optimum = each.welfare
         elif each.payment is not None:
-            axis.plot(each.payment, each.welfare, "*", color="0.35", markersize=11, zorder=1)
-            points.append(Point(_solution_name(each), Ends.at(each.payment), Ends.at(each.welfare), "0.35"))
-    return points
+            points.append(Point(_solution_name(each), Ends.at(each.payment), Ends.at(each.welfare), GREY))
+    return ExactPoints(
+        optimum,
+        [each for each in points if each.payment.mean <= far],
+        [each for each in points if each.payment.mean > far],
+    )
 
 
 def _solution_name(solution: Exact) -> str:

@@ -10,11 +10,9 @@ from rich.console import Console
 
 from ...core.config import UsageError
 from ..analysis.comparison import compare
-from ..files import RUN
-from ..runs.record import read_about
 from .comparison_table import present
 from .curves import CURVES, draw_curves
-from .episode import draw
+from .episode import draw, worth_seeing
 from .frontier import FRONTIER, draw_frontier, pays
 
 EPISODE = "replay.gif"
@@ -30,7 +28,7 @@ def report(folders: Sequence[Path], out: Path, console: Console) -> None:
         "runs": lambda: out,
         "learning curves": lambda: draw_curves(comparison, folders, out / CURVES),
         "the frontier": lambda: draw_frontier(comparison, out / FRONTIER),
-        "a replay": lambda: draw(str(_worth_seeing(folders)), out / EPISODE, settings=[]),
+        "a replay": lambda: draw(str(worth_seeing(folders)[0]), out / EPISODE, settings=[]),
     }
     if not any(map(pays, comparison.groups)):
         del drawn["the frontier"]
@@ -39,9 +37,3 @@ def report(folders: Sequence[Path], out: Path, console: Console) -> None:
             console.print(f"{what + ':':17}{make()}", markup=False, soft_wrap=True)
         except UsageError as error:
             print(f"paymaster: no {what}: {error}", file=sys.stderr)
-
-
-def _worth_seeing(folders: Sequence[Path]) -> Path:
-    """The first run with a principal, or else the first run."""
-    paid = [folder for folder in folders if read_about(folder / RUN)["resolved"]["principal"] is not None]
-    return (paid or list(folders))[0]

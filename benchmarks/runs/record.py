@@ -126,7 +126,7 @@ def read_about(path: Path) -> dict[str, Any]:
         about = json.loads(path.read_text())
         if not isinstance(about, dict) or not {"run", "spec", "resolved", "variant"} <= about.keys():
             raise ValueError("it is no record of a run")
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     return about
 
@@ -137,7 +137,10 @@ def read_run_spec(path: Path) -> RunSpec:
     Raises UsageError where the file is missing or damaged, or needs a game or a mechanism that is not known here.
     """
     about = read_about(path)
-    check_plugins(about.get("plugins", []), str(path))
+    try:
+        check_plugins(about.get("plugins", []), str(path))
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{path} is damaged: what it says of plugins cannot be read ({error})") from None
     return read_spec(about["spec"], what=str(path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -78,18 +79,20 @@ def save_replay(folder: Path, replay: Replay) -> None:
 def load_replay(folder: Path) -> Replay:
     """The replay of a run. Raises UsageError where it is missing or damaged."""
     try:
-        with np.load(folder / REPLAY, allow_pickle=False) as arrays:
+        with (folder / REPLAY).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             kept = {name: arrays[name] for name in Replay._fields if name in arrays or name != "taxes"}
             return Replay(**{"taxes": np.zeros_like(arrays["payments"]), **kept})  # older ones know no taxes
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise UsageError(f"{folder / REPLAY} cannot be read: {error}") from None
 
 
 def frames(game: Game, replay: Replay) -> Iterator[Frame]:
     """The `T + 1` frames of the episode, from its start to its end, with marks for the next recommendation.
 
-    Raises UsageError where the game's rules no longer give the recorded rewards.
+    Raises UsageError where the replay is none of the game's, and where its rules no longer give the recorded rewards.
     """
+    if not _fits(game, replay):
+        raise UsageError("the replay is damaged: it is no episode of the game")
     columns = Columns(
         advice=bool((replay.recommended >= 0).any()),
         payments=bool(replay.payments.any() or (replay.recommended >= 0).any()),
@@ -110,6 +113,23 @@ def frames(game: Game, replay: Replay) -> Iterator[Frame]:
         complied, valued = actions == replay.recommended[t], float(game.principal_reward(events)[0])
         tally = tally.after(Step(actions, *money, replay.recommended[t], complied, valued))
         yield _frame(game, replay, columns, game.scene(state, events, 0), tally)
+
+
+def _fits(game: Game, replay: Replay) -> bool:
+    """Whether the game's compiled rules, which check nothing, may be given what was recorded."""
+    key, actions, recommended, promised, *others = replay
+    steps = actions.shape[0] if actions.ndim else 0
+    shape = (steps, len(game.agents))
+    chosen = all(each.dtype.kind in "iu" and each.shape == shape for each in (actions, recommended))
+    return (
+        0 < steps <= game.horizon
+        and (key.shape, key.dtype) == ((1,), np.uint64)
+        and chosen
+        and promised.shape in (shape, (*shape, len(game.verifiable)))
+        and all(each.shape == shape for each in others)
+        and 0 <= actions.min() <= actions.max() < len(game.action_names)
+        and -1 <= recommended.min() <= recommended.max() < len(game.action_names)
+    )
 
 
 def _frame(game: Game, replay: Replay, columns: Columns, scene: Scene, tally: Tally) -> Frame:

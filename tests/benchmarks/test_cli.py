@@ -68,7 +68,7 @@ def test_everything_listed_has_an_id(paymaster: Paymaster, kind: str) -> None:
 
 
 def test_help_teaches_by_examples(paymaster: Paymaster) -> None:
-    for command in ("run", "compare", "render", "solve", "self-interest", "audit"):
+    for command in ("run", "compare", "report", "render", "solve", "self-interest", "audit"):
         code, out, _ = paymaster(command, "--help")
         assert code == 0
         assert f"paymaster {command} " in out.replace("\n", " ")
@@ -160,6 +160,8 @@ def test_help_and_list_load_nothing_heavy(command: str) -> None:
         (["list", "game"], ["game"]),
         (["compare", "nowhere"], ["nowhere"]),
         (["compare", ".", "--format", "html"], ["html"]),
+        (["report", "nowhere"], ["nowhere", "runs/quick"]),
+        (["report", ".", "--out", "a.pdf"], ["a.pdf", "report.html"]),
         (["render", "nowhere", "--out", "a.gif"], ["nowhere"]),
         (["render", GAME, "--out", "a.mp5"], ["a.mp5"]),
         (["render", GAME, "--out", "no/where/a.gif"], ["no/where/a.gif"]),

@@ -12,6 +12,7 @@ from paymaster.benchmarks.reports.rates import FOLLOWING, names
 from paymaster.benchmarks.runs.replay import frames, play
 from paymaster.contracts.loop import AgentView
 from paymaster.contracts.mechanism import Decisions
+from paymaster.core.config import UsageError
 from paymaster.envs.game import Game
 
 GAME = make("coin_game/ivanov-3x3", horizon=4)
@@ -61,6 +62,30 @@ def test_what_was_advised_stands_beside_what_was_done() -> None:
     for panel in shown:
         for row in panel.rows:
             assert row[advised] == row[did] != row[coming]
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("actions", lambda found: found + 99),
+        ("actions", lambda found: found - 99),
+        ("actions", lambda found: found.astype(float)),
+        ("actions", lambda found: found[:0]),
+        ("actions", lambda found: np.repeat(found, 2, axis=0)),
+        ("actions", lambda found: found[:, :1]),
+        ("recommended", lambda found: found + 99),
+        ("rewards", lambda found: found[:-1]),
+        ("promised", lambda found: found[..., None].repeat(7, axis=-1)),
+        ("terms", lambda found: found.ravel()),
+        ("key", lambda found: found.astype(float)),
+    ],
+)
+def test_a_replay_that_is_none_of_the_game_is_refused(name: str, spoil: Any) -> None:
+    """Compiled rules would read and write beyond their arrays."""
+    replay = play(GAME, make_mechanism("principal-dqn", GAME), upwards, first_strays, seed=0, stream=2)
+    assert len(list(frames(GAME, replay))) == 5
+    with pytest.raises(UsageError, match="no episode of the game"):
+        next(frames(GAME, replay._replace(**{name: spoil(getattr(replay, name))})))
 
 
 def test_a_view_and_show_tell_the_recommendations_of_a_probation_too() -> None:
