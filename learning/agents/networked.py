@@ -55,13 +55,12 @@ class NetworkedAgents(Shared, Network, Trained):
         }
 
     def frozen(self, weights: Mapping[str, Tensors], task: Task) -> Policy:
-        return self.policy(weights, task)
+        return self.policy(self.modules(task.game), weights, task)
 
-    def policy(self, weights: Mapping[str, Tensors], task: Task) -> Policy:
-        """The policy of networks that are shared or of each agent, from the weights of each."""
+    def policy(self, modules: dict[str, tuple[int, ...]], weights: Mapping[str, Tensors], task: Task) -> Policy:
+        """The policy of networks for the players of each of the modules, from the weights of each."""
         from .policy import Policy
 
-        modules = NetworkedAgents.modules(self, task.game)
         policy = Policy(self.kind, modules, self.shape(task), getattr(self, "play", "greedy"))
         for name, tensors in weights.items():
             policy.networks[name].load_state_dict(tensors)

@@ -75,11 +75,12 @@ class VDN(DQN):
         return Losses(total, {"team_loss": total}, errors.detach())
 
     def frozen(self, weights: Mapping[str, Tensors], task: Task) -> Policy:
-        parts: dict[str, Tensors] = {name: {} for name in super().modules(task.game)}
+        modules = super().modules(task.game)
+        parts: dict[str, Tensors] = {name: {} for name in modules}
         for key, tensor in weights[TEAM].items():
             _, place, rest = key.split(".", 2)
             parts[list(parts)[int(place)]][rest] = tensor
-        return self.policy(parts, task)
+        return self.policy(modules, parts, task)
 
     def each_module(self, task: Task, columns: Columns) -> dict[str, Columns]:
         found = super().each_module(task, columns)

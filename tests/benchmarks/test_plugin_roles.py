@@ -216,7 +216,9 @@ def test_they_are_listed_with_their_settings(paymaster: Paymaster) -> None:
         "settings": {"environments": {"default": 8, "help": "Parallel environments."}},
     }
     assert listed["mine"]["settings"]["steps"] == {"default": 60, "help": "Environment steps of its training."}
-    assert "settings of the principal: steps 60, alpha 0.1, wage 1.0" in paymaster("list", "mechanisms", *PLUGGED)
+    told = paymaster("list", "mine", *PLUGGED)
+    assert "settings of its principal, for --set:\n  steps = 60\n" in told
+    assert "  wage = 1.0\n" in told
 
 
 def test_every_command_reads_what_they_learned(
