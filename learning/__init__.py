@@ -44,6 +44,7 @@ OWN: dict[str, str] = {
     "ppo": ".agents.ppo:PPO",
     "a2c": ".agents.a2c:A2C",
     "lola": ".agents.lola:LOLA",
+    "pola": ".agents.pola:POLA",
     "follow": ".agents.follow:Follow",
     "beside": ".agents.beside:Beside",
     "mixed": ".agents.mixed:Mixed",

@@ -18,6 +18,7 @@ import torch
 from ..equilibria.tables.table import Table
 
 Logits = Sequence[torch.Tensor]  # of each agent, (C_i, A - 1) float64
+Policies = Sequence[torch.Tensor]  # of each agent, (C_i, A) float64
 
 
 class ExactReturns:
@@ -33,9 +34,13 @@ class ExactReturns:
         self.transitions = torch.from_numpy(_transitions(table))
 
     def __call__(self, logits: Logits) -> torch.Tensor:
+        return self.of([probabilities(each) for each in logits])
+
+    def of(self, policies: Policies) -> torch.Tensor:
+        """The returns (N,) as a differentiable function of the probabilities themselves."""
         chances = torch.ones(self.rewards.shape[:2], dtype=torch.float64)  # (S, J)
-        for i, each in enumerate(logits):
-            chances = chances * probabilities(each)[self.situations[:, i]][:, self.actions[:, i]]
+        for i, each in enumerate(policies):
+            chances = chances * each[self.situations[:, i]][:, self.actions[:, i]]
         following = torch.einsum("sj,sjt->st", chances, self.transitions)
         earned = torch.einsum("sj,sji->si", chances, self.rewards)
         endless = torch.eye(len(self.start), dtype=torch.float64) - self.discount * following
@@ -45,7 +50,12 @@ class ExactReturns:
 
 def probabilities(logits: torch.Tensor) -> torch.Tensor:
     """(C, A): the softmax of logits (C, A - 1) with a last one of zero."""
-    return torch.cat([logits, logits.new_zeros(len(logits), 1)], dim=-1).softmax(dim=-1)
+    return _completed(logits).softmax(dim=-1)
+
+
+def log_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """(C, A): the logarithms of the `probabilities`."""
+    return _completed(logits).log_softmax(dim=-1)
 
 
 def ascents(returns: ExactReturns, logits: Logits, order: int, look_ahead: float) -> list[torch.Tensor]:
@@ -64,6 +74,11 @@ def ascents(returns: ExactReturns, logits: Logits, order: int, look_ahead: float
         value = returns([*moved[:i], own, *moved[i + 1 :]])[i]
         found.append(torch.autograd.grad(value, own, create_graph=True)[0])
     return found
+
+
+def _completed(logits: torch.Tensor) -> torch.Tensor:
+    """(C, A): with the last logit of zero."""
+    return torch.cat([logits, logits.new_zeros(len(logits), 1)], dim=-1)
 
 
 def _transitions(table: Table) -> np.ndarray:

@@ -15,7 +15,8 @@ from paymaster.core.config import UsageError
 from paymaster.equilibria.tables.table import Table, tabular
 from paymaster.equilibria.tables.tabulate import tabulate
 from paymaster.learning import phases
-from paymaster.learning.agents.lola import LOLA, TabularPolicy
+from paymaster.learning.agents.lola import LOLA
+from paymaster.learning.agents.tabular import TabularPolicy
 from paymaster.learning.exact_gradients import ExactReturns, ascents, probabilities
 
 DILEMMA = "matrix/iterated-prisoners-dilemma"
@@ -151,7 +152,7 @@ def test_games_that_are_too_large_are_refused_before_anything_is_learned(id: str
 @pytest.mark.parametrize("mechanism", ["inequity-aversion", "mate"])
 def test_mechanisms_beyond_the_table_are_refused_too(mechanism: str) -> None:
     game = make(DILEMMA)
-    with pytest.raises(UsageError, match="lola climbs exact returns, and "):
+    with pytest.raises(UsageError, match="LOLA climbs exact returns, and "):
         LOLA().check(make_mechanism(mechanism, game))
 
 
