@@ -12,9 +12,10 @@ from ..contracts.mechanism import Decisions, Mechanism, Summary
 from ..core.config import UsageError, configuration
 from ..core.search_space import Range, SearchSpace
 from ..envs.game import Game
-from ..learning.beside_agents import Batch, BesideAgents, climb
+from ..learning.beside_agents import BesideAgents, climb
 from ..learning.role import Task
 from ..learning.settings import Rate
+from ..learning.whole_episodes import Batch
 from .one_more_action import WithOneMore
 
 if TYPE_CHECKING:

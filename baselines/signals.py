@@ -13,9 +13,10 @@ from ..contracts.mechanism import Decisions, Mechanism, Summary, Transition
 from ..core.config import UsageError, configuration
 from ..core.random import uniform_array
 from ..core.search_space import Range, SearchSpace
-from ..learning.beside_agents import Batch, BesideAgents, climb, scaled
+from ..learning.beside_agents import BesideAgents, climb, scaled
 from ..learning.role import Task
 from ..learning.settings import Rate
+from ..learning.whole_episodes import Batch
 
 if TYPE_CHECKING:
     import torch
@@ -129,13 +130,13 @@ class Sending:
         gained = self.role.advantages(batch.principal[None], values.detach(), batch.counts, batch.cut)
         missed = ((values - values.detach() - gained).square() * batch.counts).sum() / counted
         log = self.kept.logits(seen).log_softmax(dim=-1).reshape(T, B, -1)  # (T, B, M)
-        acting = self.acting(batch, epsilon)  # (N, T, B, K)
+        acting, meant = self.acting(batch, epsilon)  # (N, T, B, K) each
         of_profile = sum(acting[i][..., self.profiles[:, i]].log() for i in range(N))  # (T, B, M)
         done = (log + of_profile).logsumexp(dim=-1)  # the log-chance of the joint action in this state
         through = (done * scaled(gained, batch.counts)[0] * batch.counts).sum() / counted
         place = (sent * self.K ** torch.arange(N).flip(0)).sum(dim=-1, keepdim=True)
         told = log.gather(-1, place).squeeze(-1)  # (T, B) of what was sent
-        better, pairs = obedience(acting, self.acting(batch, 0.0), sent, earned, batch.counts)
+        better, pairs = obedience(acting, meant, sent, earned, batch.counts)
         self.slack = KEPT * self.slack + (1.0 - KEPT) * (pairs - self.role.margin)
         weighed = (better * (self.slack < 0.0)[:, None, None]).sum(dim=(0, -2, -1))  # (T, B)
         obeyed = self.role.penalty * (told * weighed * batch.counts).sum() / counted
@@ -143,19 +144,21 @@ class Sending:
         climb(self.optimiser, through + obeyed + self.role.signal_entropy * spread - missed)
         return {"obedience": float(pairs.min()), "slack": float(self.slack.min())}
 
-    def acting(self, batch: Batch, epsilon: float) -> torch.Tensor:
-        """(N, T, B, K): the chance of what each agent did, had it been sent each signal."""
+    def acting(self, batch: Batch, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, T, B, K): the chance of what each agent did, had it been sent each signal; and without random actions."""
         import torch
 
-        from ..learning.incentives import log_chances
+        from ..learning.incentives import explored, outputs
 
-        found = []
+        policies, chosen, found = self.kept.agents.policies, batch.chosen[..., None], []
         with torch.no_grad():
             for signal in torch.eye(self.K):
                 rows = torch.cat([batch.rows[..., : -self.K], signal.expand(*batch.rows.shape[:-1], -1)], dim=-1)
-                log = log_chances(self.kept.agents.policies, rows, epsilon)
-                found.append(log.gather(-1, batch.chosen[..., None]).squeeze(-1).exp())
-        return torch.stack(found, dim=-1)
+                logits = outputs(policies, rows.flatten(1, -2)).unflatten(1, rows.shape[1:-1])
+                logs = (explored(logits, share) for share in (epsilon, 0.0))
+                found.append([log.gather(-1, chosen).squeeze(-1).exp() for log in logs])
+        acting, meant = (torch.stack(each, dim=-1) for each in zip(*found, strict=True))
+        return acting, meant
 
 
 def obedience(

@@ -87,8 +87,8 @@ class Elimination:
         self.sums = self.sums + tallied(arm, reward, self.arms)
         if not self.round or self.sums[0, self.left].min() < self.pulls * 2 ** (self.round - 1):
             return False
-        means, radii = self.means(self.sums)[self.left], self.radii[self.left]
-        stays, order = means + radii >= (means - radii).max(), np.argsort(-means, kind="stable")
+        mean, radii = means(self.sums)[self.left], self.radii[self.left]
+        stays, order = mean + radii >= (mean - radii).max(), np.argsort(-mean, kind="stable")
         self.lost = np.concatenate([self.left[order][~stays[order]], self.lost])
         self.left = self.left[stays]
         self.begin_round()
@@ -100,10 +100,6 @@ class Elimination:
         log = np.log(4 * self.arms * max(1, self.round) ** 2 / self.delta)
         return deviation(self.sums[:, self.left]) * np.sqrt(2 * log / np.maximum(self.sums[0], 1))
 
-    def means(self, sums: np.ndarray) -> np.ndarray:
-        """(A,) the mean reward of each arm; -inf of one without a pull."""
-        return means(sums)
-
     @property
     def ranked(self) -> np.ndarray:
         """(A,) the arms, the best one first: those left by their recent means, then the others as they were lost."""
@@ -112,15 +108,33 @@ class Elimination:
     @property
     def recent(self) -> np.ndarray:
         """(A,) the mean of this round and the last."""
-        return self.means(self.sums + self.before)
+        return means(self.sums + self.before)
+
+
+class Deck:
+    """Arms that are dealt equally often: each once, in an order that is drawn, before any again."""
+
+    def __init__(self, draws: Stream) -> None:
+        self.draws = draws
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the arms that are still to be dealt."""
+        self._left = np.zeros(0, np.int64)
+
+    def deal(self, arms: np.ndarray, count: int) -> np.ndarray:
+        """(count,) of the `arms` (A,)."""
+        while len(self._left) < count:
+            self._left = np.concatenate([self._left, arms[self.draws.permutation(len(arms))]])
+        dealt, self._left = np.split(self._left, [count])
+        return dealt
 
 
 class Eliminating:
     """Arms on a grid by successive elimination: those that are left are dealt equally often."""
 
     def __init__(self, rates: np.ndarray, elimination: Elimination, draws: Stream) -> None:
-        self.rates, self.elimination, self.draws = rates, elimination, draws  # rates (A, K)
-        self._deck = np.zeros(0, np.int64)
+        self.rates, self.elimination, self.deck = rates, elimination, Deck(draws)  # rates (A, K)
 
     @property
     def begun(self) -> bool:
@@ -130,15 +144,11 @@ class Eliminating:
         self.elimination.begin_round()
 
     def deal(self, count: int) -> np.ndarray:
-        left = self.elimination.left
-        while len(self._deck) < count:
-            self._deck = np.concatenate([self._deck, left[self.draws.permutation(len(left))]])
-        dealt, self._deck = np.split(self._deck, [count])
-        return self.rates[dealt]
+        return self.rates[self.deck.deal(self.elimination.left, count)]
 
     def observe(self, pulls: Pulls) -> None:
         if self.elimination.observe(nearest(pulls.rates, self.rates), pulls.utility):
-            self._deck = self._deck[:0]
+            self.deck.forget()
 
     @property
     def playing(self) -> int:
@@ -161,19 +171,15 @@ class Confident:
     """
 
     def __init__(self, rates: np.ndarray, pulls: int, draws: Stream) -> None:
-        self.rates, self.pulls, self.draws, self.begun = rates, max(2, pulls), draws, False
+        self.rates, self.pulls, self.deck, self.begun = rates, max(2, pulls), Deck(draws), False
         self.sums, self.dealt = np.zeros((3, len(rates))), np.zeros(len(rates))
-        self._deck = np.zeros(0, np.int64)
 
     def begin(self) -> None:
         self.begun, self.sums, self.dealt = True, np.zeros_like(self.sums), np.zeros_like(self.dealt)
 
     def deal(self, count: int) -> np.ndarray:
         if not self.begun:
-            while len(self._deck) < count:
-                self._deck = np.concatenate([self._deck, self.draws.permutation(len(self.rates))])
-            dealt, self._deck = np.split(self._deck, [count])
-            return self.rates[dealt]
+            return self.rates[self.deck.deal(np.arange(len(self.rates)), count)]
         found, mean = np.zeros(count, np.int64), means(self.sums, unknown=np.inf)
         width = deviation(self.sums) * np.sqrt(2 * np.log(self.pulls))
         for each in range(count):
@@ -192,9 +198,7 @@ class Confident:
         return len(self.rates)
 
     def best(self, count: int) -> np.ndarray:
-        """By mean, of those that were pulled as often as an equal share of all pulls; the rest behind."""
-        seldom = self.sums[0] < self.sums[0].mean()
-        return self.rates[np.lexsort((-means(self.sums), seldom))[:count]]
+        return self.rates[often_and_best(self.sums)[:count]]
 
     @property
     def utility(self) -> float:
@@ -301,10 +305,7 @@ class Zooming:
         return len(self.cells)
 
     def best(self, count: int) -> np.ndarray:
-        """By mean, of those that were pulled as often as an equal share of all pulls; the rest behind."""
-        seldom = self.sums[0] < self.sums[0].mean()
-        order = np.lexsort((-means(self.sums[:3]), seldom))[:count]
-        return np.array(list(self.places))[order] * self.unit
+        return np.array(list(self.places))[often_and_best(self.sums[:3])[:count]] * self.unit
 
     @property
     def utility(self) -> float:
@@ -324,6 +325,11 @@ def tallied(arm: np.ndarray, reward: np.ndarray, arms: int) -> np.ndarray:
 def means(sums: np.ndarray, unknown: float = -np.inf) -> np.ndarray:
     """(A,) the mean reward of each arm in `sums` (3, A); `unknown` of one without a pull."""
     return np.divide(sums[1], sums[0], out=np.full(sums.shape[1], unknown), where=sums[0] > 0)
+
+
+def often_and_best(sums: np.ndarray) -> np.ndarray:
+    """(A,) arms by mean, of those that were pulled as often as an equal share of all pulls; the rest behind."""
+    return np.lexsort((-means(sums), sums[0] < sums[0].mean()))
 
 
 def deviation(sums: np.ndarray) -> float:

@@ -7,9 +7,8 @@ from what the agents did and earned in them, as they do; nobody sees the others'
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
-import numpy as np
 from pydantic import Field
 
 from ..contracts.episodes import Episodes
@@ -19,6 +18,7 @@ from ..core.config import configuration
 from ..core.search_space import Range, SearchSpace
 from .role import Role, Task, Update
 from .settings import Count, Rate, Share, Widths
+from .whole_episodes import Batch, played
 
 if TYPE_CHECKING:
     import torch
@@ -26,19 +26,6 @@ if TYPE_CHECKING:
     from .agents.companions import Companions
 
 SMALLEST = 1e-6  # a deviation of returns, below which they are all the same
-
-
-class Batch(NamedTuple):
-    """`T` steps of `B` episodes from their starts, of `N` agents."""
-
-    rows: torch.Tensor  # (N, T, B, D) what agents saw
-    chosen: torch.Tensor  # (N, T, B) int64
-    rewards: torch.Tensor  # (N, T, B) from the environment
-    principal: torch.Tensor  # (T, B) what the principal values
-    counts: torch.Tensor  # (T, B) 1.0 where the episode went on
-    cut: torch.Tensor  # (T, B) 1.0 where it was cut after the step: learners bootstrap
-    noted: tuple[torch.Tensor, ...]  # (T, B, ...) each: what was noted when the terms were offered
-    finished: list[Episodes]
 
 
 class Decider(Protocol):
@@ -115,7 +102,7 @@ class BesideAgents(Role):
             entropy = self.entropy + loop.steps / task.steps * (self.entropy_final - self.entropy)
             explored = min(1.0, loop.steps / (self.explore_until * task.steps))
             epsilon = self.epsilon + explored * (self.epsilon_final - self.epsilon)
-            batch = _played(loop, agents, decider, epsilon)
+            batch = played(loop, agents, agents.policies, epsilon, decider.offer, decider.random)
             values = outputs(critics, batch.rows.flatten(1, 2)).reshape(batch.rewards.shape)
             earned = self.advantages(batch.rewards, values.detach(), batch.counts, batch.cut)
             missed = ((values - values.detach() - earned).square() * batch.counts).sum() / batch.counts.sum()
@@ -160,33 +147,3 @@ def climb(optimiser: torch.optim.Optimizer, objective: torch.Tensor) -> None:
     optimiser.zero_grad()
     (-objective).backward()
     optimiser.step()
-
-
-def _played(loop: Loop, agents: Companions, decider: Decider, epsilon: float) -> Batch:
-    """The agents play an episode in every environment, from its start."""
-    import torch
-
-    from .incentives import drawn, log_chances
-
-    loop.begin_anew()
-    by_agent: list[tuple[torch.Tensor, ...]] = []
-    others: list[tuple[torch.Tensor, ...]] = []
-    finished: list[Episodes] = []
-    going = np.ones(loop.B, bool)
-    while going.any():
-        with torch.no_grad():
-            noted = decider.offer(loop)
-            seen = agents.sight(loop.seen)
-            acting = log_chances(agents.policies, seen, epsilon, decider.random).exp()
-            chosen = drawn(acting)
-        step = loop.step(chosen.T.numpy())
-        valued = loop.game.principal_reward(step.transition.events)
-        told = (valued, going.astype(np.float32), (going & step.transition.truncated).astype(np.float32))
-        by_agent.append((seen, chosen, torch.from_numpy(step.transition.rewards.T.copy())))
-        others.append((*map(torch.from_numpy, told), *noted))
-        if step.episodes is not None:
-            finished.append(step.episodes.select(going[step.ended]))
-        going = going & ~step.ended
-    rows, chose, rewards = (torch.stack(each, 1) for each in zip(*by_agent, strict=True))
-    principal, counts, cut, *notes = (torch.stack(each) for each in zip(*others, strict=True))
-    return Batch(rows, chose, rewards, principal, counts, cut, tuple(notes), finished)

@@ -69,7 +69,11 @@ def log_chances(
 
     A share `epsilon` of actions is drawn by the probabilities `random` (A,), evenly unless given.
     """
-    logits = outputs(policies, rows.flatten(1, -2)).unflatten(1, rows.shape[1:-1])
+    return explored(outputs(policies, rows.flatten(1, -2)).unflatten(1, rows.shape[1:-1]), epsilon, random)
+
+
+def explored(logits: torch.Tensor, epsilon: float, random: torch.Tensor | None = None) -> torch.Tensor:
+    """`log_chances` of policies whose `logits` (N, ..., A) are known."""
     if not epsilon:
         return logits.log_softmax(dim=-1)
     drawn = torch.full_like(logits[0, 0], 1.0 / logits.shape[-1]) if random is None else random

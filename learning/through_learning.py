@@ -8,9 +8,8 @@ included; they play a second batch, and givers climb what they want of it, by th
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Protocol
 
-import numpy as np
 from pydantic import Field
 
 from ..contracts.episodes import Episodes
@@ -20,7 +19,8 @@ from ..core.checkpoint import Saved
 from ..core.config import configuration
 from ..core.search_space import Range, SearchSpace
 from .role import Role, Task, Update
-from .settings import Rate, Share, Widths
+from .settings import Count, Rate, Share, Widths
+from .whole_episodes import played
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,7 @@ class Givers(Saved, Protocol):
         """(G, N): 1.0 where a giver climbs what it wants by an agent's learning."""
 
 
-class Batch(NamedTuple):
+class Given(NamedTuple):
     """Whole episodes, and what givers saw in them."""
 
     played: Played
@@ -71,7 +71,7 @@ class ThroughLearning(Role):
 
     discount: Share = 0.99
     """Discount factor per step."""
-    steps: Annotated[int, Field(ge=1)] = 500_000
+    steps: Count = 500_000
     """Environment steps of its training, those included which agents play after their step."""
     lr: Rate = 0.006
     """Step size of the agents' ascent."""
@@ -145,30 +145,15 @@ class ThroughLearning(Role):
         return givers
 
 
-def _played(loop: Loop, givers: Givers, policies: Any, epsilon: float) -> Batch:
-    """The agents play an episode in every environment, from its start."""
-    import torch
+def _played(loop: Loop, givers: Givers, policies: Stack, epsilon: float) -> Given:
+    """The agents play an episode in every environment by such `policies`, under what the givers promise."""
+    from .incentives import Played
 
-    from .incentives import Played, drawn, log_chances
+    def offer(loop: Loop) -> tuple[torch.Tensor, ...]:
+        seen = givers.sees(loop)
+        loop.offer(givers.decide(seen))
+        return (seen,)
 
-    loop.begin_anew()
-    rows, givers_rows, actions, rewards, counts, finished = [], [], [], [], [], []
-    going = np.ones(loop.B, bool)
-    while going.any():
-        with torch.no_grad():
-            theirs = givers.sees(loop)
-            loop.offer(givers.decide(theirs))
-            seen = givers.agents.sight(loop.seen)
-            chances = log_chances(policies, seen, epsilon).exp()
-            chosen = drawn(chances)
-        step = loop.step(chosen.T.numpy())
-        rows.append(seen)
-        givers_rows.append(theirs)
-        actions.append(chosen)
-        rewards.append(torch.from_numpy(step.transition.rewards.T.copy()))
-        counts.append(torch.from_numpy(going.astype(np.float32)))
-        if step.episodes is not None:
-            finished.append(step.episodes.select(going[step.ended]))
-        going = going & ~step.ended
-    played = Played(torch.stack(rows, 1), torch.stack(actions, 1), torch.stack(rewards, 1), torch.stack(counts))
-    return Batch(played, torch.stack(givers_rows, 1), finished)
+    batch = played(loop, givers.agents, policies, epsilon, offer)
+    acted = Played(batch.rows, batch.chosen, batch.rewards, batch.counts)
+    return Given(acted, batch.noted[0].transpose(0, 1), batch.finished)

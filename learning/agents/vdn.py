@@ -9,7 +9,7 @@ from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError, configuration
 from ...envs.game import Game
 from ..role import Task
-from ..trained import Col, Columns, Losses, Net, Peer, Tensors
+from ..trained import Col, Losses, Net, Peer, Tensors
 from .dqn import DQN
 
 if TYPE_CHECKING:
@@ -81,7 +81,3 @@ class VDN(DQN):
             _, place, rest = key.split(".", 2)
             parts[list(parts)[int(place)]][rest] = tensor
         return self.policy(modules, parts, task)
-
-    def each_module(self, task: Task, columns: Columns) -> dict[str, Columns]:
-        found = super().each_module(task, columns)
-        return {TEAM: {name: column for name, column in found[TEAM].items() if name != "weights"}}

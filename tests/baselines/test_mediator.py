@@ -16,7 +16,7 @@ from paymaster.benchmarks.runs.record import read_episodes
 from paymaster.contracts.loop import Loop, Simulation
 from paymaster.contracts.mechanism import Decisions
 from paymaster.core.checkpoint import Checkpoint
-from paymaster.learning import beside_agents
+from paymaster.learning import beside_agents, whole_episodes
 from paymaster.learning.agents.companions import Companions
 from paymaster.learning.incentives import stack
 from paymaster.learning.networks import shape_of
@@ -32,6 +32,11 @@ def contract(game: Any = DILEMMA) -> Mediation:
     made = make_mechanism("mediator", game)
     assert isinstance(made, Mediation)
     return made
+
+
+def played(loop: Loop, agents: Companions, learning: Mediating) -> whole_episodes.Batch:
+    """A batch in which all actions are random."""
+    return whole_episodes.played(loop, agents, agents.policies, 1.0, learning.offer, learning.random)
 
 
 def rule(game: Any, state: Any) -> Decisions:
@@ -107,7 +112,7 @@ def test_a_batch_tells_where_episodes_were_cut() -> None:
     loop = Loop(mechanism.played, mechanism, 64, seed=0)
     agents = Companions(shape_of(mechanism.played), 0, stack(2, 8, (4,), 4))
     task = Task(mechanism.played, mechanism, TRAIN, 0, 640)
-    batch = beside_agents._played(loop, agents, Mediating(LearnedMediator(), task, agents), 1.0)
+    batch = played(loop, agents, Mediating(LearnedMediator(), task, agents))
     escaped = (batch.rewards == 10.0).any(dim=0) & (batch.counts == 1.0)  # (T, B): they end by themselves
     np.testing.assert_array_equal(batch.cut[:4], 0.0)
     np.testing.assert_array_equal(batch.cut[4] == 1.0, ~escaped.any(dim=0))
@@ -135,7 +140,7 @@ def test_multipliers_move_against_the_constraint_where_it_was_measured() -> None
     mechanism = contract()
     agents = Companions(shape_of(mechanism.played), 0, stack(2, 7, (4,), 3))
     learning = Mediating(LearnedMediator(constraint_lr=0.02), Task(mechanism.played, mechanism, TRAIN, 0, 64), agents)
-    batch = beside_agents._played(Loop(mechanism.played, mechanism, 3, seed=0), agents, learning, 1.0)
+    batch = played(Loop(mechanism.played, mechanism, 3, seed=0), agents, learning)
     batch = batch._replace(chosen=torch.tensor([[[2, 0, 2]], [[2, 2, 2]]]))  # coalitions all, {1}, all
     learning.learn(batch, torch.tensor([[[3.0, 4.0, 3.0]], [[0.0, 0.0, 0.0]]]), 1.0, 0.1)
     np.testing.assert_allclose(learning.multipliers, [0.02, 0.0], atol=1e-7)
@@ -156,7 +161,7 @@ def test_the_constraint_decides_what_a_mediator_plays() -> None:
         learning.multipliers[:] = multiplier
         loop = Loop(mechanism.played, mechanism, 256, seed=0)
         for _ in range(60):
-            batch = beside_agents._played(loop, agents, learning, 1.0)
+            batch = played(loop, agents, learning)
             centred = batch.rewards - batch.rewards.mean(dim=(1, 2), keepdim=True)
             learning.learn(batch, beside_agents.scaled(centred, batch.counts), 1.0, 0.0)
         plan = learning.kept(game, game.reset(np.zeros(1, np.uint64))).promised[0].astype(int)
