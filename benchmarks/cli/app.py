@@ -47,10 +47,11 @@ def list_(what: options.Listed = None, as_json: options.AsJson = False, plugins:
     Of one it says what it does, and the settings that --set takes, with defaults and meanings; of a mechanism also
     which games it is not for, and why.
     """
-    from .list import KINDS, listing, told, whole, written
+    from .list import KINDS, listing, named, told, whole, written
 
     if what is None or what in KINDS:
-        print(written(listing([what] if what else KINDS), as_json=as_json))
+        kinds = [what] if what else list(KINDS)
+        print(written(listing(kinds) if as_json else named(kinds), as_json=as_json))
     else:
         print(told(whole(what), as_json=as_json))
 

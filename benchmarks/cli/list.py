@@ -41,9 +41,22 @@ class Whole(TypedDict):
     runs: list[str]  # of a suite
 
 
+def named(kinds: Iterable[str]) -> dict[str, list[Item]]:
+    """The items of each kind, with no more than what a line of text has."""
+    return {kind: KINDS[kind]() for kind in kinds}
+
+
 def listing(kinds: Iterable[str]) -> dict[str, list[Item]]:
-    """The items of each kind."""
-    return {str(kind): KINDS[str(kind)]() for kind in kinds}
+    """The items of each kind, with settings and with what they are not for."""
+    items = named(kinds)
+    for item in items.get("mechanisms", []):
+        if refused := _not_for(item["id"]):
+            item["not_for"] = refused
+        if settings := principal_settings(item["id"]):
+            item["settings"] = settings
+    for item in items.get("algorithms", []):
+        item["settings"] = settings_of(algorithm_class(item["id"]))
+    return items
 
 
 def written(items: dict[str, list[Item]], *, as_json: bool) -> str:
@@ -66,8 +79,7 @@ def whole(id: str) -> list[Whole]:
 
     Raises UsageError where nothing has it.
     """
-    kinds = {"game": _game, "mechanism": _mechanism, "algorithm": _algorithm, "suite": _suite}
-    found = [one for tell in kinds.values() if (one := tell(id)) is not None]
+    found = [one for tell in (_game, _mechanism, _algorithm, _suite) if (one := tell(id)) is not None]
     if not found:
         known = [*KINDS, *FAMILIES, *games(), *MECHANISMS, *algorithms(), *suites()]
         raise UsageError(did_you_mean("thing to list", id, known))
@@ -95,8 +107,12 @@ def _mechanism(id: str) -> Whole | None:
         return None
     cls = mechanism_class(id)
     settings = {"parameters": settings_of(cls), "settings of its principal": principal_settings(id)}
-    refused = {name: reason for name in games() if (reason := why_not(id, make(name)))}
-    return _whole(id, "mechanism", cls.__doc__ or "", settings=settings, not_for=refused)
+    return _whole(id, "mechanism", cls.__doc__ or "", settings=settings, not_for=_not_for(id))
+
+
+def _not_for(id: str) -> dict[str, str]:
+    """The games that a mechanism is not for, and the reasons."""
+    return {name: reason for name in games() if (reason := why_not(id, make(name)))}
 
 
 def _algorithm(id: str) -> Whole | None:
@@ -181,25 +197,11 @@ def _games() -> list[Item]:
 
 
 def _mechanisms() -> list[Item]:
-    made = {id: make(id) for id in games()}
-    items: list[Item] = []
-    for id in MECHANISMS:
-        refused = {name: reason for name, game in made.items() if (reason := why_not(id, game))}
-        item: Item = {"id": id, "description": _about(mechanism_class(id))}
-        if refused:
-            item["not_for"] = refused
-        if settings := principal_settings(id):
-            item["settings"] = settings
-        items.append(item)
-    return items
+    return [{"id": id, "description": _about(mechanism_class(id))} for id in MECHANISMS]
 
 
 def _algorithms() -> list[Item]:
-    return [
-        {"id": id, "description": _about(cls), "settings": settings_of(cls)}
-        for id in algorithms()
-        for cls in [algorithm_class(id)]
-    ]
+    return [{"id": id, "description": _about(algorithm_class(id))} for id in algorithms()]
 
 
 def _suites() -> list[Item]:

@@ -32,6 +32,12 @@ def principal_settings(mechanism: str) -> dict[str, Setting]:
     return settings_of(role) if role is not None else {}
 
 
+def meaning(cls: type[Any], name: str) -> str:
+    """The help of a field: its own, or that of the field which it declares anew; empty where there is none."""
+    found = (vars(base).get("__pydantic_fields__", {}).get(name) for base in cls.__mro__)
+    return next((field.description for field in found if field and field.description), "")
+
+
 def _settings(cls: type[Any], values: object = None, outer: str = "") -> Iterator[tuple[str, Setting]]:
     for name in stored_names(cls):
         if not outer and name == "game":
@@ -43,8 +49,7 @@ def _settings(cls: type[Any], values: object = None, outer: str = "") -> Iterato
         if hasattr(field.annotation, "__pydantic_fields__"):
             yield from _settings(field.annotation, default, f"{outer}{name}.")
             continue
-        helps = (vars(base).get("__pydantic_fields__", {}).get(name) for base in cls.__mro__)
-        setting: Setting = {"help": next((each.description for each in helps if each and each.description), "")}
+        setting: Setting = {"help": meaning(cls, name)}
         if default is not PydanticUndefined and default is not MISSING:
             setting["default"] = to_jsonable_python(default)
         yield f"{outer}{name}", setting

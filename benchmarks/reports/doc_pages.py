@@ -32,7 +32,7 @@ from ..runs.replay import Replay, frames, play
 from ..runs.schedule import Job, jobs
 from ..specs.compatibility import why_not
 from ..specs.suites import expand, load_suite, suites
-from .described import Setting, principal_settings, settings_of
+from .described import Setting, meaning, principal_settings, settings_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HEIGHT = 300  # pixels of a board, approximately
@@ -263,8 +263,7 @@ def _parameters(cls: type) -> list[str]:
         required = field.is_required() or value is MISSING
         if not required and _is_map(value):
             blocks.append(_block("default", name, value))
-        helps = (_fields(base)[name].description for base in cls.__mro__ if name in _fields(base))
-        rows.append((f"`{name}`", "required" if required else _value(value), next(filter(None, helps), "")))
+        rows.append((f"`{name}`", "required" if required else _value(value), meaning(cls, name)))
     return [_table(("name", "default", "what it is"), rows), *blocks] if rows else []
 
 

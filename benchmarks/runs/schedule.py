@@ -149,17 +149,16 @@ def connected(workers: int | None, address: str | None, *, count: int, each: int
             ray.shutdown()
 
 
+@keeps_sigterm()
 def _connect(address: str | None, num_cpus: int | None) -> None:
     import ray
 
     if address is None:
-        with keeps_sigterm():
-            ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level="error")
+        ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level="error")
         return
     try:
         _knock(address)
-        with keeps_sigterm():
-            ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(address=address, log_to_driver=False, logging_level="error")
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"no Ray cluster answers at {address!r}: {error}; start one with `ray start --head`") from None
 
