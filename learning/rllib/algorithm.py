@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,12 @@ from .learner import PARTS, RLLIB
 from .module import roles_of
 from .runner import ArrayEnvRunner
 
+TOGETHER = 64  # environment steps
 WEIGHTS = "weights.safetensors"
 
 Weights = dict[str, dict[str, np.ndarray]]  # module id: name: array
-Results = list[dict[str, dict[str, StatsBase]]]  # a Learner each, by module id and name of the metric
+Told = Mapping[tuple[str, ...], Any]  # by the path of a metric, which begins with the module's id: its value
+Results = list[Told]  # a Learner each
 
 
 class RolesConfig(PPOConfig, DQNConfig):
@@ -70,6 +72,15 @@ class RolesAlgorithm(Algorithm):
         """RLlib's buffers hold episode objects; roles have memories of arrays."""
 
     def training_step(self) -> None:
+        """Short rollouts go together, up to `TOGETHER` environment steps: RLlib takes a millisecond to end a step."""
+        begun = self.steps
+        self._turn()
+        while self.steps < min(begun + TOGETHER, self.task.steps):
+            self._turn()
+        self.metrics.log_value((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), self.steps, reduce="max")
+
+    def _turn(self) -> None:
+        """A rollout of every runner, from which each role learns."""
         remote = self.env_runner_group.num_remote_env_runners() > 0
         sampled = self.env_runner_group.foreach_env_runner(_sample, local_env_runner=not remote)
         rollouts = [_given(each) for each in sampled]
@@ -77,7 +88,6 @@ class RolesAlgorithm(Algorithm):
             self.steps += rollout.ended.size
             if rollout.episodes is not None:
                 self._keep(rollout.episodes, len(rollouts))
-        self.metrics.log_value((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), self.steps, reduce="max")
         self._moved = False
         self.training = self.learn(rollouts)
         if self._moved:
@@ -100,9 +110,13 @@ class RolesAlgorithm(Algorithm):
         return recorded
 
     def _learned(self, role: Trained, memory: Memory, batch: Batch) -> dict[str, float]:
-        """One call of the Learners on a batch: many gradient steps. RLlib's batch is of module id: column: (n, ...)."""
-        made = MultiAgentBatch({name: SampleBatch(part) for name, part in batch.columns.items()}, batch.steps)
-        results: Results = self.learner_group.update(batch=made, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps})
+        """One call of the Learners on a batch: many gradient steps."""
+        if self.learner_group.is_local:
+            results: Results = [self.learner_group._learner.learn(batch.columns, self.steps).told()]
+        else:  # RLlib's batch is of module id: column: (n, ...)
+            made = MultiAgentBatch({name: SampleBatch(part) for name, part in batch.columns.items()}, batch.steps)
+            timesteps = {NUM_ENV_STEPS_SAMPLED_LIFETIME: self.steps}
+            results = [_told(each) for each in self.learner_group.update(batch=made, timesteps=timesteps)]
         if memory.takes_errors:
             memory.learned({name: errors for name in batch.columns for errors in _errors(results, name)})
         self._moved = True
@@ -191,20 +205,30 @@ def _given(sampled: Rollout | Exception) -> Rollout:
     return sampled
 
 
+def _told(result: Mapping[str, Any]) -> Told:
+    """What a remote Learner logged."""
+    found: Told = {}
+    for key, value in result.items():
+        found |= {(key,): value.peek()} if isinstance(value, StatsBase) else {
+            (key, *path): each for path, each in _told(value).items()
+        }  # fmt: skip
+    return found
+
+
 def _parts(role: Trained, results: Results, module_id: str) -> Iterator[tuple[str, float]]:
     """What is recorded of a module's loss, by name."""
-    found: Any = results[0][module_id]
     if role.rllib_loss:
-        _, _, names = RLLIB[role.rllib_loss]
-        return ((name, float(found[name].peek())) for name in names)
-    return ((name, float(value.peek())) for name, value in found.get(PARTS, {}).items())
+        return ((name, float(results[0][module_id, name])) for name in RLLIB[role.rllib_loss][2])
+    own = (module_id, PARTS)
+    return ((key[-1], float(value)) for key, value in results[0].items() if key[:2] == own)
 
 
 def _errors(results: Results, module_id: str) -> list[np.ndarray]:
-    """The errors of every row of an update, in the rows' order, where the loss gave any.
+    """The errors (n,) of every row of an update, in the rows' order, where the loss gave any.
 
     Learners hold consecutive parts of it.
     """
-    if TD_ERROR_KEY not in results[0][module_id]:
+    key = (module_id, TD_ERROR_KEY)
+    if key not in results[0]:
         return []
-    return [np.concatenate([np.ravel(part) for result in results for part in result[module_id][TD_ERROR_KEY].peek()])]
+    return [np.concatenate([np.ravel(part) for told in results for part in told[key]]).astype(np.float64)]

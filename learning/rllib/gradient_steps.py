@@ -105,6 +105,11 @@ class Notes:
         for name, value in values.items():
             self.last[(*_path(key), *_path(name))] = value, kind
 
+    def told(self) -> dict[tuple[str, ...], Any]:
+        """The last value of everything, and all the values of a series as arrays, by their keys."""
+        values = {key: [part.detach().cpu().numpy() for part in series] for key, series in self.series.items()}
+        return {key: value for key, (value, _) in self.last.items()} | values
+
     def tell(self, metrics: Any) -> None:
         """Log what was noted in RLlib's metrics, or in other notes."""
         for key, (value, kind) in self.last.items():
