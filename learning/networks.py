@@ -22,7 +22,7 @@ from torch.nn.functional import embedding, linear
 from ..contracts.loop import AgentView
 from ..envs.game import Game
 from .features import rows as rows_of
-from .sparse_convolution import Kernel, fits, sparse_convolution
+from .sparse_convolution import Kernel, dense_convolution, fits, small, sparse_convolution
 from .sparse_layer import sparse_linear
 
 
@@ -84,6 +84,10 @@ class ObservationEncoder(nn.Module):
         seen = rows[:, : self.flat]
         if self.convolution is None:
             seen = self._planes(seen)
+        elif not (self.shape.pixels or self.shape.classes) and small(self.kernel):
+            layer, bias = self._layer, self._layer.bias
+            assert bias is not None
+            seen = torch.relu_(dense_convolution(seen, layer.weight, bias, self.kernel))
         elif self.shape.pixels or not fits(rows, self._layer.weight):
             seen = self._planes(seen)
             seen = self.convolution(seen.movedim(-1, 1) if self.shape.classes or self.shape.pixels else seen)

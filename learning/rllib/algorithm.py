@@ -74,12 +74,12 @@ class RolesAlgorithm(Algorithm):
     def training_step(self) -> None:
         """Short rollouts go together, up to `TOGETHER` environment steps: RLlib takes a millisecond to end a step."""
         begun = self.steps
-        self._turn()
+        self.turn()
         while self.steps < min(begun + TOGETHER, self.task.steps):
-            self._turn()
+            self.turn()
         self.metrics.log_value((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), self.steps, reduce="max")
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
         """A rollout of every runner, from which each role learns."""
         remote = self.env_runner_group.num_remote_env_runners() > 0
         sampled = self.env_runner_group.foreach_env_runner(_sample, local_env_runner=not remote)
@@ -207,11 +207,12 @@ def _given(sampled: Rollout | Exception) -> Rollout:
 
 def _told(result: Mapping[str, Any]) -> Told:
     """What a remote Learner logged."""
-    found: Told = {}
+    found: dict[tuple[str, ...], Any] = {}
     for key, value in result.items():
-        found |= {(key,): value.peek()} if isinstance(value, StatsBase) else {
-            (key, *path): each for path, each in _told(value).items()
-        }  # fmt: skip
+        if isinstance(value, StatsBase):
+            found[key,] = value.peek()
+        else:
+            found |= {(key, *path): each for path, each in _told(value).items()}
     return found
 
 

@@ -108,7 +108,7 @@ class Notes:
     def told(self) -> dict[tuple[str, ...], Any]:
         """The last value of everything, and all the values of a series as arrays, by their keys."""
         values = {key: [part.detach().cpu().numpy() for part in series] for key, series in self.series.items()}
-        return {key: value for key, (value, _) in self.last.items()} | values
+        return {key: torch.as_tensor(value).detach() for key, (value, _) in self.last.items()} | values
 
     def tell(self, metrics: Any) -> None:
         """Log what was noted in RLlib's metrics, or in other notes."""

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import conv2d, pad
 
 from paymaster.learning.networks import ObservationEncoder, Shape
-from paymaster.learning.sparse_convolution import Kernel, Padded, fits, sparse_convolution
+from paymaster.learning.sparse_convolution import Kernel, Padded, dense_convolution, fits, small, sparse_convolution
 
 FILTERS = 5
 KERNELS: dict[str, tuple[Kernel, int]] = {  # and the channels
@@ -62,12 +62,15 @@ def test_values_and_gradients_are_those_of_torch(name: str, share: float) -> Non
     weight, bias = (
         torch.randn(shape, requires_grad=True) for shape in ((FILTERS, channels, kernel.size, kernel.size), (FILTERS,))
     )
-    found = sparse_convolution(rows, weight, bias, kernel, classes=False), by_torch(rows, weight, bias, kernel)
-    torch.testing.assert_close(*found)
-    slope = torch.randn_like(found[0])
-    gradients = [torch.autograd.grad(each, (weight, bias), slope) for each in found]
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
+    plain = by_torch(rows, weight, bias, kernel)
+    slope = torch.randn_like(plain)
+    gradients = torch.autograd.grad(plain, (weight, bias), slope)
+    for found in (
+        sparse_convolution(rows, weight, bias, kernel, classes=False), dense_convolution(rows, weight, bias, kernel)
+    ):  # fmt: skip
+        torch.testing.assert_close(found, plain)
+        for one, other in zip(torch.autograd.grad(found, (weight, bias), slope), gradients, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
 
 
 def test_what_comes_out_is_laid_out_alike_whether_rows_are_sparse_or_not() -> None:
@@ -120,7 +123,11 @@ def test_a_class_that_is_none_is_told(wrong: float) -> None:
         sparse_convolution(cells, torch.randn(2, 7, 3, 3), torch.zeros(2), Kernel((3, 3), 3, 1, "not"), classes=True)
 
 
-@pytest.mark.parametrize("shape", [Shape((4, 7, 7), 0), Shape((9, 9), 14)])
+def test_a_small_board_is_one_dense_layer() -> None:
+    assert [small(kernel) for kernel, _ in KERNELS.values()] == [False, True, False, False, False]
+
+
+@pytest.mark.parametrize("shape", [Shape((4, 7, 7), 0), Shape((4, 3, 3), 0), Shape((9, 9), 14)])
 @pytest.mark.parametrize("encoder", ["conv", "conv-zeros"])
 def test_an_encoder_sees_the_same_by_either_way(shape: Shape, encoder: str) -> None:
     """In double precision, and where rows have a gradient, torch's own convolution sees."""
