@@ -147,9 +147,9 @@ def compared(lines: Sequence[Line], against: str) -> Compared:
     """
     bases = named(lines, against)
     others = [line for line in lines if line not in bases] if bases else []
-    chosen = {line.label: (line, _base(line, bases, line.first.steps)) for line in others}
+    chosen = {line.label: (line, base_of(line, bases, line.first.steps)) for line in others}
     longer = {
-        line.label: (line, _base(line, bases, line.first.total_steps))
+        line.label: (line, base_of(line, bases, line.first.total_steps))
         for line in others
         if line.first.total_steps not in (None, line.first.steps)
     }
@@ -166,8 +166,11 @@ def compared(lines: Sequence[Line], against: str) -> Compared:
     return Compared(differences, at_total, [*_without(chosen, bases, against), *_unlike(chosen)])
 
 
-def _base(line: Line, bases: Sequence[Line], steps: int | None) -> Line | None:
-    """The base that learned for so many `steps`, or for so many within `ROUNDING`: rollouts are whole."""
+def base_of(line: Line, bases: Sequence[Line], steps: int | None) -> Line | None:
+    """Of `bases` the one with a line's learner that learned for so many `steps`; None where there is none.
+
+    Or for so many within `ROUNDING`: rollouts are whole.
+    """
     same = [
         base
         for base in bases

@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | tune | compare | report | render | play | solve | audit | ...`."""
+"""The command line: `paymaster list | run | tune | compare | league | report | render | play | solve | audit | ...`."""
 
 from __future__ import annotations
 
@@ -153,6 +153,30 @@ def compare(
     from .compare import compare_and_write
 
     sys.exit(compare_and_write(paths, format.value, against, out, everything=everything))
+
+
+@app.command(
+    epilog="""Examples:
+
+    paymaster league
+
+    paymaster league --game cleanup
+
+    paymaster league runs/mine --game coin_game/ivanov-3x3
+    """
+)
+def league(
+    paths: options.LeaguePaths = None,
+    game: options.LeagueGame = None,
+    plugins: options.Plugins = None,
+) -> None:
+    """Show how much of the gap from selfish agents to the optimum each mechanism closes, in every game, and its price.
+
+    It is made of the tables that come with Paymaster, and of your own runs, if you name some.
+    """
+    from .league import show_league
+
+    sys.exit(show_league(paths or [], game))
 
 
 @app.command(

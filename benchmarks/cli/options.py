@@ -122,6 +122,14 @@ ComparedPaths = Annotated[
     list[Path],
     typer.Argument(metavar="DIR|TABLE...", help="Folders of runs, and CSV tables of earlier comparisons."),
 ]
+LeaguePaths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[DIR|TABLE...]", help="Folders of your own runs, and CSV tables, beside the reference."),
+]
+LeagueGame = Annotated[
+    str | None,
+    option("--game", help="One game, or family of games: what stands there, and what it pays.", metavar="GAME"),
+]
 ComparisonFormat = Annotated[
     Format,
     option("--format", help="Format of the comparison (default: table). csv keeps every seed and can be read again."),

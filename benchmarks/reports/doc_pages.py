@@ -26,6 +26,7 @@ from ...contracts.mechanism import Mechanism
 from ...envs import FAMILIES, family, games, make
 from ...learning import algorithm_class, algorithms
 from ...render.page import picture
+from ..analysis.league import league
 from ..measures.columns import COLUMNS, Section
 from ..runs.forecast import duration, expected_seconds, longest_first, wall_seconds
 from ..runs.replay import Replay, frames, play
@@ -33,6 +34,8 @@ from ..runs.schedule import Job, jobs
 from ..specs.compatibility import why_not
 from ..specs.suites import expand, load_suite, suites
 from .described import Setting, meaning, principal_settings, settings_of
+from .league_table import LEGEND, by_family, games_of, matrix, ranking
+from .text_table import markdown
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HEIGHT = 300  # pixels of a board, approximately
@@ -43,6 +46,7 @@ STREAM = 0  # of the keys of the episodes that are pictured
 AT_A_TIME = (1, 2, 8, 32, 128)  # runs
 BY_HAND = (
     "[Results](results.md): what the reference tables say, suite by suite.",
+    "[The league](league.md): all mechanisms in all games, by what they reach and what it costs.",
     "[Reading a table](reading-a-table.md): how its numbers come about.",
     "[Using Paymaster](using.md): all commands, suites of your own, PettingZoo, RLlib and Tune.",
     "[Your own mechanism and game](extending.md): one file each, in the package or outside.",
@@ -71,6 +75,7 @@ def pages() -> dict[str, str]:
     found = {"README.md": _index()}
     found["columns.md"] = _columns_page()
     found["suites.md"] = _suites_page()
+    found["league.md"] = _league_page()
     found.update({f"games/{name}.md": _game_page(name) for name in FAMILIES})
     found.update({f"mechanisms/{id}.md": _mechanism_page(id) for id in MECHANISMS})
     found.update({f"algorithms/{id}.md": _algorithm_page(id) for id in algorithms()})
@@ -158,6 +163,25 @@ def _columns_page() -> str:
         "The metrics that `paymaster compare` shows under a head, and writes to CSV and JSON by name. Each is one "
         "entry in `benchmarks/measures/columns.py`.",
         _table(("name", "metric", "what it is", "head", "where", "in CSV"), rows),
+    )
+
+
+def _league_page() -> str:
+    found = league()
+    parts = []
+    for title, places in by_family(found.places).items():
+        parts += [f"## {title}", markdown(matrix(places))]
+        for game, standing in games_of(places).items():
+            parts += [f"### {game}, {standing[0].learner} agents", markdown(ranking(standing))]
+    return _page(
+        "# The league",
+        "What the reference tables say of all mechanisms in all games; `paymaster league` prints it, beside your own "
+        "runs if you name them.",
+        LEGEND,
+        "Amounts are means of an episode. Payments come from a principal, taxes go to it, transfers move between "
+        "agents, shaping moves no money.",
+        *parts,
+        f"Left out: {'; '.join(found.left_out)}." if found.left_out else "",
     )
 
 

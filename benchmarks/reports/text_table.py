@@ -16,10 +16,11 @@ def columns(rows: Rows, width: int | None = None, keys: int = 2, longest: int = 
     stand in another table below, which repeats the first `keys` columns; they are left out unless `fold`.
     """
     if width is None or sum(_widths(rows)) + 2 * len(rows[0]) - 2 <= width:
-        return _aligned(rows, list(range(len(rows[0]))))
-    wrapped = [line for row in rows for line in _wrapped(row, longest)]
+        return _aligned(rows, list(range(len(rows[0]))), 1)
+    head, *others = [_wrapped(row, longest) for row in rows]
+    wrapped = [*head, *(line for row in others for line in row)]
     tables = _folded(_widths(wrapped), width, keys)
-    return "\n\n".join(_aligned(wrapped, chosen) for chosen in (tables if fold else tables[:1]))
+    return "\n\n".join(_aligned(wrapped, chosen, len(head)) for chosen in (tables if fold else tables[:1]))
 
 
 def markdown(rows: Rows) -> str:
@@ -50,7 +51,8 @@ def _folded(widths: list[int], width: int, keys: int) -> list[list[int]]:
     return parts
 
 
-def _aligned(rows: Rows, chosen: list[int]) -> str:
+def _aligned(rows: Rows, chosen: list[int], heads: int) -> str:
+    """Some columns of rows, of which the first `heads` stand above the line, and those below are not empty."""
     widths = _widths(rows)
     lines = ["  ".join(row[column].ljust(widths[column]) for column in chosen).rstrip() for row in rows]
-    return "\n".join([lines[0], LINE * max(map(len, lines)), *filter(None, lines[1:])])
+    return "\n".join([*filter(None, lines[:heads]), LINE * max(map(len, lines)), *filter(None, lines[heads:])])

@@ -1,0 +1,102 @@
+"""The league as tables: all mechanisms in a family of games with one learner, and all that stand in one game."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from ...baselines import MECHANISMS
+from ...core.config import UsageError, did_you_mean
+from ..analysis.league import MONEY, League, Place
+from ..measures.columns import COLUMNS
+from ..measures.statistics import Estimate
+from .text_table import Rows, columns
+
+WIDTH, LONGEST = 100, 18
+MORE = "paymaster league tells them"
+LEGEND = (
+    "A cell says how much of the gap from selfish agents of the same learner and budget (0%) to the optimum (100%) the "
+    "mechanism closes, by the means over seeds, with the reach of its 95% interval (none for a single seed). Where no "
+    "optimum is known (*), 100% is what joint agents of the same learner reach, and a mechanism may do better. Of "
+    "several lines of a mechanism the best stands here: choosing it flatters those with many. Cells of one column are "
+    "comparable; mechanisms do not stand in the same games, and so there is no total."
+)
+
+
+def matrix(places: Sequence[Place]) -> Rows:
+    """The head, games of one family, and a row for each mechanism: how much of each gap is closed."""
+    games = {place.game: place.exact for place in places}
+    cells = {(place.mechanism, place.game): _closed(place.closed) for place in places}
+    return [
+        ["mechanism", *(game.partition("/")[2] + " *" * (not known) for game, known in games.items())],
+        *([mechanism, *(cells.get((mechanism, game), "") for game in games)] for mechanism in _in_order(places)),
+    ]
+
+
+def ranking(places: Sequence[Place]) -> Rows:
+    """The head and the places of one game, what closes most first, with the amounts of each kind of money."""
+    kinds = [name for name in MONEY if any(name in place.money for place in places)]
+    head = ["line", "learner", "gap closed", *(COLUMNS[name].head for name in kinds), "seeds", "best of"]
+    ordered = sorted(places, key=lambda place: -place.closed.mean)
+    rows = [
+        [
+            place.line.name, place.learner, _closed(place.closed),
+            *(COLUMNS[name].text(place.money.get(name)) for name in kinds), str(place.closed.seeds), str(place.lines),
+        ]
+        for place in ordered
+    ]  # fmt: skip
+    return [head, *rows]
+
+
+def text(league: League, game: str | None) -> str:
+    """The league for a terminal: a table for each family of games and learner, or the rankings of `game`.
+
+    Raises UsageError for a game in which nothing stands.
+    """
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+    if game is None:
+        tables = (
+            f"{title}\n\n{columns(matrix(places), width, keys=1, longest=LONGEST)}"
+            for title, places in by_family(league.places).items()
+        )
+        left_out = [f"Left out: {'; '.join(league.left_out)}."] * bool(league.left_out)
+        more = "The money that each moves: `paymaster league --game GAME`."
+        return "\n\n".join([*tables, *(textwrap.fill(each, width) for each in (LEGEND, *left_out, more))])
+    chosen = games_of(league.places, game)
+    if not chosen:
+        raise UsageError(did_you_mean("game of the league", game, {place.game for place in league.places}, MORE))
+    parts = [f"{name}\n\n{columns(ranking(places), width)}" for name, places in chosen.items()]
+    return "\n\n".join([*parts, textwrap.fill(LEGEND, width)])
+
+
+def by_family(places: Iterable[Place]) -> dict[str, list[Place]]:
+    """The places of each family of games and each learner in it, by what stands above their table."""
+    found: dict[str, list[Place]] = {}
+    for place in sorted(places, key=lambda place: place.family):
+        found.setdefault(f"{place.family}, {place.learner} agents", []).append(place)
+    return found
+
+
+def games_of(places: Iterable[Place], game: str | None = None) -> dict[str, list[Place]]:
+    """The places by game; with `game` those of a preset, or of a family, under whatever rules."""
+    found: dict[str, list[Place]] = {}
+    for place in places:
+        if game in (None, place.game, place.game.partition(",")[0], place.family):
+            found.setdefault(place.game, []).append(place)
+    return found
+
+
+def _in_order(places: Iterable[Place]) -> list[str]:
+    """Their mechanisms in the order of the registry, those of plugins last."""
+    known = list(MECHANISMS)
+    own = {place.mechanism for place in places}
+    return [*(id for id in known if id in own), *sorted(own - set(known))]
+
+
+def _closed(estimate: Estimate) -> str:
+    reach = "" if np.isnan(estimate.low) else f" ±{(estimate.high - estimate.low) / 2:.0%}"
+    return f"{estimate.mean:.0%}{reach}"
