@@ -43,6 +43,7 @@ OWN: dict[str, str] = {
     "vdn": ".agents.vdn:VDN",
     "ppo": ".agents.ppo:PPO",
     "a2c": ".agents.a2c:A2C",
+    "advantage-alignment": ".agents.advantage_alignment:AdvantageAlignment",
     "lola": ".agents.lola:LOLA",
     "pola": ".agents.pola:POLA",
     "follow": ".agents.follow:Follow",
