@@ -89,8 +89,7 @@ class TracedGradient:
         traced = self.graphs.get(shape)
         if traced is None:
             return None
-        with torch.no_grad(), torch.jit.optimized_execution(False):  # its optimiser rewrites products, which then round
-            gradient, loss, *noted = traced.graph(*self.tensors, *columns)
+        gradient, loss, *noted = _run(traced.graph, [*self.tensors, *columns])
         if first:
             self.unchecked.add(shape)
         elif shape in self.unchecked:
@@ -168,3 +167,15 @@ class TracedGradient:
     def _untraceable(self, why: str) -> UsageError:
         role = type(self.module.role).__name__
         return UsageError(f"the loss of {role} {why}, so that it cannot be traced: set its `traceable` to False")
+
+
+def _run(graph: Graph, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """What the graph finds. Raises KeyboardInterrupt where it came while Python ran in a kernel of ours: torch makes a
+    RuntimeError of it, and a suite that is to stop would take its run for a failed one and go on."""
+    try:
+        with torch.no_grad(), torch.jit.optimized_execution(False):  # its optimiser rewrites products, which then round
+            return graph(*tensors)
+    except RuntimeError as error:
+        if KeyboardInterrupt.__name__ in str(error):
+            raise KeyboardInterrupt from None
+        raise

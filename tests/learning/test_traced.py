@@ -216,3 +216,19 @@ def test_agents_that_begin_anew_are_learned_from_where_they_stand() -> None:
     for name, value in algorithm.weights()["agents"].items():
         assert np.abs(value - first["agents"][name]).max() < 0.02
     algorithm.stop()
+
+
+def test_an_interrupt_within_a_graph_stops_what_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control-C and SIGTERM: torch would make a RuntimeError of them, and the next run would begin."""
+    game = make("coin_game/ivanov-7x7")
+    task = Task(game, make_mechanism("selfish", game), VALIDATE, 0, 10_000)
+    algorithm: Any = configuration_of(DQN(**{**REPLAYED, "batch": 128}), task).build_algo()
+    algorithm.step()
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("paymaster.learning.sparse_layer._add_columns", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        algorithm.step()
+    algorithm.stop()
