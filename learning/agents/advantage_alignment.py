@@ -25,14 +25,16 @@ class AdvantageAlignment(PPO):
     """PPO with advantages that are aligned with the others', so that agents learn to answer in kind:
     A*_i,t = A_i,t + `beta` (sum_{k<t} discount^(t-k) A_i,k) sum_{j!=i} A_j,t, over the past steps k of the episode.
 
-    Proximal advantage alignment (Duque et al. 2024). With two agents the formula is the paper's; with more, the others'
-    advantages are added up, as in the authors' code. How advantages are estimated is left open. Here both factors of
-    the product are of one step, less their mean and in units of their deviation over the rollout, and the product is in
-    units of A_i, so `beta` has no unit. A generalised advantage of a past step would hold what is earned now, too; and
-    a critic that has just begun to learn gets the mean wrong, makes every past look bad, and agents learn to do each
-    other harm. A past begins with the rollout, where its episode began before. Agents see what the game shows them: one
-    that shows nothing of the past lets nobody answer in kind. In a mixture an agent without a critic is taken to expect
-    nothing.
+    Proximal advantage alignment (Duque et al. 2024); with more than two agents, which the formula leaves open, the
+    others' advantages are added up. The authors' code takes the mean of the past instead, without a discount. How
+    advantages are estimated is left open, too. Here both factors of the product are of one step, less their mean and in
+    units of their deviation over the rollout, and the product is in units of A_i, so `beta` has no unit. A generalised
+    advantage of a past step would hold what is earned now as well; and a critic that has just begun to learn gets the
+    mean wrong, makes every past look bad, and agents learn to do each other harm. A past begins with the rollout, where
+    its episode began before.
+
+    Policies have no memory, so agents answer in kind only where the game shows them what was done: the iterated
+    dilemma does, the Coin Game does not. In a mixture an agent without a critic is taken to expect nothing.
     """
 
     beta: Annotated[float, Field(ge=0.0)] = 1.0

@@ -150,7 +150,7 @@ def test_people_read_lists_and_settings_in_lines_that_fit(monkeypatch: pytest.Mo
         listed = written(listing(["games", "mechanisms", "algorithms", "suites"]), as_json=False)
         texts = [listed, *(told(whole(id), as_json=False) for id in ("dqn", "principal-dqn", "rivals-matrix"))]
         assert max(len(line) for text in texts for line in text.splitlines()) <= columns
-    assert "  follow         Nobody learns" in listed
+    assert "  follow               Nobody learns" in listed
     assert 'policies = "shared"\n      shared: one network plays every agent' in texts[1]
 
 

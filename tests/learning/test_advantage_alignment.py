@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,12 +11,15 @@ import pytest
 import paymaster
 from paymaster import UsageError, make, make_mechanism
 from paymaster.benchmarks.runs.record import read_episodes
-from paymaster.contracts.loop import AgentView
-from paymaster.core.config import configure
+from paymaster.contracts.ledger import Ledger
+from paymaster.contracts.loop import AgentView, Simulation
+from paymaster.contracts.mechanism import Mechanism, Transition
+from paymaster.core.config import configuration, configure
 from paymaster.learning.agents.advantage_alignment import AdvantageAlignment, alignment, standardised
+from paymaster.learning.agents.mixed import Mixed
 from paymaster.learning.agents.policy import Policy
 from paymaster.learning.agents.ppo import NEXT_VALUES, PPO
-from paymaster.learning.phases import train_agents
+from paymaster.learning.phases import evaluate, train_agents
 from paymaster.learning.returns import advantages
 from paymaster.learning.role import VALIDATE, Task
 from paymaster.learning.trained import Col, Rollout
@@ -129,6 +132,51 @@ def test_agents_learn_to_answer_in_kind() -> None:
     assert cooperate[3].max() < 0.1
     assert cooperate[1, 0] < 0.1  # the first cooperated alone
     assert cooperate[2, 1] < 0.1
+
+
+@configuration
+class Remembered(Mechanism):
+    """Pays nothing; agents are shown whether each of them, itself first, picked its own coin last, or the other's."""
+
+    terms_size: ClassVar[int] = 4
+
+    def start(self, keys: np.ndarray) -> np.ndarray:
+        return np.zeros((len(keys), 2, 2), np.float32)  # of each agent: its own coin, the other's
+
+    def offer(self, memory: np.ndarray, state: Any, decisions: Any) -> tuple[np.ndarray, np.ndarray]:
+        return memory, memory
+
+    def view(self, terms: np.ndarray, B: int) -> np.ndarray:
+        return np.concatenate([terms, terms[:, ::-1]], axis=2)
+
+    def settle(self, memory: np.ndarray, transition: Transition) -> tuple[Ledger, np.ndarray]:
+        picked = transition.events.picked
+        own = np.einsum("bii->bi", picked)
+        now = np.stack([own, picked.any(axis=2) & ~own], axis=2).astype(np.float32)
+        return Ledger.zeros(*transition.rewards.shape), np.where(picked.any(axis=2)[..., None], now, memory)
+
+
+@pytest.mark.slow
+def test_in_the_coin_game_agents_leave_coins_to_each_other_if_they_see_what_was_done() -> None:
+    """In a million steps; what the game shows of itself, where agents and the coin are, is not enough."""
+    coins = make("coin_game/lola-3x3")
+    role = AdvantageAlignment(discount=0.96, hidden=(64, 64), play="sampled")
+
+    def welfare(mechanism: Mechanism) -> float:
+        with train_agents(coins, mechanism, None, role, seed=100, steps=1_000_000) as learning:
+            policy = learning.result()
+        played = evaluate(coins, mechanism, None, policy, seed=100, episodes=64)
+        return float(played.returns.sum(axis=1).mean())
+
+    assert welfare(Remembered(game=coins)) > 20.0
+    assert welfare(Mechanism(game=coins)) < 15.0
+
+
+def test_it_learns_beside_others() -> None:
+    role = Mixed(agents=("advantage-alignment", "ppo"), discount=0.96)
+    with train_agents(DILEMMA, TASK.mechanism, None, role, seed=100, steps=4096) as learning:
+        policy = learning.result()
+    assert policy(Simulation(DILEMMA, TASK.mechanism, 4, seed=0).seen).shape == (4, 2)
 
 
 def test_runs_end_to_end(tmp_path: Path) -> None:
