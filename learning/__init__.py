@@ -46,6 +46,7 @@ OWN: dict[str, str] = {
     "lola": ".agents.lola:LOLA",
     "pola": ".agents.pola:POLA",
     "follow": ".agents.follow:Follow",
+    "scripted": ".agents.scripted:Scripted",
     "beside": ".agents.beside:Beside",
     "mixed": ".agents.mixed:Mixed",
     "external": ".external:External",

@@ -113,7 +113,9 @@ class Role:
 
         Agents return a policy: `policy(seen)` gives actions (B, N) for an `AgentView`, and `policy.values(seen)`
         (B, N), where there is one, what each agent expects. A principal returns what gives decisions for
-        `(game, state)`. Both are `Saved`, have no memory of their own, and do not change when they act.
+        `(game, state)`. Both are `Saved`, and do not change when they act. A policy that remembers an episode has
+        `start(keys)`, the memory of new ones, and `remember(memory, transition, earned)`, the memory after a step:
+        arrays (B, ...) in tuples, which the loop carries and shows as `seen.memory`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it learns")
 

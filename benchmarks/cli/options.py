@@ -102,8 +102,9 @@ AlgorithmId = Annotated[
     str | None,
     option(
         metavar="ID",
-        help="Algorithm of the agents in a single GAME: dqn, ppo, a2c, vdn, lola, pola, mixed, follow, beside, "
-        "best-response or your own (default: dqn). Under follow, beside and best-response agents do not learn.",
+        help="Algorithm of the agents in a single GAME: dqn, ppo, a2c, vdn, lola, pola, mixed, follow, scripted, "
+        "beside, best-response or your own (default: dqn). Under follow, scripted, beside and best-response agents do "
+        "not learn.",
     ),
 ]
 Additions = Annotated[
