@@ -52,6 +52,14 @@ class Update(NamedTuple):
     training: dict[str, float]  # losses by name; a run keeps them in training.parquet
 
 
+class Finished(NamedTuple):
+    """What the agents of a finished run play by."""
+
+    algorithm: str
+    settings: dict[str, Any]  # all of them, JSON-ready
+    policy: Any  # `policy(seen)` gives actions (B, N)
+
+
 @dataclass(frozen=True)
 class Task:
     """What a role learns on: a game under a mechanism, the budget, and where its draws come from."""
@@ -65,6 +73,7 @@ class Task:
     resources: Resources = ALONE
     begin: Saved | None = None  # what was learned before and is learned further; None for a fresh start
     beside: Mapping[tuple[int, ...], Act] = field(default_factory=dict)  # policies of the agents that do not learn
+    policies: Mapping[str, Finished] = field(default_factory=dict)  # of other runs, for a role that `plays_by` them
 
     def loop(self, B: int) -> Loop:
         """`B` environments of this phase, whose decisions and actions whoever runs it passes in."""
@@ -104,6 +113,11 @@ class Role:
     tuned: ClassVar[SearchSpace] = {}  # where `paymaster tune` searches for its settings, by their stored names
     keeps: ClassVar[str] = ""  # of Paymaster's own roles: module:class of what is learned, for `kept`
     margins: ClassVar[type | None] = None  # settings of what it promises, on which none of its training depends
+
+    @property
+    def plays_by(self) -> tuple[str, ...]:
+        """What it calls policies of finished runs by which it plays; a run says whose they are (`policies_from`)."""
+        return ()
 
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError where the role cannot play under the mechanism. It must be quick: every plan calls it."""

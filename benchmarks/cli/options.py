@@ -103,8 +103,8 @@ AlgorithmId = Annotated[
     option(
         metavar="ID",
         help="Algorithm of the agents in a single GAME: dqn, ppo, a2c, vdn, lola, pola, mixed, follow, scripted, "
-        "beside, best-response or your own (default: dqn). Under follow, scripted, beside and best-response agents do "
-        "not learn.",
+        "ccc, beside, best-response or your own (default: dqn). Under follow, scripted, ccc, beside and best-response "
+        "agents do not learn.",
     ),
 ]
 Additions = Annotated[

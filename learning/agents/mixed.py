@@ -131,6 +131,10 @@ class Mixed(Trained):
             for id, role in found.items()
         }
 
+    @property
+    def plays_by(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for role in self.parts.values() for name in role.plays_by))
+
     def players(self, id: str) -> tuple[int, ...]:
         """The agents of an algorithm."""
         return tuple(index for index, name in enumerate(self.agents) if name == id)
@@ -199,7 +203,9 @@ class Mixed(Trained):
 
 def made(id: str, settings: Values) -> Role:
     """The role of an algorithm. Raises UsageError for an unknown one, and for settings that it has not."""
-    return configure(_class(id), settings, what=f"algorithm {id}")
+    from .. import algorithm_class
+
+    return configure(algorithm_class(id), settings, what=f"algorithm {id}")
 
 
 def _class(id: str) -> type[Role]:
