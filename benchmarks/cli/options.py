@@ -145,6 +145,21 @@ ComparisonFile = Annotated[
     ),
 ]
 
+# paymaster crossplay
+CrossPlayFolder = Annotated[
+    Path, typer.Argument(show_default=False, metavar="DIR", help="Folder of runs of one game under the same rules.")
+]
+CrossPlayEpisodes = Annotated[
+    int, option(metavar="N", help="Episodes of each pairing, 2 or more (default: 256).", min=2)
+]
+CrossPlayFile = Annotated[
+    Path | None,
+    option(
+        metavar="FILE",
+        help="File to write to, .csv, .md or .json (default: the terminal). A .json beside it says how it was made.",
+    ),
+]
+
 # paymaster tune
 
 TunedSuite = Annotated[str, typer.Argument(show_default=False, metavar="SUITE", help="Suite, or your own YAML file.")]
