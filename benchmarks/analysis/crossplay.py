@@ -14,6 +14,7 @@ from ...contracts.loop import AgentView
 from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError, to_json
 from ...envs.game import Game, tells_cooperation
+from ...learning.agents.follow import FollowPolicy
 from ...learning.agents.mixed import MixedPolicy, Part
 from ...learning.agents.scripted import ScriptedPolicy, Strategy
 from ..files import RUN, runs
@@ -55,7 +56,9 @@ class CrossPlay(NamedTuple):
     players: list[Player]
     contracts: list[str]
     cells: list[Cell]
-    left_out: list[str]  # a sentence for each run that cannot play, and each pairing that cannot be played
+    left_out: list[
+        str
+    ]  # a sentence for each run that cannot play, and for each reason why pairings could not be played
 
 
 class Pairing(NamedTuple):
@@ -84,10 +87,10 @@ def crossplay(path: Path, *, episodes: int, progress: Any = iter) -> CrossPlay:
         try:
             cells.append(_cell(game, pairing, episodes))
         except UsageError as error:
-            left_out.append(f"{pairing.row.name} with {pairing.column.name} under {_named(pairing.contract)}: {error}")
+            left_out.append(f"under the contract {_named(pairing.contract)}: {error}")
     named = [_named(contract) for contract in contracts]
     told = loaded[0].spec.game, to_json(game), len(game.agents)
-    return CrossPlay(*told, episodes, players, named, cells, left_out)
+    return CrossPlay(*told, episodes, players, named, cells, [*dict.fromkeys(left_out)])
 
 
 def _loaded(path: Path) -> tuple[list[Loaded], list[str]]:
@@ -194,14 +197,21 @@ def _evaluated(game: Game, contract: Loaded | None, policy: Any, episodes: int, 
 
 
 def _partner(player: Player, seed: int, contract: Loaded | None) -> Any:
-    """The policy of a player's seed under a contract: who did not learn under its mechanism is not shown its terms."""
+    """The policy of a player's seed under a contract: who did not learn under its mechanism is not shown its terms.
+
+    Raises UsageError for agents that follow recommendations, where these are none that they know.
+    """
     policy = player.policies[seed]
     if not player.runs:
         return policy
     own = player.runs[seed].mechanism
     known = contract is not None and type(contract.mechanism) is type(own)
     same = contract.mechanism.terms_size == own.terms_size if contract else not own.terms_size
-    return policy if same and (known or not own.terms_size) else Unaware(policy, own.terms_size)
+    if same and (known or not own.terms_size):
+        return policy
+    if isinstance(policy, FollowPolicy):
+        raise UsageError(f"{player.name} follows recommendations, and is given none")
+    return Unaware(policy, own.terms_size)
 
 
 class Unaware:

@@ -14,7 +14,6 @@ from paymaster import UsageError, run
 from paymaster.benchmarks.analysis.crossplay import NONE, Cell, CrossPlay, Unaware, crossplay
 from paymaster.benchmarks.cli import main
 from paymaster.contracts.loop import AgentView
-from paymaster.learning.agents.follow import FollowPolicy
 
 GAME = "matrix/iterated-prisoners-dilemma"  # -1, -3, 0, -2
 CONTRACT = "committed-rates rates={'cooperated': 1.5}/cooperate"
@@ -82,18 +81,28 @@ def test_intervals_are_over_seeds_where_there_are_several(found: CrossPlay) -> N
 
 
 def test_agents_that_do_not_know_a_contract_are_not_shown_its_terms() -> None:
-    """Followers, who look for a recommendation in their first two terms, find none."""
     shown: list[np.ndarray] = []
 
-    class Seeing(FollowPolicy):
-        def __call__(self, seen: AgentView) -> np.ndarray:
-            shown.append(seen.terms)
-            return super().__call__(seen)
+    def policy(seen: AgentView) -> np.ndarray:
+        shown.append(seen.terms)
+        return seen.observations[..., 0]
 
     view = AgentView(np.zeros((5, 2, 7), np.uint8), np.ones((5, 2, 1), np.float32))
-    actions = Unaware(Seeing(2), terms_size=3)(view)
-    assert actions.shape == (5, 2)
+    assert Unaware(policy, terms_size=3)(view).shape == (5, 2)
     np.testing.assert_array_equal(shown[0], np.zeros((5, 2, 3)))
+
+
+def test_who_follows_plays_under_its_own_contract_alone(tmp_path: Path) -> None:
+    """An exact principal pays each of two who cooperate 1 a step, and so does it whoever cooperates unasked."""
+    run(GAME, mechanism="principal-exact", algorithm="follow", horizon=10, episodes=4, steps=1, out=tmp_path)
+    found = crossplay(tmp_path, episodes=4)
+    follower, own = found.players[0].name, found.contracts[1]
+    assert {each[1:3] for each in found.cells if each.contract == NONE} == {
+        (row.name, column.name) for row in found.players[1:] for column in found.players[1:]
+    }
+    played = cell(found, follower, "cooperate", own)
+    assert (played.row_income.mean, played.column_income.mean, played.payment.mean) == (0.0, 0.0, 20.0)
+    assert found.left_out == [f"under the contract none: {follower} follows recommendations, and is given none"]
 
 
 def test_runs_of_other_rules_are_refused(tmp_path: Path) -> None:
