@@ -7,14 +7,15 @@
     state', events = game.step(state, actions)                       # what happened: named facts
     ledger, memory = mechanism.settle(memory, transition)            # who is paid what
 
-`Loop` is the state of that play: whoever runs it decides, and passes decisions and actions in. It calls nobody back.
+`Loop` is the state of that play: whoever runs it decides, and passes decisions and actions in. It calls nobody back,
+but for what agents with a memory make of a step.
 `Simulation` runs it with a frozen principal. Learning, evaluation, the PettingZoo views and the recorded replay all
 play this loop; none has one of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,22 +40,50 @@ class AgentView(NamedTuple):
     observations: np.ndarray  # (B, N, *observation)
     terms: np.ndarray  # (B, N, K) float32
     noise: np.ndarray | None = None  # (B, N) in [0, 1): the episode's own draws, for agents that act by chance
+    memory: Any = ()  # what the agents' policy remembers of the episode: arrays (B, ...) in tuples; () for nothing
 
 
 Act = Callable[[AgentView], np.ndarray]  # (B, N): what each agent does
 Value = Callable[[AgentView], np.ndarray]  # (B, N): what each agent expects to earn from here on, discounted
 
 
+Start = Callable[[np.ndarray], Any]  # the agents' memory of new episodes, one for each key (B,)
+Remember = Callable[[Any, Transition, np.ndarray], Any]  # (memory, step, what each earned (B, N)) -> memory after it
+
+
 class Minds(NamedTuple):
-    """What agents can be asked, for the mechanisms that settle by it; None where they cannot answer."""
+    """What agents can be asked, for the mechanisms that settle by it, and what they remember; None for nothing."""
 
     values: Value | None = None
     probabilities: Callable[[AgentView], np.ndarray] | None = None  # (B, N, A): with which each agent acts
+    start: Start | None = None
+    remember: Remember | None = None
 
     @classmethod
     def of(cls, policy: object) -> Minds:
-        """The methods `values` and `probabilities` of a policy, where it has them."""
-        return cls(getattr(policy, "values", None), getattr(policy, "probabilities", None))
+        """The methods `values` and `probabilities` of a policy, `start` and `remember`, where it has them."""
+        return cls(*(getattr(policy, name, None) for name in cls._fields))
+
+    @classmethod
+    def remembering(cls, policies: Sequence[object]) -> Minds:
+        """What policies that play together remember: a memory for each, which `own_view` tells apart."""
+        minds = [cls.of(policy) for policy in policies]
+        if not any(mind.remember for mind in minds):
+            return cls()
+
+        def start(keys: np.ndarray) -> Any:
+            return tuple(mind.start(keys) if mind.start and mind.remember else () for mind in minds)
+
+        def remember(memory: Any, transition: Transition, earned: np.ndarray) -> Any:
+            each = zip(minds, memory, strict=True)
+            return tuple(mind.remember(own, transition, earned) if mind.remember else () for mind, own in each)
+
+        return cls(start=start, remember=remember)
+
+
+def own_view(seen: AgentView, place: int) -> AgentView:
+    """What the policy at `place`, of those that play together, sees: `seen` with its own memory."""
+    return seen._replace(memory=seen.memory[place]) if seen.memory else seen
 
 
 NOBODY = Minds()  # agents that cannot be asked
@@ -93,15 +122,19 @@ class Loop:
     runners.
 
     Under a mechanism that needs a principal each step begins with `offer(decisions)`; before it `terms` is None and the
-    agents see zeros in their place. Other mechanisms' terms are offered by the loop. Raises UsageError for a mechanism
-    whose memory is not arrays in tuples.
+    agents see zeros in their place. Other mechanisms' terms are offered by the loop. It carries through each episode
+    what the agents' `minds` remember, and shows it to them. Raises UsageError for a mechanism or agents whose memory is
+    not arrays in tuples.
     """
 
     terms: Any  # of the coming step; None before they are offered
     seen: AgentView
 
-    def __init__(self, game: Game, mechanism: Mechanism, B: int, *, seed: int, stream: int = 0, first: int = 0) -> None:
-        self.game, self.mechanism, self.B = game, mechanism, B
+    def __init__(
+        self, game: Game, mechanism: Mechanism, B: int, *,
+        seed: int, stream: int = 0, first: int = 0, minds: Minds = NOBODY,
+    ) -> None:  # fmt: skip
+        self.game, self.mechanism, self.B, self.minds = game, mechanism, B, minds
         self.N = len(game.agents)
         self.seed, self.stream = seed, stream
         self.environment = first + np.arange(B)
@@ -115,7 +148,9 @@ class Loop:
         self.t = np.zeros(self.B, np.int32)
         self.state = self.game.reset(self.keys)
         self.memory = self.mechanism.start(self.keys)
-        _check_memory(self.mechanism, self.memory, self.B)
+        self.recalled = self._recalled()
+        _check_memory(type(self.mechanism).__name__, self.memory, self.B)
+        _check_memory("the agents", self.recalled, self.B)
         self._tally = Tally(self.B, self.N, len(self.mechanism.recorded))
         self._begin_step()
 
@@ -178,6 +213,9 @@ class Loop:
         ledger, self.memory = self.mechanism.settle(self.memory, transition)
         chosen = transition.actions if transition.chosen is None else transition.chosen
         complied = self.mechanism.complied(transition.terms, chosen)
+        earned = transition.rewards + ledger.income()
+        if self.minds.remember:
+            self.recalled = self.minds.remember(self.recalled, transition, earned)
         self._tally.add(Played(self.mechanism, transition, ledger, complied))
         self.state = transition.next_state
         after, ended, episodes = self.situation, transition.terminated | transition.truncated, None
@@ -185,7 +223,7 @@ class Loop:
             episodes = self._tally.close(ended, self.steps, self.keys, self.t)
             self._renew(ended)
         self._begin_step()
-        return Step(transition, ledger, transition.rewards + ledger.income(), complied, after, ended, episodes)
+        return Step(transition, ledger, earned, complied, after, ended, episodes)
 
     def step(self, actions: np.ndarray) -> Step:
         """`play` and `settle`."""
@@ -219,7 +257,7 @@ class Loop:
     def _begin_step(self) -> None:
         noise = draws_of(self.keys, AGENTS + self.t.astype(np.int64), self.N)
         unknown = np.zeros((self.B, self.N, self.mechanism.terms_size), np.float32)
-        self.terms, self.seen = None, AgentView(self.game.observe(self.state), unknown, noise)
+        self.terms, self.seen = None, AgentView(self.game.observe(self.state), unknown, noise, self.recalled)
         if not self.mechanism.principal:
             self.offer()
 
@@ -230,6 +268,11 @@ class Loop:
         self.t = np.where(ended, 0, self.t).astype(np.int32)
         self.state = where(ended, self.game.reset(self.keys), self.state)
         self.memory = where(ended, self.mechanism.start(self.keys), self.memory)
+        self.recalled = where(ended, self._recalled(), self.recalled)
+
+    def _recalled(self) -> Any:
+        """The agents' memory of new episodes."""
+        return self.minds.start(self.keys) if self.minds.start and self.minds.remember else ()
 
     def _keys(self) -> np.ndarray:
         return episode_keys(self.seed, self.stream, self.environment, self.episode)
@@ -254,8 +297,8 @@ class Simulation(Loop):
         principal: Principal | None = None,
         minds: Minds = NOBODY,
     ) -> None:
-        self.principal, self.minds = principal, minds
-        super().__init__(game, mechanism, B, seed=seed, stream=stream, first=first)
+        self.principal = principal
+        super().__init__(game, mechanism, B, seed=seed, stream=stream, first=first, minds=minds)
 
     def step(self, actions: np.ndarray) -> Step:
         return self.settle(self.asked(self.play(actions), self.minds))
@@ -281,14 +324,14 @@ class Simulation(Loop):
         return self.principal(self.game, situation.state)
 
 
-def _check_memory(mechanism: Mechanism, memory: Any, B: int) -> None:
+def _check_memory(whose: str, memory: Any, B: int) -> None:
     """Raise UsageError unless `memory` is arrays (B, ...) in tuples, which a new episode can begin anew."""
     if isinstance(memory, tuple):
         for part in memory:
-            _check_memory(mechanism, part, B)
+            _check_memory(whose, part, B)
     elif not (isinstance(memory, np.ndarray) and memory.shape[:1] == (B,)):
         shape = f" of shape {memory.shape}" if isinstance(memory, np.ndarray) else ""
         raise UsageError(
-            f"the memory of {type(mechanism).__name__} holds a {type(memory).__name__}{shape}; allowed: arrays whose "
+            f"the memory of {whose} holds a {type(memory).__name__}{shape}; allowed: arrays whose "
             f"first axis is the {B} environments, in tuples or NamedTuples, so that new episodes begin with a new one"
         )

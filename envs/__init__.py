@@ -29,6 +29,14 @@ def family(name: str) -> type[Game]:
     return FAMILIES.get_or_tell(name)
 
 
+def name_of(game: Game) -> str:
+    """The name of the family of a game. Raises UsageError where it is not registered."""
+    for name in FAMILIES:
+        if family(name) is type(game):
+            return name
+    raise UsageError(f"{type(game).__name__} is not registered: put @register_game above it, so that it has a name")
+
+
 def games() -> list[str]:
     """Every game id, `family/preset`."""
     return [f"{name}/{preset}" for name in FAMILIES for preset in family(name).presets]

@@ -190,6 +190,16 @@ def symmetries(game: object) -> tuple[Symmetry, ...]:
     return tuple(getattr(game, "symmetries", ()))
 
 
+def tells_cooperation(game: object) -> bool:
+    """Whether a game says what cooperating and defecting are, for scripted agents and their strategies.
+
+    It does so by two methods: `scripted(observations, cooperating)` gives the actions (B, N) of agents that cooperate
+    where `cooperating` (B, N) and else defect; `defections(events)` (B, N, N) bool says who (axis 1) defected on whom
+    (axis 2) in a step, which is never oneself.
+    """
+    return hasattr(game, "scripted") and hasattr(game, "defections")
+
+
 def check_listable(count: int, what: str, smaller: str) -> int:
     """`count`, or UsageError where so many states, starts, ... are too many to list; `smaller` says what to ask for."""
     if count > LARGEST_LIST:

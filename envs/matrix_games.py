@@ -145,6 +145,16 @@ class StageGame(WithoutChance[State, Events]):
         caption = "; ".join(words)
         return _table(self.payoffs, played, caption) if self.players == 2 else _choices(played, caption)
 
+    # Scripted agents
+
+    def scripted(self, observations: np.ndarray, cooperating: np.ndarray) -> np.ndarray:
+        """The actions (B, N) of agents that cooperate where `cooperating` (B, N), else defect."""
+        return np.where(cooperating, COOPERATE, DEFECT)
+
+    def defections(self, events: Events) -> np.ndarray:
+        """(B, N, N) bool: who (axis 1) defected, on each of the others (axis 2)."""
+        return ~events.cooperated[:, :, None] & ~np.eye(self.players, dtype=bool)
+
     # The table of the exact solver
 
     @property

@@ -47,6 +47,8 @@ OWN: dict[str, str] = {
     "lola": ".agents.lola:LOLA",
     "pola": ".agents.pola:POLA",
     "follow": ".agents.follow:Follow",
+    "scripted": ".agents.scripted:Scripted",
+    "ccc": ".agents.ccc:ConditionalCooperation",
     "beside": ".agents.beside:Beside",
     "mixed": ".agents.mixed:Mixed",
     "external": ".external:External",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
@@ -22,7 +22,7 @@ from .agents.best_response import TablePolicy
 from .agents.follow import FollowPolicy
 from .agents.policy import Policy
 from .freezing import freeze
-from .role import ALONE, EVALUATE, TRAIN, VALIDATE, Role, Task, Update
+from .role import ALONE, EVALUATE, TRAIN, VALIDATE, Finished, Role, Task, Update
 from .settings import Resources
 from .trained import Trained
 
@@ -92,17 +92,19 @@ def train_agents(
     steps: int,
     resources: Resources = ALONE,
     begin: Saved | None = None,
+    policies: Mapping[str, Finished] | None = None,
 ) -> Learning[Any]:
     """Agents learn for `steps` environment steps under a mechanism; the result is their policy.
 
     The agents are fresh, or start from the networks of the policy `begin`; optimisers, replay and schedules are fresh
-    either way. Agents that learn nothing take no steps. Raises UsageError where the agents cannot play under the
-    mechanism; so does learning where `begin` has other networks than theirs.
+    either way. Agents that learn nothing take no steps; they may play by `policies` of finished runs. Raises UsageError
+    where the agents cannot play under the mechanism; so does learning where `begin` has other networks than theirs.
     """
     settings.check(mechanism)
     if begin is not None and not settings.continues:
         raise UsageError(f"{type(settings).__name__} cannot go on from a policy: leave `begin` out")
-    return Learning(settings, Task(game, mechanism, VALIDATE, seed, steps, principal, resources, begin))
+    task = Task(game, mechanism, VALIDATE, seed, steps, principal, resources, begin, policies=policies or {})
+    return Learning(settings, task)
 
 
 def train_principal(

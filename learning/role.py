@@ -52,6 +52,14 @@ class Update(NamedTuple):
     training: dict[str, float]  # losses by name; a run keeps them in training.parquet
 
 
+class Finished(NamedTuple):
+    """What the agents of a finished run play by."""
+
+    algorithm: str
+    settings: dict[str, Any]  # all of them, JSON-ready
+    policy: Any  # `policy(seen)` gives actions (B, N)
+
+
 @dataclass(frozen=True)
 class Task:
     """What a role learns on: a game under a mechanism, the budget, and where its draws come from."""
@@ -65,6 +73,7 @@ class Task:
     resources: Resources = ALONE
     begin: Saved | None = None  # what was learned before and is learned further; None for a fresh start
     beside: Mapping[tuple[int, ...], Act] = field(default_factory=dict)  # policies of the agents that do not learn
+    policies: Mapping[str, Finished] = field(default_factory=dict)  # of other runs, for a role that `plays_by` them
 
     def loop(self, B: int) -> Loop:
         """`B` environments of this phase, whose decisions and actions whoever runs it passes in."""
@@ -105,6 +114,11 @@ class Role:
     keeps: ClassVar[str] = ""  # of Paymaster's own roles: module:class of what is learned, for `kept`
     margins: ClassVar[type | None] = None  # settings of what it promises, on which none of its training depends
 
+    @property
+    def plays_by(self) -> tuple[str, ...]:
+        """What it calls policies of finished runs by which it plays; a run says whose they are (`policies_from`)."""
+        return ()
+
     def check(self, mechanism: Mechanism) -> None:
         """Raise UsageError where the role cannot play under the mechanism. It must be quick: every plan calls it."""
 
@@ -113,7 +127,9 @@ class Role:
 
         Agents return a policy: `policy(seen)` gives actions (B, N) for an `AgentView`, and `policy.values(seen)`
         (B, N), where there is one, what each agent expects. A principal returns what gives decisions for
-        `(game, state)`. Both are `Saved`, have no memory of their own, and do not change when they act.
+        `(game, state)`. Both are `Saved`, and do not change when they act. A policy that remembers an episode has
+        `start(keys)`, the memory of new ones, and `remember(memory, transition, earned)`, the memory after a step:
+        arrays (B, ...) in tuples, which the loop carries and shows as `seen.memory`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it learns")
 

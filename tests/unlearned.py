@@ -62,7 +62,7 @@ def train_principal(game: Game, settings: Any, *, seed: int, resources: Any = No
 
 def train_agents(
     game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int, resources: Any = None,
-    begin: Policy | None = None,
+    begin: Policy | None = None, policies: Any = None,
 ) -> Learning:  # fmt: skip
     calls.append("validate" if begin is None else "go on")
     own = begin or policy(game, mechanism, seed)

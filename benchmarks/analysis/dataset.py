@@ -23,7 +23,7 @@ from ..specs.spec import faults
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published.csv"
 
-SETTINGS = ("parameters", "settings", "principal", "episodes", "agents_from")  # what is kept of a run's values
+SETTINGS = ("parameters", "settings", "principal", "episodes", "agents_from", "policies_from")  # kept of a run's values
 TOLD = ("total_steps", "label")  # columns that a table has for its readers: they follow from the others
 
 Word = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]  # printable: it ends on somebody's terminal

@@ -182,6 +182,30 @@ def league(
 @app.command(
     epilog="""Examples:
 
+    paymaster crossplay runs/quick
+
+    paymaster crossplay runs/quick --episodes 1024 --out crossplay.csv
+    """
+)
+def crossplay(
+    folder: options.CrossPlayFolder,
+    episodes: options.CrossPlayEpisodes = 256,
+    out: options.CrossPlayFile = None,
+    plugins: options.Plugins = None,
+) -> None:
+    """Let the agents of finished runs play with agents that they never met: who cooperates with whom, and who gains.
+
+    Every line of runs is a row, which plays the first agent, and a column, which plays the others; so are scripted
+    agents, where the game says what cooperating is. They play without a contract and under that of each line.
+    """
+    from .crossplay import crossplay_and_write
+
+    sys.exit(crossplay_and_write(folder, episodes, out))
+
+
+@app.command(
+    epilog="""Examples:
+
     paymaster report runs/quick
 
     paymaster report runs/coin-3x3 --out coin-3x3.html --against joint

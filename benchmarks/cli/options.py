@@ -103,8 +103,8 @@ AlgorithmId = Annotated[
     option(
         metavar="ID",
         help="Algorithm of the agents in a single GAME: dqn, ppo, a2c, vdn, advantage-alignment, lola, pola, mixed, "
-        "follow, beside, best-response or your own (default: dqn). Under follow, beside and best-response agents do "
-        "not learn.",
+        "follow, scripted, ccc, beside, best-response or your own (default: dqn). Under follow, scripted, ccc, beside "
+        "and best-response agents do not learn.",
     ),
 ]
 Additions = Annotated[
@@ -150,6 +150,21 @@ ComparisonFile = Annotated[
     option(
         metavar="FILE",
         help="File to write to (default: the terminal). A JSON file beside it says how the comparison was made.",
+    ),
+]
+
+# paymaster crossplay
+CrossPlayFolder = Annotated[
+    Path, typer.Argument(show_default=False, metavar="DIR", help="Folder of runs of one game under the same rules.")
+]
+CrossPlayEpisodes = Annotated[
+    int, option(metavar="N", help="Episodes of each pairing, 2 or more (default: 256).", min=2)
+]
+CrossPlayFile = Annotated[
+    Path | None,
+    option(
+        metavar="FILE",
+        help="File to write to, .csv, .md or .json (default: the terminal). A .json beside it says how it was made.",
     ),
 ]
 

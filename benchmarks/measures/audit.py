@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pydantic import FiniteFloat, ValidationError
 
-from ...contracts.loop import Act, AgentView, Principal, Simulation
+from ...contracts.loop import Act, AgentView, Minds, Principal, Simulation
 from ...contracts.mechanism import Decisions, Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
@@ -166,8 +166,13 @@ def read_audit(folder: Path) -> Audit | None:
 def greedy(game: Game, mechanism: Mechanism, decisions: Decisions | None, policy: Act) -> np.ndarray:
     """(S, N): what the agents do in every state of the table, given the principal's `decisions` there.
 
-    Raises UsageError where they draw it: where the draw changes what they do.
+    Raises UsageError where they draw it, that is where the draw changes what they do, and where it depends on what they
+    remember.
     """
+    if Minds.of(policy).remember:
+        raise UsageError(
+            "an audit judges what agents do in each state, and these go by what they remember of an episode"
+        )
     from ...equilibria.tables.table import tabular
 
     states = tabular(game).representatives()

@@ -10,6 +10,7 @@ from ...contracts.mechanism import Mechanism
 from ...core.config import UsageError
 from ...envs.game import Game
 from ...learning.freezing import freeze
+from ...learning.role import Finished
 from .. import files
 from ..specs.resolve import Resolved, references, resolve
 from ..specs.spec import THETAS, Reference, RunSpec
@@ -49,6 +50,11 @@ def load(folder: str | Path) -> Loaded:
 def load_run(run: Resolved, out: Path) -> Loaded:
     """Load a finished run from the folder of results `out`."""
     return _load(run, out / run.folder, out)
+
+
+def finished(run: Resolved, out: Path) -> Finished:
+    """What the agents of a finished run in the folder of results `out` play by."""
+    return Finished(run.spec.algorithm, run.values["settings"], load_run(run, out).policy)
 
 
 def _load(run: Resolved, folder: Path, out: Path) -> Loaded:

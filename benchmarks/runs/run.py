@@ -23,7 +23,7 @@ from ..specs.overrides import override
 from ..specs.plugins import plugins
 from ..specs.resolve import Resolved, explicit, parameters_of, resolve
 from ..specs.spec import DEFAULT_STEPS, RunSpec
-from .load import POLICY, PRINCIPAL, given_mechanism, in_favour_of, load_run, taken_principal
+from .load import POLICY, PRINCIPAL, finished, given_mechanism, in_favour_of, load_run, taken_principal
 from .record import Record, read_about, read_episodes, write_about
 from .replay import Replay, play, save_replay
 
@@ -132,6 +132,7 @@ class RunInProgress:
             run.game, self.mechanism, self.principal, run.agents,
             seed=run.spec.seed, steps=run.spec.steps, resources=run.resources,
             begin=load_run(before, self.out).policy if before else None,
+            policies={name: finished(source, self.out) for name, source in run.sources.policies.items()},
         )  # fmt: skip
         self.policy = yield from self._phase(VALIDATE.name, phase)
 
@@ -230,8 +231,9 @@ class RunInProgress:
 
 def _taken(run: Resolved, out: Path) -> dict[str, int]:
     """Environment steps in which other runs learned what this one takes from them, by their folder and phase."""
-    principal, agents, parameters = run.sources
-    took = [(principal, [TRAIN]), (agents, [VALIDATE]), *((each, [TRAIN, VALIDATE]) for each in parameters.values())]
+    principal, agents, policies, parameters = run.sources
+    took = [(principal, [TRAIN]), *((each, [VALIDATE]) for each in (agents, *policies.values()))]
+    took += [(each, [TRAIN, VALIDATE]) for each in parameters.values()]
     found: dict[str, int] = {}
     for source, phases in took:
         if source is not None:

@@ -65,6 +65,7 @@ def _changed(spec: RunSpec, settings: Mapping[str, object]) -> RunSpec:
         values["principal_from"] = _changed(spec.principal_from, settings)
     if spec.agents_from is not None:
         values["agents_from"] = _changed(spec.agents_from, settings)
+    values["policies_from"] = {name: _changed(source, settings) for name, source in spec.policies_from.items()}
     for name, value in values["parameters"].items():
         if isinstance(value, Reference):
             values["parameters"][name] = value.model_copy(update={"source": _changed(value.source, settings)})

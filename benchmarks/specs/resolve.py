@@ -28,11 +28,12 @@ class Sources(NamedTuple):
 
     principal: Resolved | None = None  # the run whose trained principal it takes
     agents: Resolved | None = None  # the run whose agents it trains further
+    policies: Mapping[str, Resolved] = MappingProxyType({})  # the runs by whose policies it plays, by name
     parameters: Mapping[str, Resolved] = MappingProxyType({})  # the runs that give a parameter, by its name
 
     def all(self) -> list[Resolved]:
         """All sources, in one list."""
-        found = [self.principal, self.agents, *self.parameters.values()]
+        found = [self.principal, self.agents, *self.policies.values(), *self.parameters.values()]
         return [source for source in found if source is not None]
 
 
@@ -91,6 +92,7 @@ def explicit(resolved: Resolved) -> RunSpec:
             "principal": spec.principal if sources.principal else values["principal"] or {},
             "principal_from": explicit(sources.principal) if sources.principal else None,
             "agents_from": explicit(sources.agents) if sources.agents else None,
+            "policies_from": {name: explicit(source) for name, source in sources.policies.items()},
             "resources": values["resources"],
         }
     )
@@ -104,6 +106,7 @@ def _sources(spec: RunSpec, known: dict[str, Resolved]) -> Sources:
     return Sources(
         principal=resolve(spec.principal_from, known) if spec.principal_from else None,
         agents=resolve(spec.agents_from, known) if spec.agents_from else None,
+        policies={name: resolve(source, known) for name, source in sorted(spec.policies_from.items())},
         parameters={name: resolve(reference.source, known) for name, reference in references(spec).items()},
     )
 
@@ -115,6 +118,7 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
     agents.check(mechanism)
     if sources.agents and not agents.continues:
         raise UsageError(f"agents of algorithm {spec.algorithm} cannot go on from those of another run: leave it out")
+    _check_policies(spec, mechanism, agents, sources.policies)
     principal, resources = _principal(spec, mechanism), resources_of(spec)
     referred = {name: _referred(reference, sources.parameters[name]) for name, reference in references(spec).items()}
     parameters = {**parameters_of(mechanism), **referred}
@@ -131,6 +135,11 @@ def _resolved(spec: RunSpec, sources: Sources) -> Resolved:
         "steps": spec.steps,
         "episodes": spec.episodes,
         **({"agents_from": _source(sources.agents)} if sources.agents else {}),
+        **(
+            {"policies_from": {name: _source(each) for name, each in sources.policies.items()}}
+            if sources.policies
+            else {}
+        ),
     }
     parts = getattr(agents, "parts", {}).values()  # of a mixture
     for settings in (agents, *parts, principal, getattr(principal, "agents", None)):
@@ -153,6 +162,32 @@ def references(spec: RunSpec) -> dict[str, Reference]:
 def resources_of(spec: RunSpec) -> Resources:
     """The remote runners, learners and GPUs that a run uses."""
     return configure(Resources, spec.resources, what="the resources")
+
+
+def _check_policies(spec: RunSpec, mechanism: Mechanism, agents: Role, sources: Mapping[str, Resolved]) -> None:
+    """Raise UsageError unless there is a run for each policy by which agents play, whose agents can play here."""
+    if sorted(sources) != sorted(agents.plays_by):
+        told = ", ".join(agents.plays_by) or "none"
+        raise UsageError(
+            f"policies_from: agents of {spec.algorithm} play by policies of finished runs: {told} "
+            f"(got {', '.join(sources) or 'none'}); an entry of a suite names them, as "
+            "`policies_from: {cooperative: joint/dqn, selfish: selfish/dqn}`"
+        )
+    for name, source in sources.items():
+        if why := why_apart(source, mechanism):
+            raise UsageError(f"policies_from: agents of {source.label}, for {name}, cannot play here: {why}")
+
+
+def why_apart(run: Resolved, mechanism: Mechanism) -> str:
+    """Why agents of a run cannot play a mechanism's game, as the end of a sentence; empty where they can."""
+    if type(run.game) is not type(mechanism.played) or to_json(run.mechanism.game) != to_json(mechanism.game):
+        return "it is another game, or has other rules"
+    if run.mechanism.terms_size != mechanism.terms_size:
+        return (
+            f"they were shown {run.mechanism.terms_size} numbers as their terms, and here there are "
+            f"{mechanism.terms_size}"
+        )
+    return ""
 
 
 def _check_encoder(game: Game, settings: object) -> None:

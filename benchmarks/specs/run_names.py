@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from ...contracts.mechanism import Mechanism
 from ...learning.agents.mixed import MIXED
+from ...learning.agents.scripted import SCRIPTED
 from ...learning.external import EXTERNAL
 from .spec import RunSpec
 
@@ -37,8 +38,14 @@ def learner_name(values: Mapping[str, Any]) -> str:
     if values["algorithm"] == EXTERNAL:
         return f"{values['settings']['learner']} ({EXTERNAL})"
     if values["algorithm"] == MIXED:
-        return "+".join(values["settings"]["agents"])
-    return str(values["algorithm"])
+        mixture = values["settings"]
+        return "+".join(_called(id, mixture["settings"].get(id, {})) for id in mixture["agents"])
+    return _called(values["algorithm"], values["settings"])
+
+
+def _called(algorithm: str, settings: Mapping[str, Any]) -> str:
+    """An algorithm's name: scripted agents are called by their strategy."""
+    return str(settings.get("strategy", algorithm)) if algorithm == SCRIPTED else algorithm
 
 
 def run_folder(spec: RunSpec, variant: str) -> str:

@@ -55,6 +55,8 @@ class RunSpec(Model):
     """The run whose trained principal is taken, frozen; no other is trained."""
     agents_from: RunSpec | None = None
     """The run whose agents learn further here (warm start), instead of fresh agents."""
+    policies_from: dict[str, RunSpec] = {}
+    """The runs by whose agents' policies the algorithm plays, by the names that it gives them."""
     resources: Values = {}
     """Remote runners, remote learners and GPUs. They change what is learned, so they are part of the spec."""
     steps: int = Field(ge=1)
@@ -69,6 +71,7 @@ class RunSpec(Model):
             yield self.principal_from
         if self.agents_from is not None:
             yield self.agents_from
+        yield from self.policies_from.values()
         for value in self.parameters.values():
             if isinstance(value, Reference):
                 yield value.source

@@ -48,6 +48,9 @@ class Entry(Model):
     """The name of the entry whose trained principal is taken."""
     agents_from: str = ""
     """The name of the entry whose agents learn further here in place of fresh ones."""
+    policies_from: dict[str, str] = Field({})
+    """The names of the entries by whose policies the agents play, under `ccc` as {cooperative: joint/dqn, selfish:
+    selfish/dqn}."""
 
     @property
     def name(self) -> str:
@@ -223,6 +226,7 @@ def _spec(suite: Suite, entries: dict[str, Entry], entry: Entry, seed: int, abov
         principal=suite.principal_of(entry) if trains else entry.principal,
         principal_from=other(entry.principal_from) if entry.principal_from else None,
         agents_from=other(entry.agents_from) if entry.agents_from else None,
+        policies_from={name: other(source) for name, source in entry.policies_from.items()},
         resources=suite.resources,
         steps=entry.steps or suite.steps,
         episodes=suite.episodes,

@@ -24,7 +24,7 @@ from pydantic import Field, model_validator
 from ...core.config import configuration
 from ...core.random import FROM_KEYS, draws_of
 from ..game import Scene, Sprite, Symmetry
-from . import kernels
+from . import kernels, scripts
 from .kernels import ANY, BOTH, ELSEWHERE, FIRST, FREE, MOVES, UNIFORM, Events, Rules, State
 from .table import CoinTable
 
@@ -219,6 +219,27 @@ class CoinGame(CoinTable):
             nexts = [np.roll(planes[:, :, 2:], -k, axis=1) for k in range(1, self.players)]
             planes = np.concatenate([planes, *nexts], axis=2)
         return planes
+
+    # Scripted agents
+
+    def scripted(self, observations: np.ndarray, cooperating: np.ndarray) -> np.ndarray:
+        """The actions (B, N) of agents that go to the nearest coin: one of theirs where `cooperating` (B, N), else any.
+
+        Who cooperates does not step on another's coin, unless its own lies on the same cell; where no coin is its own,
+        it stays or walks on.
+        """
+        if self.observation == "absolute":
+            places, coins = observations[:, 0, : self.players], observations[:, 0, self.players :]
+            others = coins.sum(axis=1, keepdims=True) > coins
+        else:
+            places, coins, others = (observations[:, :, plane] for plane in (0, 2, 3))
+        own, anyone = coins > 0, ~cooperating[..., None, None]
+        wanted = own | (others > 0) & anyone
+        return scripts.nearest(self._rules, places > 0, wanted, (others > 0) & ~wanted)
+
+    def defections(self, events: Events) -> np.ndarray:
+        """(B, N, N) bool: who (axis 1) picked a coin of another (axis 2), and not its own on the same cell."""
+        return events.picked & ~np.diagonal(events.picked, axis1=1, axis2=2)[..., None]
 
     @property
     def _centred(self) -> bool:

@@ -10,6 +10,7 @@ from numba import njit
 from ...core.random import fill_draws
 
 MOVES = np.array([[0, 1], [0, -1], [1, 0], [-1, 0], [0, 0]])  # row, column of each action
+STAY = 4  # its place among them
 
 WINNER, CELL, COLOUR = 0, 1, 2  # a step's slots of each coin: who picks it, where and in which colour the next appears
 SLOTS = 3

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from ...contracts.loop import AgentView
+from ...contracts.loop import AgentView, Minds, own_view
 from ...contracts.mechanism import Mechanism
 from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import UsageError, configuration, configure, did_you_mean, to_json
@@ -38,10 +38,15 @@ class Part(NamedTuple):
 
 
 class MixedPolicy(Saved):
-    """Every agent plays by the policy of its algorithm. It has `values` and `probabilities` if all of these have."""
+    """Every agent plays by the policy of its algorithm, and remembers what that remembers.
+
+    It has `values` and `probabilities` if all of these have.
+    """
 
     def __init__(self, parts: list[Part]) -> None:
         self.parts = parts
+        minds = Minds.remembering([part.policy for part in parts])
+        self.start, self.remember = minds.start, minds.remember
         for what in ("values", "probabilities"):
             if all(hasattr(part.policy, what) for part in parts):
                 setattr(self, what, partial(self._joined, what))
@@ -53,8 +58,8 @@ class MixedPolicy(Saved):
     def _joined(self, what: str, seen: AgentView) -> np.ndarray:
         """(B, N, ...): each agent's column of what the policy of its algorithm says."""
         columns: dict[int, np.ndarray] = {}
-        for part in self.parts:
-            said = getattr(part.policy, what)(seen)
+        for place, part in enumerate(self.parts):
+            said = getattr(part.policy, what)(own_view(seen, place))
             columns |= {player: said[:, player] for player in part.players}
         return np.stack([columns[player] for player in sorted(columns)], axis=1)
 
@@ -126,6 +131,10 @@ class Mixed(Trained):
             for id, role in found.items()
         }
 
+    @property
+    def plays_by(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for role in self.parts.values() for name in role.plays_by))
+
     def players(self, id: str) -> tuple[int, ...]:
         """The agents of an algorithm."""
         return tuple(index for index, name in enumerate(self.agents) if name == id)
@@ -194,7 +203,9 @@ class Mixed(Trained):
 
 def made(id: str, settings: Values) -> Role:
     """The role of an algorithm. Raises UsageError for an unknown one, and for settings that it has not."""
-    return configure(_class(id), settings, what=f"algorithm {id}")
+    from .. import algorithm_class
+
+    return configure(algorithm_class(id), settings, what=f"algorithm {id}")
 
 
 def _class(id: str) -> type[Role]:

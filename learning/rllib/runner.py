@@ -16,7 +16,7 @@ from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
 
 from ...contracts.episodes import Episodes
-from ...contracts.loop import AgentView, Loop, Minds, Situation, Step
+from ...contracts.loop import AgentView, Loop, Minds, Situation, Step, own_view
 from ...contracts.mechanism import Decisions
 from ...core.arrays import take
 from ..features import width
@@ -42,6 +42,7 @@ class ArrayEnvRunner(EnvRunner):
         self.loop = Loop(
             self.task.game, self.task.mechanism, self.B,
             seed=self.task.seed, stream=self.task.phase.stream, first=index * self.B,
+            minds=Minds.remembering([*self.task.beside.values()]),
         )  # fmt: skip
 
     def make_module(self) -> None:
@@ -98,8 +99,8 @@ class ArrayEnvRunner(EnvRunner):
                 part = value.reshape(self.B, len(players), *value.shape[1:])
                 whole = found.setdefault(key, np.zeros((self.B, self.loop.N, *part.shape[2:]), part.dtype))
                 whole[:, players] = part
-        for players, policy in self.task.beside.items():
-            found[Col.ACTIONS][:, players] = policy(self.loop.seen)[:, players]
+        for place, (players, policy) in enumerate(self.task.beside.items()):
+            found[Col.ACTIONS][:, players] = policy(own_view(self.loop.seen, place))[:, players]
         for name, role in self.roles.role_of.items():
             found |= role.before(self.net(name), context)
         return found.pop(Col.ACTIONS), found

@@ -68,7 +68,7 @@ def test_everything_listed_has_an_id(paymaster: Paymaster, kind: str) -> None:
 
 
 def test_help_teaches_by_examples(paymaster: Paymaster) -> None:
-    for command in ("run", "compare", "report", "render", "solve", "self-interest", "audit"):
+    for command in ("run", "compare", "crossplay", "report", "render", "solve", "self-interest", "audit"):
         code, out, _ = paymaster(command, "--help")
         assert code == 0
         assert f"paymaster {command} " in out.replace("\n", " ")

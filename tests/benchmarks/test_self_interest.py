@@ -195,7 +195,7 @@ def cooperating_up_to(level: float) -> Any:
 
     def train_agents(
         game: Game, mechanism: Mechanism, principal: Any, settings: Any, *, seed: int, steps: int,
-        resources: Any = None, begin: Any = None,
+        resources: Any = None, begin: Any = None, policies: Any = None,
     ) -> unlearned.Learning:  # fmt: skip
         unlearned.calls.append("fresh" if begin is None else "go on")
         own = always(game, int(mechanism.self_interest > level))  # type: ignore[attr-defined]

@@ -9,8 +9,8 @@ import pytest
 
 from paymaster import make_mechanism
 from paymaster.contracts.episodes import Episodes
-from paymaster.contracts.loop import Loop, Simulation
-from paymaster.contracts.mechanism import Decisions, Mechanism
+from paymaster.contracts.loop import Loop, Minds, Simulation
+from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
 from paymaster.contracts.recommendation import RecommendationContract
 from paymaster.core.config import UsageError, configuration
 from paymaster.core.random import episode_keys
@@ -250,3 +250,40 @@ def test_terms_are_told_by_the_mechanism_and_probation_keeps_its_recommendations
     assert told.recommended.tolist() == [[LITTLE, LITTLE]]
     assert told.promised.tolist() == [[1.0, 0.0]]
     assert told.words.tolist() == [["", "probation 2"]]
+
+
+# What agents remember
+
+
+class Counting:
+    """Agents that remember how many steps their episode had, and what they earned in it."""
+
+    def start(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(len(keys), np.int64), np.zeros((len(keys), 2))
+
+    def remember(self, memory: Any, transition: Transition, earned: np.ndarray) -> Any:
+        return memory[0] + 1, memory[1] + earned
+
+
+def test_what_agents_remember_begins_anew_with_every_episode() -> None:
+    mechanism = make_mechanism("constant-share", GAME, share=0.5)
+    playing = Simulation(GAME, mechanism, 2, seed=7, minds=Minds.of(Counting()))
+    seen, earned = [playing.seen.memory], np.zeros((2, 2))
+    for actions in ([[MUCH, LITTLE], [LOSE, MUCH]], [[LITTLE, MUCH], [LEAVE, LEAVE]], [[LOSE, LOSE], [MUCH, MUCH]]):
+        step = playing.step(np.array(actions))
+        earned = np.where(step.ended[:, None], 0, earned + step.earned)
+        seen.append(playing.seen.memory)
+        np.testing.assert_allclose(seen[-1][1], earned)
+    assert [each[0].tolist() for each in seen] == [[0, 0], [1, 1], [2, 0], [0, 1]]
+    playing.begin_anew()
+    assert playing.seen.memory[0].tolist() == [0, 0]
+    assert loop().seen.memory == ()
+
+
+def test_a_memory_that_no_episode_could_begin_anew_is_refused() -> None:
+    class Listing(Counting):
+        def start(self, keys: np.ndarray) -> Any:
+            return []
+
+    with pytest.raises(UsageError, match="the memory of the agents holds a list"):
+        loop(minds=Minds.of(Listing()))
