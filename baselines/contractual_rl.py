@@ -16,7 +16,8 @@ from ..envs.game import Game
 from ..equilibria.tables.table import tabular
 from ..equilibria.tables.tabulate import tabulate
 from ..learning.agents.best_response import best_response_to
-from ..learning.principals.contractual import OVER, Contractual, Happened, OutcomeTable
+from ..learning.principals.contractual import OVER, Contractual, Happened
+from ..learning.principals.outcome_table import OutcomeTable
 from ..learning.role import Role, Task, Update
 from ..learning.settings import Count, Rate, Share
 

@@ -16,35 +16,14 @@ searched by bisection, the first steps first, while nothing is paid further ahea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
-from ...contracts.mechanism import Decisions
-from ...core.checkpoint import Checkpoint, Saved
 from ...core.random import Stream
-from ...envs.game import Game
-from ...equilibria.tables.table import tabular
+from .outcome_table import OutcomeTable
 
 OVER = -1  # in the place of a state that follows: none
-
-
-class OutcomeTable(Saved):
-    """A frozen principal: the action that it induces in every state (S,), and what each outcome pays there (S, K)."""
-
-    def __init__(self, induced: np.ndarray, payments: np.ndarray) -> None:
-        self.induced, self.payments = induced, payments.astype(np.float32)
-
-    def __call__(self, game: Game, state: Any) -> Decisions:
-        index = tabular(game).index(state)
-        return Decisions(self.induced[index][:, None], self.payments[index][:, None])
-
-    def checkpoint(self) -> Checkpoint:
-        return Checkpoint({}, {"induced": self.induced, "payments": self.payments})
-
-    @classmethod
-    def restored(cls, checkpoint: Checkpoint) -> Self:
-        return cls(**checkpoint.arrays)
 
 
 class Happened(NamedTuple):

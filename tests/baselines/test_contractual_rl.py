@@ -21,7 +21,8 @@ from paymaster.equilibria.principal.hidden_actions import best_response, contrac
 from paymaster.equilibria.tables.tabulate import tabulate
 from paymaster.learning import Resources
 from paymaster.learning.phases import train_principal
-from paymaster.learning.principals.contractual import OVER, Contractual, Happened, OutcomeTable
+from paymaster.learning.principals.contractual import OVER, Contractual, Happened
+from paymaster.learning.principals.outcome_table import OutcomeTable
 
 MANY = 1e12  # counts, after which chances are known
 SMALL = make("tree/ivanov-d10", horizon=4, tree=3)
