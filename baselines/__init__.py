@@ -43,6 +43,8 @@ OWN: dict[str, str] = {
     "principal-dqn": "..contracts.recommendation:RecommendationContract",
     "principal-exact": ".principal_exact:ExactContract",
     "outcome-dqn": "..contracts.outcomes:OutcomeContract",
+    "contractual-rl": ".contractual_rl:ContractualContract",
+    "least-incentives": ".least_incentives:LeastIncentives",
     "principal-ppo": "..contracts.rates:RatesContract",
     "rates-bandit": ".rates_bandit:RatesBanditContract",
 }

@@ -20,6 +20,7 @@ OWN: dict[str, str] = {
     "escape_room": ".escape_room:EscapeRoom",
     "tree": ".tree:Tree",
     "persuasion": ".persuasion:Persuasion",
+    "principal_agent_bandit": ".principal_agent_bandit:PrincipalAgentBandit",
 }
 FAMILIES: Registry[Game] = Registry("game family", "paymaster.games", __package__, OWN, missing_members)
 

@@ -312,6 +312,50 @@ class Zooming:
         return float(means(self.sums[:3]).max())
 
 
+class Incentives:
+    """Arms are the actions of an agent, and what it takes for each of them is searched first (Scheid et al. 2024).
+
+    An incentive is a vector (K,) with one entry above 0, for the arm that the principal wants. In the first phase each
+    arm's is the middle of what it takes at least and at most, of which the agent's answer leaves one half, `ceil(log2
+    T)` times for T pulls. In the second phase arms are chosen by upper confidence bounds (`Confident`), each at the
+    most that it may take plus 1 / T, so that the agent does as it is paid for. Algorithm 1 of the paper
+    (arXiv:2403.03811) with one of the bandits that it allows.
+    """
+
+    def __init__(self, arms: int, highest: float, pulls: int, draws: Stream) -> None:
+        self.low, self.high = np.zeros(arms), np.full(arms, highest)
+        self.left, self.pulls, self.draws = int(np.ceil(np.log2(max(2, pulls)))), pulls, draws
+        self.bandit: Confident | None = None
+
+    @property
+    def searching(self) -> bool:
+        """Whether incentives are still searched."""
+        return self.bandit is None
+
+    def deal(self) -> np.ndarray:
+        """(K, K): the incentives of as many pulls as there are arms; in the search each arm's."""
+        if self.bandit is not None:
+            return self.bandit.deal(len(self.low))
+        return np.diag((self.low + self.high) / 2)
+
+    def observe(self, pulls: Pulls) -> None:
+        """Learn from the pulls that were dealt last: the agent did as it was paid for where something was paid."""
+        if self.bandit is not None:
+            self.bandit.observe(pulls)
+            return
+        middle, enough = (self.low + self.high) / 2, pulls.paid > 0.0
+        self.low, self.high = np.where(enough, self.low, middle), np.where(enough, middle, self.high)
+        self.left -= 1
+        if not self.left:
+            self.bandit = Confident(np.diag(self.high + 1.0 / self.pulls), self.pulls, self.draws)
+            self.bandit.begin()
+
+    @property
+    def best(self) -> np.ndarray:
+        """(K,): the incentive that is best by what is known; nothing for any arm before the second phase."""
+        return np.zeros(len(self.low)) if self.bandit is None else self.bandit.best(1)[0]
+
+
 def nearest(rates: np.ndarray, arms: np.ndarray) -> np.ndarray:
     """(E,) the arm (A, K) that lies nearest to each of `rates` (E, K)."""
     return np.abs(rates[:, None] - arms).sum(axis=-1).argmin(axis=1)

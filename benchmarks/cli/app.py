@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | tune | compare | league | report | render | play | solve | audit | ...`."""
+"""The command line: `paymaster list | run | tune | compare | league | crossplay | report | render | play | solve | audit | ...`."""
 
 from __future__ import annotations
 

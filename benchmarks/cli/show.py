@@ -17,7 +17,8 @@ from ..specs.run_names import learner_name
 def show(folder: Path, out: Path) -> str:
     """Plot the contract of the run in `folder` to the .png `out`, and return a summary of it as text.
 
-    Where the run trained rates, and the best ones are known, the regret of its training is plotted beside it.
+    Where the run trained rates or payments on outcomes, and the best are known, the regret of its training is plotted
+    beside it.
     Raises UsageError where the folder holds no run, its mechanism has no principal, or `out` cannot be written.
     """
     if out.suffix.lower() != ".png" or not os.access(out.absolute().parent, os.W_OK | os.X_OK):

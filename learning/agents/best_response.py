@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from ...core.checkpoint import Checkpoint, Saved
 from ...core.config import UsageError, configuration
 from ...envs.game import Game
 from ..role import Role, Task, Update
+
+if TYPE_CHECKING:
+    from ...equilibria.tables.table import Table
 
 
 class TablePolicy(Saved):
@@ -54,19 +57,22 @@ class BestResponse(Role):
 
     def learn(self, task: Task) -> Generator[Update, None, TablePolicy]:
         yield from ()
-        return _best_response(task.game, task.principal)
+        return best_response_to(task.principal, task.game)
 
     def kept(self) -> type[TablePolicy]:
         return TablePolicy
 
 
-def _best_response(game: Game, principal: Principal | None) -> TablePolicy:
-    """The one agent's best response in every state; where it is indifferent, the action the principal prefers."""
+def best_response_to(principal: Principal | None, game: Game, table: Table | None = None) -> TablePolicy:
+    """The one agent's best response in every state; where it is indifferent, the action the principal prefers.
+
+    The `table` of the game is made unless given.
+    """
     from ...equilibria.principal.hidden_actions import best_response, contracts_of, unpaid
     from ...equilibria.tables.table import tabular
     from ...equilibria.tables.tabulate import tabulate
 
-    table, states = tabulate(game), tabular(game).representatives()
+    table, states = tabulate(game) if table is None else table, tabular(game).representatives()
     if principal is None:
         actions = unpaid(table, game.horizon).actions
     else:

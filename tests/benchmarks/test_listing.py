@@ -83,9 +83,12 @@ def test_what_is_for_some() -> None:
     assert families("drawn-contract") >= {"matrix", "public_goods", "escape_room", "tree"}
     assert families("drawn-contract").isdisjoint({"coin_game", "cleanup", "harvest"})
     of_several = ("symmetric-transfer", "transfer-matrix", "social-value-orientation", "inequity-aversion", "mate")
-    assert all(families(id) == {"tree", "persuasion"} for id in of_several)  # of one agent
-    assert NOT_FOR["principal-dqn"].keys() == {"tree/ivanov-d10"}  # which hides actions
+    of_one = {"tree", "persuasion", "principal_agent_bandit"}
+    assert all(families(id) == of_one for id in of_several)
+    hidden = {"tree/ivanov-d10", "principal_agent_bandit/scheid-5"}  # where principals pay on outcomes
+    assert NOT_FOR["principal-dqn"].keys() == hidden
     assert set(games()) - NOT_FOR["outcome-dqn"].keys() == {"tree/ivanov-d10"}
+    assert set(games()) - NOT_FOR["least-incentives"].keys() == {"principal_agent_bandit/scheid-5"}
     assert "coin_game/ivanov-7x7" not in NOT_FOR["principal-exact"]
     assert NOT_FOR["principal-exact"]["harvest/ssd"].startswith("Harvest cannot be solved exactly")
     assert "turning" in NOT_FOR["principal-exact"]["cleanup/ssd"]

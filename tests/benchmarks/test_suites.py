@@ -35,7 +35,8 @@ def test_the_suites_are_pinned() -> None:
         "cleanup-10x10", "cleanup-7x7", "cleanup-ssd", "cleanup-ssd-long", "coin-3x3", "coin-7x7", "coin-frontier",
         "coin-frontier-ppo", "contracts-cleanup", "contracts-coin", "escape-room", "harvest", "matrix", "paper-3x3",
         "paper-7x7", "paper-ablations", "paper-tree", "quick", "rivals-bandits", "rivals-dilemmas",
-        "rivals-escape-room", "rivals-matrix", "rivals-persuasion", "robustness", "robustness-cleanup", "tree",
+        "rivals-escape-room", "rivals-incentives", "rivals-matrix", "rivals-persuasion", "rivals-tree", "robustness",
+        "robustness-cleanup", "tree",
     ]  # fmt: skip
     assert [entry.name for entry in load_suite("quick").runs] == [
         "selfish/dqn", "joint/dqn", "principal-dqn/dqn", "principal-dqn/ppo", "selfish/ppo", "joint/ppo",

@@ -89,6 +89,10 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "matrix/chicken": {"pairwise": (3, 1, 4, 0)},
     "matrix/stag-hunt": {"pairwise": (4, 0, 3, 1)},
     "persuasion/recommendation-letter": {"horizon": 1, "good": 1 / 3, "value_of_good": 1, "cost_of_bad": 1},
+    "principal_agent_bandit/scheid-5": {
+        "horizon": 1, "truncates": False, "rewards_of": (0.64, 0.99, 0.73, 0.61, 0.59),
+        "gains_of": (0.30, 0.24, 0.88, 0.07, 0.65), "noise": 1,
+    },
     "tree/ivanov-d10": {"horizon": 10, "truncates": False, "accuracy": 0.9, "max_cost": 1, "max_value": 2},
 }  # fmt: skip
 
