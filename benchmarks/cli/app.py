@@ -1,4 +1,4 @@
-"""The command line: `paymaster list | run | tune | compare | league | crossplay | report | render | play | solve | audit | ...`."""
+"""The command line: `paymaster list | run | tune | compare | league | crossplay | report | render | play | ...`."""
 
 from __future__ import annotations
 
