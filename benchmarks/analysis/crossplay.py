@@ -56,9 +56,7 @@ class CrossPlay(NamedTuple):
     players: list[Player]
     contracts: list[str]
     cells: list[Cell]
-    left_out: list[
-        str
-    ]  # a sentence for each run that cannot play, and for each reason why pairings could not be played
+    left_out: list[str]  # a sentence for each run that cannot play, and each reason why pairings were not played
 
 
 class Pairing(NamedTuple):
