@@ -14,11 +14,11 @@ from ...envs import make
 from ..measures.columns import PAYMENT
 from ..measures.exact_solutions import OPTIMUM, exact
 from ..measures.statistics import ENOUGH, Estimate, fraction_closed
+from ..provenance import REFERENCE, ROOT
 from .comparison import BASE, compare
 from .groups import JOINT, Group, Line, welfare_of
 from .lines import base_of, named
 
-REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
 MONEY = (PAYMENT, "taxes", "transfer_volume", "shaping")  # columns, each a kind of its own
 SMALLEST = 0.02  # a gap of less than this share of what is at stake is none
 
@@ -72,7 +72,7 @@ def league(*paths: str | Path) -> League:
 
 def reference_tables() -> list[Path]:
     """The tables that come with the project."""
-    return sorted(REFERENCE.glob("*.csv"))
+    return sorted((ROOT / REFERENCE).glob("*.csv"))
 
 
 def _places(group: Group, optimum: float | None) -> Iterator[Place]:

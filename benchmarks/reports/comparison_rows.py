@@ -24,9 +24,12 @@ class Shown(NamedTuple):
     of_exact: Callable[[Exact], str] = lambda exact: ""
 
 
-def group_rows(group: Group) -> Rows:
-    """The head, the exact rows and the learned rows of a group."""
-    shown = _shown_of(group)
+def group_rows(group: Group, *, everything: bool = True) -> Rows:
+    """The head, the exact rows and the learned rows of a group; without `everything` the columns that matter most."""
+    return _rows_of(group, _shown_of(group) if everything else _first(group))
+
+
+def _rows_of(group: Group, shown: list[Shown]) -> Rows:
     return [
         [column.head for column in shown],
         *([column.of_exact(each) for column in shown] for each in group.given),
@@ -36,9 +39,12 @@ def group_rows(group: Group) -> Rows:
 
 def _shown_of(group: Group) -> list[Shown]:
     """The columns of a group's first table, what matters most first: a line has room for the first only."""
-    metrics = list(_metrics(group))
-    first, others = metrics[:MAIN], metrics[MAIN:]
-    return [*_names(group), _steps(), *first, *_changes(group), *others, *_further(group)]
+    return [*_first(group), *list(_metrics(group))[MAIN:], *_further(group)]
+
+
+def _first(group: Group) -> list[Shown]:
+    """The columns that matter most."""
+    return [*_names(group), _steps(), *list(_metrics(group))[:MAIN], *_changes(group)]
 
 
 def audited_rows(group: Group) -> Rows:

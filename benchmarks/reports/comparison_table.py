@@ -1,4 +1,4 @@
-"""A comparison as text: for a terminal, as markdown, as a table that can be compared again, as JSON."""
+"""A comparison as text: for a terminal, as markdown, for a paper, as a table that can be compared again, as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..measures.exact_solutions import FINITE
 from . import text_table
 from .comparison_json import as_json
 from .comparison_rows import MAIN, audited_columns, audited_rows, estimate_text, group_rows, played_columns
-from .text_table import Rows, markdown
+from .text_table import Rows, latex, markdown
 
 SCORE = "{:.2f}"
 WIDTH = 100  # characters of a line that is written to a file or to another program
@@ -68,6 +68,13 @@ def _text(comparison: Comparison, everything: bool) -> str:
 def _markdown(comparison: Comparison) -> str:
     layout = Layout("### {}".format, markdown, prose=str, others=_published_markdown, everything=True)
     return "\n\n".join(_blocks(comparison, layout))
+
+
+def _latex(comparison: Comparison) -> str:
+    """The columns that matter most, a table for each game, with what their heads stand for in comments."""
+    tables = [latex(group_rows(group, everything=False), full_title(group)) for group in comparison.groups]
+    told = [f"% {note.text}" for note in notes(comparison.groups, everything=False)]
+    return "\n\n".join([r"% \usepackage{booktabs}", *tables, *told])
 
 
 class Layout(NamedTuple):
@@ -231,4 +238,6 @@ def _kinds(groups: list[Group]) -> dict[str, dict[str, None]]:
     return found
 
 
-FORMATS: dict[str, Callable[[Comparison], str]] = {"markdown": _markdown, "csv": _csv, "json": as_json}
+FORMATS: dict[str, Callable[[Comparison], str]] = {
+    "markdown": _markdown, "latex": _latex, "csv": _csv, "json": as_json,
+}  # fmt: skip

@@ -29,6 +29,27 @@ def markdown(rows: Rows) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rest))
 
 
+SPECIAL = {  # in LaTeX, outside of mathematics
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "Δ": r"$\Delta$", "±": r"$\pm$",
+}  # fmt: skip
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX prints it."""
+    return "".join(SPECIAL.get(letter, letter) for letter in text)
+
+
+def latex(rows: Rows, caption: str) -> str:
+    """A table for a paper, by the package booktabs; its first two columns are words, and the others on the right."""
+    head, *others = [f"    {' & '.join(map(escaped, row))} \\\\" for row in rows]
+    aligned = "".join("l" if at < 2 else "r" for at in range(len(rows[0])))
+    return "\n".join([
+        r"\begin{table}", r"  \centering", f"  \\caption{{{escaped(caption)}}}", f"  \\begin{{tabular}}{{{aligned}}}",
+        r"    \toprule", head, r"    \midrule", *others, r"    \bottomrule", r"  \end{tabular}", r"\end{table}",
+    ])  # fmt: skip
+
+
 def _widths(rows: Rows) -> list[int]:
     return [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,7 +27,7 @@ from paymaster.benchmarks.reports import curves, frontier
 from paymaster.benchmarks.reports.comparison_rows import audited_rows, group_rows
 from paymaster.benchmarks.reports.comparison_table import present
 from paymaster.benchmarks.reports.styles import COLOURS, Style, styles
-from paymaster.benchmarks.reports.text_table import columns, markdown
+from paymaster.benchmarks.reports.text_table import columns, escaped, markdown
 from paymaster.core.config import UsageError, to_json
 from paymaster.envs import make
 from paymaster.equilibria import solve as equilibrium
@@ -778,3 +779,23 @@ def test_people_are_told_of_money_that_is_no_payment(tmp_path: Path) -> None:
     assert "transfers (constant-share), shaping (lio)" in told
     assert "A payment of 0" not in present(compared(tmp_path, row()), "table")
     assert "A payment of 0" not in present(comparison, "table", everything=True)
+
+
+def test_a_table_for_a_paper() -> None:
+    r"""Each row ends with `\\`, has a cell for each column, and no letter that LaTeX would take for its own."""
+    text = present(compare(ROOT / REFERENCE / "contracts-coin.csv", solve=False), "latex")
+    (begun,) = [line for line in text.splitlines() if line.startswith(r"  \begin{tabular}")]
+    columns = re.fullmatch(r"  \\begin\{tabular\}\{(l+r+)\}", begun)
+    assert columns is not None
+    rows = [line for line in text.splitlines() if line.endswith(r" \\")]
+    assert len(rows) == 15  # the head and the learned lines
+    assert all(line.count(" & ") == len(columns[1]) - 1 for line in rows)
+    assert "social-value-orientation & ppo & 250k & 8.19 [8.12, 8.25]" in text
+    assert not re.search(r"(?<!\\)[%_#$&](?!\\?Delta)", "".join(rows).replace(" & ", "").replace(r"$\Delta$", ""))
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
+
+
+def test_what_latex_takes_for_its_own_is_escaped() -> None:
+    assert escaped(r"50% of a_b & {c} \d ~ ^ ΔW") == (
+        r"50\% of a\_b \& \{c\} \textbackslash{}d \textasciitilde{} \textasciicircum{} $\Delta$W"
+    )

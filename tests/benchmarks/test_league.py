@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from paymaster import UsageError
-from paymaster.benchmarks.analysis.league import REFERENCE, league
+from paymaster.benchmarks.analysis.league import league
 from paymaster.benchmarks.cli import main
 from paymaster.benchmarks.measures.statistics import fraction_closed
+from paymaster.benchmarks.provenance import REFERENCE, ROOT
 from paymaster.benchmarks.reports.league_table import by_family, games_of, matrix, ranking
 
-TABLE = REFERENCE / "contracts-cleanup.csv"
+TABLES = ROOT / REFERENCE
+TABLE = TABLES / "contracts-cleanup.csv"
 GAME = "cleanup/lio-7x7"
 
 
@@ -73,14 +75,14 @@ def test_places_are_those_of_the_table() -> None:
 
 
 def test_where_no_optimum_is_known_joint_agents_are_the_top_and_have_no_place() -> None:
-    found = {place.mechanism: place for place in league(REFERENCE / "cleanup-10x10.csv").places}
+    found = {place.mechanism: place for place in league(TABLES / "cleanup-10x10.csv").places}
     assert "joint" not in found
     assert not any(place.exact for place in found.values())
     assert "lio-10x10 *" in matrix(list(found.values()))[0]
 
 
 def test_a_table_without_selfish_agents_is_left_out_with_a_reason() -> None:
-    found = league(REFERENCE / "coin-frontier-ppo.csv")
+    found = league(TABLES / "coin-frontier-ppo.csv")
     assert found.places == []
     assert found.left_out == ["coin_game/ivanov-7x7, observation mutual: no selfish agents stand beside what is there"]
 
