@@ -16,7 +16,7 @@ from ...envs import FAMILIES, family, games, make
 from ...learning import algorithm_class, algorithms
 from ..reports.described import Setting, principal_settings, settings_of
 from ..specs.compatibility import why_not
-from ..specs.suites import load_suite, suites
+from ..specs.suites import description_of, load_suite, suites
 
 LEAST, MOST = 60, 100  # characters in a line, as the terminal has
 
@@ -205,7 +205,7 @@ def _algorithms() -> list[Item]:
 
 
 def _suites() -> list[Item]:
-    return [{"id": id, "description": load_suite(id).description} for id in suites()]
+    return [{"id": id, "description": description_of(id)} for id in suites()]
 
 
 KINDS: dict[str, Callable[[], list[Item]]] = {

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
 
 from ...core.config import UsageError
 from ..tolerances import TRANSFER_TIE
@@ -61,6 +60,8 @@ def least_transfers(payoffs: np.ndarray) -> LeastTransfers:
 
     Where several matrices are best it is one of them. Raises UsageError as `symmetric_level` does.
     """
+    from scipy.optimize import linprog  # takes half a second, and mechanisms import this module
+
     N = payoffs.shape[-1]
     each, unknowns = np.eye(N), N * N + 1  # T row by row, then g
     dominant = [(row[:, None] * each[agent]).ravel() for agent, gained in _defections(payoffs) for row in gained]

@@ -13,7 +13,7 @@ from paymaster.benchmarks.specs.overrides import override, parse_settings
 from paymaster.benchmarks.specs.resolve import explicit, resolve
 from paymaster.benchmarks.specs.spec import RunSpec
 from paymaster.benchmarks.specs.strict_yaml import parse, read
-from paymaster.benchmarks.specs.suites import Suite, expand, load_suite, suites
+from paymaster.benchmarks.specs.suites import Suite, description_of, expand, load_suite, suites
 from paymaster.core.config import UsageError, configure
 from paymaster.learning.principals.algorithm_3 import Algorithm3
 
@@ -30,11 +30,17 @@ def written(path: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize("name", suites())
+def test_a_description_is_that_of_the_whole_suite(name: str) -> None:
+    assert description_of(name) == load_suite(name).description != ""
+
+
 def test_the_suites_are_pinned() -> None:
     assert suites() == [
         "cleanup-10x10", "cleanup-7x7", "cleanup-ssd", "cleanup-ssd-long", "coin-3x3", "coin-7x7", "coin-frontier",
         "coin-frontier-ppo", "contracts-cleanup", "contracts-coin", "escape-room", "harvest", "matrix", "paper-3x3",
-        "paper-7x7", "paper-ablations", "paper-tree", "quick", "rivals-bandits", "rivals-dilemmas",
+        "paper-7x7", "paper-ablations", "paper-tree", "quick", "rivals-bandits", "rivals-cleanup", "rivals-coin",
+        "rivals-dilemmas",
         "rivals-escape-room", "rivals-incentives", "rivals-matrix", "rivals-persuasion", "rivals-tree", "robustness",
         "robustness-cleanup", "tree",
     ]  # fmt: skip
