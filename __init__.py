@@ -22,6 +22,7 @@ LATER = {  # imported when first asked for: they bring RLlib or pandas
     "compare": ".benchmarks.analysis.comparison:compare",
     "solve": ".equilibria.solve:summary",
     "list_equilibria": ".equilibria.normal_form.list_equilibria:list_equilibria",
+    "solve_matrix": ".equilibria.normal_form.solve_matrix:solve_matrix",
 }
 
 __all__ = [

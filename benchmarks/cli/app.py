@@ -293,6 +293,8 @@ def play(
     paymaster solve coin_game/ivanov-7x7 --out solved/coin-7x7
 
     paymaster solve cleanup/lio-7x7 --favour 0.2
+
+    paymaster solve payoffs.csv
     """
 )
 def solve(
@@ -306,7 +308,11 @@ def solve(
     out: options.PoliciesFolder = None,
     plugins: options.Plugins = None,
 ) -> None:
-    """Solve a game exactly: the social optimum, selfish equilibria, and what a principal pays."""
+    """Solve a game exactly: the social optimum, selfish equilibria, and what a principal pays.
+
+    A table of payoffs (CSV) is a game, too: a line for each joint action, N actions by their names, then N payoffs,
+    below a head.
+    """
     from .solve import solved
 
     text = solved(

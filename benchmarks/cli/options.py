@@ -212,7 +212,9 @@ PlaySeed = Annotated[
 ]
 
 # paymaster solve
-TabularGame = Annotated[str, typer.Argument(metavar="GAME", help="Game small enough for a table of its states.")]
+TabularGame = Annotated[
+    str, typer.Argument(metavar="GAME|FILE.csv", help="Game small enough for a table of its states, or payoffs.")
+]
 Alpha = Annotated[
     float,
     option(

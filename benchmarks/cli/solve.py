@@ -28,6 +28,7 @@ from ..reports.text_table import Rows, columns
 from ..runs.progress import progress_bars
 from ..runs.solution import save_solution
 from ..specs.overrides import parse_settings
+from .solve_matrix import solved_matrix
 
 PATIENCE = 2.0  # seconds after which a bar is shown
 EVERY = 60.0  # seconds between lines of progress where there is no terminal
@@ -46,9 +47,15 @@ def solved(
 ) -> str:  # fmt: skip
     """The exact solutions of the game `id` as text or as JSON, with the `iterations` of the meta-algorithm on request.
 
+    An `id` that ends with .csv is a table of payoffs.
+
     Writes the policies to the folder `out`, if given. Raises UsageError for a game that has no table, for options that
     exclude each other, and where `out` cannot be written.
     """
+    if id.endswith(".csv"):
+        if settings or discount is not None or favour or iterations or out is not None:
+            raise UsageError(f"{id}: a table of payoffs has --alpha and --json alone; leave the other options out")
+        return solved_matrix(Path(id), alpha, as_json=as_json)
     game = make(id, **parse_settings(settings))
     if iterations and discount is not None:
         raise UsageError(f"--rounds is for the finite horizon (got --discount {discount:g} too): leave out one of them")

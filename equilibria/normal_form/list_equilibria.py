@@ -50,7 +50,7 @@ def list_equilibria(payoffs: ArrayLike) -> list[NashEquilibrium]:
     >>> len(list_equilibria([[(3, 3), (1, 4)], [(4, 1), (0, 0)]]))  # chicken: two pure equilibria and a mixed one
     3
     """
-    game = _as_tensor(np.asarray(payoffs, np.float64))
+    game = as_tensor(np.asarray(payoffs, np.float64))
     pure = _pure(game)
     if game.shape[-1] != 2:
         return pure or _mixed(game)
@@ -62,7 +62,7 @@ def list_equilibria(payoffs: ArrayLike) -> list[NashEquilibrium]:
     return pure + [found for found in mixed if not found.is_pure]
 
 
-def _as_tensor(payoffs: np.ndarray) -> np.ndarray:
+def as_tensor(payoffs: np.ndarray) -> np.ndarray:
     """The payoffs as (A1, ..., AN, N)."""
     N = payoffs.shape[-1] if payoffs.ndim >= 2 else 0
     shape = payoffs.shape
