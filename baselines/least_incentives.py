@@ -13,7 +13,7 @@ from ..core.config import UsageError, configuration
 from ..envs.game import hides_actions
 from ..equilibria.tables.tabulate import tabulate
 from ..equilibria.tolerances import UTILITY_TIE
-from ..learning.bandits import Incentives, Pulls
+from ..learning.bandits import Incentives, Pulls, searches
 from ..learning.principals.outcome_table import OutcomeTable
 from ..learning.role import Role, Task, Update
 from ..learning.settings import Count, Rate
@@ -32,9 +32,12 @@ class IncentivesBandit(Role):
     """The most that an arm may take: the difference between the best and the worst reward of the agent at least."""
 
     def check(self, mechanism: Mechanism) -> None:
-        """Raise UsageError for a mechanism other than `least-incentives`."""
+        """Raise UsageError for a mechanism other than `least-incentives`, and fewer pulls than its search takes."""
         if not isinstance(mechanism, LeastIncentives):
             raise UsageError(f"this principal needs the mechanism least-incentives (got {type(mechanism).__name__})")
+        search = len(mechanism.game.action_names) * searches(self.steps)
+        if self.steps <= search:
+            raise UsageError(f"steps: the search alone takes {search} pulls of all arms (got {self.steps}): give more")
 
     def learn(self, task: Task) -> Generator[Update, None, OutcomeTable]:
         if task.resources.runners:

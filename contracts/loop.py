@@ -149,6 +149,11 @@ class Loop:
         self.state = self.game.reset(self.keys)
         self.memory = self.mechanism.start(self.keys)
         self.recalled = self._recalled()
+        if self.minds.remember and (self.mechanism.needs_values or self.mechanism.needs_probabilities):
+            raise UsageError(
+                f"{type(self.mechanism).__name__} asks agents what they expect, or how likely they act, and who "
+                "remembers an episode cannot be asked: choose agents without a memory, or another mechanism"
+            )
         _check_memory(type(self.mechanism).__name__, self.memory, self.B)
         _check_memory("the agents", self.recalled, self.B)
         self._tally = Tally(self.B, self.N, len(self.mechanism.recorded))

@@ -312,6 +312,11 @@ class Zooming:
         return float(means(self.sums[:3]).max())
 
 
+def searches(pulls: int) -> int:
+    """How often `Incentives` halves what an arm may take, where there are so many pulls in all."""
+    return int(np.ceil(np.log2(max(2, pulls))))
+
+
 class Incentives:
     """Arms are the actions of an agent, and what it takes for each of them is searched first (Scheid et al. 2024).
 
@@ -324,7 +329,7 @@ class Incentives:
 
     def __init__(self, arms: int, highest: float, pulls: int, draws: Stream) -> None:
         self.low, self.high = np.zeros(arms), np.full(arms, highest)
-        self.left, self.pulls, self.draws = int(np.ceil(np.log2(max(2, pulls)))), pulls, draws
+        self.left, self.pulls, self.draws = searches(pulls), pulls, draws
         self.bandit: Confident | None = None
 
     @property

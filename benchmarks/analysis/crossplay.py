@@ -70,8 +70,9 @@ class Pairing(NamedTuple):
 def crossplay(path: Path, *, episodes: int, progress: Any = iter) -> CrossPlay:
     """Let the agents of the runs at or below `path`, and scripted ones, play `episodes` episodes with each other.
 
-    Agents of a line play with those of its next seed, which they never met; where it has one seed alone, with
-    themselves. Raises UsageError where no run can play, and for runs of several games or rules.
+    Agents play with those of another seed, which they never met; where a line has one seed alone, with that. Those of
+    one line play in disjoint pairs of seeds, so that the pairs are independent draws. Raises UsageError where no run
+    can play, and for runs of several games or rules.
     """
     loaded, left_out = _loaded(path)
     players = _players(loaded)
@@ -176,10 +177,10 @@ def _played(game: Game, pairing: Pairing, episodes: int) -> Iterator[Episodes]:
     """The episodes of each pair of seeds; a script has as many as who plays with it."""
     contract, row, column = pairing
     learned = [len(player.runs) for player in (row, column, contract) if player is not None and player.runs]
-    for seed in range(min(learned, default=1)):
-        partner = seed + 1 if row is column else seed  # agents of one seed have learned together
+    seeds = range(min(learned, default=1))
+    for seed in seeds[:: 2 if row is column else 1][: max(1, len(seeds) // 2) if row is column else None]:
         run = contract.runs[seed] if contract else None
-        sides = (row, seed), (column, partner)
+        sides = (row, seed), (column, seed + 1)  # agents of one seed may have learned together
         (first, others) = (_partner(player, at % len(player.policies), run) for player, at in sides)
         N = len(game.agents)
         policy = MixedPolicy([Part("", {}, (0,), first), Part("", {}, tuple(range(1, N)), others)])
@@ -207,9 +208,16 @@ def _partner(player: Player, seed: int, contract: Loaded | None) -> Any:
     same = contract.mechanism.terms_size == own.terms_size if contract else not own.terms_size
     if same and (known or not own.terms_size):
         return policy
-    if isinstance(policy, FollowPolicy):
+    if _follows(policy):
         raise UsageError(f"{player.name} follows recommendations, and is given none")
     return Unaware(policy, own.terms_size)
+
+
+def _follows(policy: Any) -> bool:
+    """Whether a policy, or a part of it, does as it is recommended."""
+    if isinstance(policy, MixedPolicy):
+        return any(_follows(part.policy) for part in policy.parts)
+    return isinstance(policy, FollowPolicy)
 
 
 class Unaware:

@@ -11,34 +11,41 @@ import numpy as np
 
 from ...core.config import UsageError
 from ...envs import make
-from ..measures.columns import PAYMENT
+from ..measures.columns import PAYMENT, WELFARE
 from ..measures.exact_solutions import OPTIMUM, exact
-from ..measures.statistics import ENOUGH, Estimate, fraction_closed
+from ..measures.statistics import ENOUGH, ERROR, Estimate, contrast, estimate, fraction_closed
 from ..provenance import REFERENCE, ROOT
 from .comparison import BASE, compare
-from .groups import JOINT, Group, Line, welfare_of
-from .lines import base_of, named
+from .groups import JOINT, Group, Line
+from .lines import base_of, named, usual_steps
 
 MONEY = (PAYMENT, "taxes", "transfer_volume", "shaping")  # columns, each a kind of its own
-SMALLEST = 0.02  # a gap of less than this share of what is at stake is none
+RETURN = "principal_return"
+TIE = 1e-9  # of rewards: a gap below it is none
 
 
 class Place(NamedTuple):
-    """The best line of a mechanism in a game, with one learner."""
+    """The best line of a mechanism in a game of one table, with one learner."""
 
     mechanism: str
     game: str  # with the rules that are not those of its preset
+    table: str  # what it stands in: its base, its budget and its optimum are those of that table
     learner: str
     closed: Estimate  # 0 for selfish agents of the same learner and budget, 1 for the optimum
     money: dict[str, float]  # the mean of each column of `MONEY` in an episode, where there is any
     line: Line
-    lines: int  # of the mechanism in the game, the best of which this is
+    lines: int  # of the mechanism in the table, the best of which this is
     exact: bool  # whether the optimum is exact; else it is what `joint` agents of the same learner reach
 
     @property
     def family(self) -> str:
         """The game's family."""
         return self.game.partition("/")[0]
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Environment steps of the agents, and of what their mechanism learned before."""
+        return self.line.first.steps, self.line.first.principal_steps
 
 
 class League(NamedTuple):
@@ -51,22 +58,21 @@ class League(NamedTuple):
 def league(*paths: str | Path) -> League:
     """The places of the mechanisms in tables and folders; in the reference tables unless given.
 
-    Lines without selfish agents of the same learner and budget have no place: there is nothing to measure a gap from.
-    Raises UsageError where there is nothing to compare.
+    A gap is measured within one table, from selfish agents of the same learner and budget; lines of other budgets than
+    most of their table have no place. What is at stake is the sum of the agents' rewards, and where a principal has a
+    return of its own that return too. Raises UsageError where there is nothing to compare.
     """
     places: list[Place] = []
     left_out: list[str] = []
-    nowhere: dict[str, str] = {}  # why, by game
     for path in [Path(path) for path in paths] or reference_tables():
         comparison = compare(path, solve=False)
         left_out += comparison.damaged
         known = _optima(path, comparison.groups)
         for group in comparison.groups:
-            found = list(_places(group, known.get(_key(group.game, group.rules))))
-            nowhere |= {} if found else {group.short: _why_not(group)}
+            optimum = known.get(_key(group.game, group.rules))
+            found = list(_places(group, path.stem, optimum))
+            left_out += [] if found else [f"{group.short} of {path.stem}: {_why_not(group, optimum)}"]
             places += found
-    games = {place.game for place in places}
-    left_out += [f"{game}: {why}" for game, why in nowhere.items() if game not in games]
     return League(_best(places), left_out)
 
 
@@ -75,33 +81,50 @@ def reference_tables() -> list[Path]:
     return sorted((ROOT / REFERENCE).glob("*.csv"))
 
 
-def _places(group: Group, optimum: float | None) -> Iterator[Place]:
+def at_stake(line: Line) -> np.ndarray:
+    """(S,): the welfare of each seed, and the principal's own return, where it has one, before it pays."""
+    own = line.values(RETURN)
+    return np.array([value + own.get(seed, 0.0) for seed, value in line.values(WELFARE).items()])
+
+
+def _places(group: Group, table: str, optimum: float | None) -> Iterator[Place]:
     bases = named(group.lines, BASE)
     joint = [line for line in group.lines if line.first.mechanism == JOINT]
+    usual = usual_steps(group.lines)
     for line in group.lines:
-        base = base_of(line, bases, line.first.steps)
-        if base is None or line in bases:
+        base, team = (base_of(line, each, line.first.steps) for each in (bases, joint))
+        if base is None or line in bases or (usual is not None and line.first.steps not in (0, usual)):
             continue
         if optimum is not None:
-            top = np.array([optimum])
-        elif (team := base_of(line, joint, line.first.steps)) not in (None, line):
-            top = welfare_of(team)
+            top: np.ndarray | float = optimum
+        elif team is not None and team is not line:
+            top = at_stake(team)
         else:
             continue
-        if top.mean() - welfare_of(base).mean() > SMALLEST * max(abs(top.mean()), abs(welfare_of(base).mean())):
+        if _established(at_stake(base), top):
             money = {name: mean for name in MONEY if (mean := line.estimate(name).mean) and not np.isnan(mean)}
-            closed = fraction_closed(welfare_of(line), welfare_of(base), top)
-            yield Place(line.first.mechanism, group.short, line.algorithm, closed, money, line, 1, optimum is not None)
+            closed = fraction_closed(at_stake(line), at_stake(base), top)
+            mechanism, known = line.first.mechanism, optimum is not None
+            yield Place(mechanism, group.short, table, line.algorithm, closed, money, line, 1, known)
+
+
+def _established(base: np.ndarray, top: np.ndarray | float) -> bool:
+    """Whether there is a gap, by its own interval; of a single seed below an exact optimum by its value."""
+    if isinstance(top, float):
+        below = estimate(base)
+        return bool(below.mean + TIE < top and not below.high >= top)
+    low, _ = contrast(top, base).within(ERROR)
+    return bool(low > 0.0)
 
 
 def _best(places: Sequence[Place]) -> list[Place]:
-    """For each mechanism, game and learner the place that closes most, in the order of appearance.
+    """For each mechanism, game, table and learner the place that closes most, in the order of appearance.
 
     Lines with enough seeds for a verdict come first.
     """
-    found: dict[tuple[str, str, str], list[Place]] = {}
+    found: dict[tuple[str, str, str, str], list[Place]] = {}
     for place in places:
-        found.setdefault((place.mechanism, place.game, place.learner), []).append(place)
+        found.setdefault((place.mechanism, place.game, place.table, place.learner), []).append(place)
     return [max(each, key=_rank)._replace(lines=len(each)) for each in found.values()]
 
 
@@ -109,10 +132,12 @@ def _rank(place: Place) -> tuple[bool, float]:
     return place.closed.seeds >= ENOUGH, place.closed.mean
 
 
-def _why_not(group: Group) -> str:
+def _why_not(group: Group, optimum: float | None) -> str:
     if not named(group.lines, BASE):
         return "no selfish agents stand beside what is there"
-    return "selfish agents reach what is best there, or it is not known"
+    if optimum is None and not any(line.first.mechanism == JOINT for line in group.lines):
+        return "neither an exact optimum nor joint agents stand there"
+    return "it is not established that selfish agents stay below what is best, or nothing else has their budget"
 
 
 def _optima(path: Path, groups: Sequence[Group]) -> Mapping[str, float]:
@@ -120,19 +145,20 @@ def _optima(path: Path, groups: Sequence[Group]) -> Mapping[str, float]:
     if path.is_dir():
         solved = {_key(group.game, group.rules): exact(make(group.game, **group.rules)) for group in groups}
         return {
-            key: each.welfare for key, solutions in solved.items()
+            key: each.welfare + (each.principal_return or 0.0) for key, solutions in solved.items()
             for each in solutions[:1] if each.name == OPTIMUM and each.welfare is not None
         }  # fmt: skip
     try:
         solved_games = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["exact"]
         first = {_key(each["game"], each["rules"]): each["solutions"][:1] for each in solved_games}
         return {
-            key: float(solutions[0]["welfare"]) for key, solutions in first.items()
+            key: float(solutions[0]["welfare"] + (solutions[0].get("principal_return") or 0.0))
+            for key, solutions in first.items()
             if solutions and solutions[0]["name"] == OPTIMUM
-        }  # fmt: skip
+        }
     except FileNotFoundError:
         return {}
-    except (KeyError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise UsageError(f"{path.with_suffix('.json')} is damaged: {type(error).__name__}: {error}") from None
 
 

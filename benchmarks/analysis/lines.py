@@ -49,7 +49,7 @@ def _told_apart(lines: list[Line]) -> list[Line]:
     called: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
         called.setdefault((line.name, line.algorithm), []).append(line)
-    settings, steps = settings_of(lines), _usual_steps(lines)
+    settings, steps = settings_of(lines), usual_steps(lines)
     named = [line._replace(name=name) for same in called.values() for line, name in _names(same, settings, steps)]
     count = Counter((line.name, line.algorithm) for line in named)
     return [line._replace(alone=count[line.name, line.algorithm] == 1) for line in named]
@@ -79,7 +79,7 @@ def _names(lines: Sequence[Line], known: Mapping[str, Settings], steps: int | No
         yield line, " ".join(filter(None, [line.name, name]))
 
 
-def _usual_steps(lines: Sequence[Line]) -> int | None:
+def usual_steps(lines: Sequence[Line]) -> int | None:
     """The agents' steps of more than half of the lines; None where there are no such steps."""
     ((steps, count),) = Counter(line.first.steps for line in lines).most_common(1)
     return steps if 2 * count > len(lines) else None

@@ -24,6 +24,8 @@ def crossplay_and_write(path: Path, episodes: int, out: Path | None) -> int:
     """
     if out is not None and out.suffix not in (*WRITTEN, ".json"):
         raise UsageError(f"--out {out}: write to a .csv, .md or .json")
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}; make it first")
 
     def progress(pairings: Sequence[Pairing]) -> object:
         return counted(pairings, len(pairings), "crossplay")

@@ -99,25 +99,26 @@ def contrast(ours: np.ndarray, theirs: np.ndarray) -> Contrast:
     return Contrast(mean, error, few, 2.0 * 0.25**few)
 
 
-def fraction_closed(ours: np.ndarray, base: np.ndarray, top: np.ndarray) -> Estimate:
-    """By which fraction the mean of `ours` (S,) closes the gap from that of `base` (S',) to that of `top` (S'',).
+def fraction_closed(ours: np.ndarray, base: np.ndarray, top: np.ndarray | float) -> Estimate:
+    """By which fraction the mean of `ours` (S,) closes the gap from that of `base` (S',) to `top`.
 
-    Seeds of the three are independent of each other; a `top` that is known exactly has one value, and no variance. The
-    interval is that of the delta method, with the degrees of freedom of `contrast`. Undefined where there is no gap.
+    That is a number that is known exactly, or seeds (S'',). Seeds of the three are independent of each other. The
+    interval is that of the delta method, with the degrees of freedom of `contrast`: it means nothing where the gap
+    itself may be none. Undefined where there is no gap, and without an interval where one of the parts has one seed.
     """
-    parts = [np.asarray(each, np.float64) for each in (ours, base, top)]
+    exact = isinstance(top, float)
+    parts = [np.asarray(each, np.float64).ravel() for each in (ours, base, top)]
     mean, low, high = (float(each.mean()) if len(each) else np.nan for each in parts)
-    seeds, gap = min(len(parts[0]), len(parts[1])), high - low
+    drawn = parts[:2] if exact else parts
+    seeds, gap = min(map(len, drawn)), high - low
     if not gap:
         return Estimate(np.nan, np.nan, np.nan, seeds)
     closed = (mean - low) / gap
     if seeds < 2:
         return Estimate(closed, np.nan, np.nan, seeds)
     slopes = (1.0, closed - 1.0, -closed)  # by each of the three means, times the gap
-    varying = [(slope, each) for slope, each in zip(slopes, parts, strict=True) if len(each) > 1]
-    error = sqrt(sum(slope**2 * float(each.var(ddof=1)) / len(each) for slope, each in varying)) / abs(gap)
-    freedom = min(len(each) for _, each in varying) - 1
-    reach = float(stdtrit(freedom, 1.0 - ERROR / 2.0)) * error
+    errors = (slope**2 * float(each.var(ddof=1)) / len(each) for slope, each in zip(slopes, drawn, strict=False))
+    reach = float(stdtrit(seeds - 1, 1.0 - ERROR / 2.0)) * sqrt(sum(errors)) / abs(gap)
     return Estimate(closed, closed - reach, closed + reach, seeds)
 
 

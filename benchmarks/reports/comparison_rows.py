@@ -94,13 +94,13 @@ def _names(group: Group) -> Iterator[Shown]:
 
 
 def _steps() -> Shown:
+    return Shown("steps", steps_of)
+
+
+def steps_of(line: Line) -> str:
     """The agents' steps, and those of their mechanism."""
-
-    def of_line(line: Line) -> str:
-        own, before = line.first.steps, line.first.principal_steps
-        return _count(own) + ("+?" if line.first.total_steps is None else f"+{_count(before)}" * bool(before))
-
-    return Shown("steps", of_line)
+    own, before = line.first.steps, line.first.principal_steps
+    return _count(own) + ("+?" if line.first.total_steps is None else f"+{_count(before)}" * bool(before))
 
 
 def _count(steps: int) -> str:

@@ -13,9 +13,9 @@ from .text_table import markdown
 
 NOTE = (
     "Rows play the first agent, columns {others}, in {episodes} episodes on unseen keys; [95% interval over seeds, "
-    "Student's t; over episodes where there is one seed]. Agents of a line play with those of its next seed, or with "
-    "themselves where it has one. An income is rewards, payments and transfers, less taxes. Who did not learn under a "
-    "contract's mechanism is not shown its terms."
+    "Student's t; over episodes where there is one pair of seeds]. Agents play with those of the next seed; those of "
+    "one line in disjoint pairs of seeds, or with themselves where there is one. An income is rewards, payments and "
+    "transfers, less taxes. Who did not learn under a contract's mechanism is not shown its terms."
 )
 
 

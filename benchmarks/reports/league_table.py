@@ -7,44 +7,54 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from ...baselines import MECHANISMS
 from ...core.config import UsageError, did_you_mean
 from ..analysis.league import MONEY, League, Place
 from ..measures.columns import COLUMNS
-from ..measures.statistics import Estimate
+from ..measures.statistics import ENOUGH
+from .comparison_rows import steps_of
 from .text_table import Rows, columns
 
 WIDTH, LONGEST = 100, 18
 MORE = "paymaster league tells them"
 LEGEND = (
-    "A cell says how much of the gap from selfish agents of the same learner and budget (0%) to the optimum (100%) the "
-    "mechanism closes, by the means over seeds, with the reach of its 95% interval (none for a single seed). Where no "
+    "A cell says how much of the gap from selfish agents of the same learner, budget and table (0%) to the optimum "
+    "(100%) the mechanism closes, by the means over seeds, with the reach of its 95% interval (none for fewer than "
+    "three seeds, and where none varies). Where a principal has a return of its own, that counts too. Where no "
     "optimum is known (*), 100% is what joint agents of the same learner reach, and a mechanism may do better. Of "
-    "several lines of a mechanism the best stands here: choosing it flatters those with many. Cells of one column are "
-    "comparable; mechanisms do not stand in the same games, and so there is no total."
+    "several lines of a mechanism in a table the best stands here: choosing it flatters those with many. A mechanism "
+    "that learns had steps of its own before, which rankings show behind those of the agents. Mechanisms do not stand "
+    "in the same games and tables, so there is no total."
 )
 
 
 def matrix(places: Sequence[Place]) -> Rows:
-    """The head, games of one family, and a row for each mechanism: how much of each gap is closed."""
-    games = {place.game: place.exact for place in places}
-    cells = {(place.mechanism, place.game): _closed(place.closed) for place in places}
+    """The head, games of one family with their tables, and a row for each mechanism: how much of a gap is closed."""
+    shown = {(place.game, place.table): None for place in places}
+    cells = {(place.mechanism, place.game, place.table): _cell(place) for place in places}
     return [
-        ["mechanism", *(game.partition("/")[2] + " *" * (not known) for game, known in games.items())],
-        *([mechanism, *(cells.get((mechanism, game), "") for game in games)] for mechanism in _in_order(places)),
+        ["mechanism", *(f"{game.partition('/')[2]} ({table})" for game, table in shown)],
+        *([mechanism, *(cells.get((mechanism, *each), "") for each in shown)] for mechanism in _in_order(places)),
     ]
 
 
 def ranking(places: Sequence[Place]) -> Rows:
     """The head and the places of one game, what closes most first, with the amounts of each kind of money."""
     kinds = [name for name in MONEY if any(name in place.money for place in places)]
-    head = ["line", "learner", "gap closed", *(COLUMNS[name].head for name in kinds), "seeds", "best of"]
+    head = [
+        "line",
+        "learner",
+        "table",
+        "steps",
+        "gap closed",
+        *(COLUMNS[name].head for name in kinds),
+        "seeds",
+        "best of",
+    ]
     ordered = sorted(places, key=lambda place: -place.closed.mean)
     rows = [
         [
-            place.line.name, place.learner, _closed(place.closed),
+            place.line.name, place.learner, place.table, steps_of(place.line), _cell(place),
             *(COLUMNS[name].text(place.money.get(name)) for name in kinds), str(place.closed.seeds), str(place.lines),
         ]
         for place in ordered
@@ -97,6 +107,8 @@ def _in_order(places: Iterable[Place]) -> list[str]:
     return [*(id for id in known if id in own), *sorted(own - set(known))]
 
 
-def _closed(estimate: Estimate) -> str:
-    reach = "" if np.isnan(estimate.low) else f" ±{(estimate.high - estimate.low) / 2:.0%}"
-    return f"{estimate.mean:.0%}{reach}"
+def _cell(place: Place) -> str:
+    closed = place.closed
+    reach = (closed.high - closed.low) / 2
+    told = f" ±{reach:.0%}" if closed.seeds >= ENOUGH and reach > 0.0 else ""
+    return f"{closed.mean:.0%}{told}{' *' * (not place.exact)}"

@@ -36,7 +36,7 @@ class MatrixSolution(NamedTuple):
     payoffs: np.ndarray  # (A1, ..., AN, N)
     names: tuple[tuple[str, ...], ...]  # of the actions of each agent
     alpha: float  # the price of money
-    equilibria: list[NashEquilibrium]
+    equilibria: list[NashEquilibrium]  # as `list_equilibria` finds them: not all mixed ones
     induced: list[Induced]  # all joint actions, the one of highest utility first
     self_interest: float | None  # s*, where agents have two actions each, the first of which is to cooperate; nan: none
     transfers: LeastTransfers | None  # T* and g*, likewise
@@ -50,7 +50,7 @@ class MatrixSolution(NamedTuple):
         return ", ".join(self.names[i][action] for i, action in enumerate(actions))
 
     def __str__(self) -> str:
-        lines = ["equilibria"]
+        lines = ["equilibria" if len(self.names) == 2 else "equilibria (all pure ones, or else one mixed)"]
         for found in self.equilibria:
             mixed = " | ".join(map(self._mixture, range(len(self.names)), found.strategies))
             lines.append(f"  {mixed}: payoffs {_numbers(found.payoffs)}, welfare {found.payoffs.sum():g}")

@@ -73,7 +73,7 @@ class RolesAlgorithm(Algorithm):
 
     def training_step(self) -> None:
         """Short rollouts go together, up to `TOGETHER` environment steps: RLlib takes a millisecond to end a step."""
-        begun = self.steps
+        begun, self.training = self.steps, {}
         self.turn()
         while self.steps < min(begun + TOGETHER, self.task.steps):
             self.turn()
@@ -89,7 +89,7 @@ class RolesAlgorithm(Algorithm):
             if rollout.episodes is not None:
                 self._keep(rollout.episodes, len(rollouts))
         self._moved = False
-        self.training = self.learn(rollouts)
+        self.training |= self.learn(rollouts)
         if self._moved:
             self._send_weights(remote)
 

@@ -14,7 +14,6 @@ from paymaster.benchmarks.cli.show import show
 from paymaster.benchmarks.runs.record import read_training
 from paymaster.contracts.mechanism import Mechanism
 from paymaster.core.random import Stream
-from paymaster.envs.principal_agent_bandit import PrincipalAgentBandit
 from paymaster.learning import Resources
 from paymaster.learning.bandits import Incentives, Pulls
 from paymaster.learning.phases import train_principal
@@ -93,12 +92,12 @@ def test_what_it_cannot_learn_is_refused() -> None:
         next(iter(train_principal(FIVE, IncentivesBandit(), seed=3, resources=remote, mechanism=mechanism)))
 
 
-def test_a_search_that_was_cut_pays_nothing() -> None:
-    game = PrincipalAgentBandit()
-    with train_principal(
-        game, IncentivesBandit(steps=20), seed=3, mechanism=make_mechanism("least-incentives", game)
-    ) as phase:
-        assert not phase.result().payments.any()
+def test_fewer_pulls_than_the_search_takes_are_refused() -> None:
+    """Five arms are each halved five times for up to 32 pulls, and six times for up to 64: 30 pulls."""
+    mechanism = make_mechanism("least-incentives", FIVE)
+    with pytest.raises(UsageError, match=r"takes 25 pulls of all arms \(got 20\)"):
+        IncentivesBandit(steps=20).check(mechanism)
+    IncentivesBandit(steps=40).check(mechanism)
 
 
 def test_a_run_is_recorded_loaded_and_its_regret_shown(tmp_path: Path) -> None:

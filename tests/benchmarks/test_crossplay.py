@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from paymaster import UsageError, run
-from paymaster.benchmarks.analysis.crossplay import NONE, Cell, CrossPlay, Unaware, crossplay
+from paymaster import UsageError, make, run
+from paymaster.benchmarks.analysis import crossplay as module
+from paymaster.benchmarks.analysis.crossplay import NONE, Cell, CrossPlay, Pairing, Player, Unaware, crossplay
 from paymaster.benchmarks.cli import main
 from paymaster.contracts.loop import AgentView
 
@@ -74,10 +76,36 @@ def test_what_both_sides_earn_by_hand(found: CrossPlay, row: str, column: str, i
 
 
 def test_intervals_are_over_seeds_where_there_are_several(found: CrossPlay) -> None:
+    """Of a line's three seeds one pair is disjoint, and with a script each plays."""
     alike = cell(found, "selfish/defect", "selfish/defect")
-    assert (alike.over, alike.welfare) == ("seeds", (-40.0, -40.0, -40.0, 3))
+    assert (alike.over, alike.welfare) == ("episodes", (-40.0, -40.0, -40.0, 4))
+    assert cell(found, "selfish/defect", "grim").over == "seeds"
     single = cell(found, "selfish/defect", CONTRACT)
     assert (single.over, single.welfare.seeds) == ("episodes", 4)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "own", "others"),
+    [
+        (1, [(0, 0)], [(0, 0)]),
+        (2, [(0, 1)], [(0, 1), (1, 0)]),
+        (3, [(0, 1)], [(0, 1), (1, 2), (2, 0)]),
+        (4, [(0, 1), (2, 3)], [(0, 1), (1, 2), (2, 3), (3, 0)]),
+    ],
+)
+def test_who_of_which_seed_plays_with_whom(
+    seeds: int, own: list[tuple[int, int]], others: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never with its own seed but where there is no other; and a line's own pairs share no seed."""
+    met: list[Any] = []
+    monkeypatch.setattr(module, "_partner", lambda player, seed, contract: met.append(seed))
+    monkeypatch.setattr(module, "_evaluated", lambda *arguments, **options: None)
+    run = SimpleNamespace(spec=SimpleNamespace(seed=0))
+    one, other = (Player(name, (run,) * seeds, (None,) * seeds) for name in ("one", "other"))  # type: ignore[arg-type]
+    for column, pairs in ((one, own), (other, others)):
+        met.clear()
+        list(module._played(make(GAME), Pairing(None, one, column), 1))
+        assert [*zip(met[::2], met[1::2], strict=True)] == pairs
 
 
 def test_agents_that_do_not_know_a_contract_are_not_shown_its_terms() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paymaster import make_mechanism
+from paymaster import make, make_mechanism
 from paymaster.contracts.episodes import Episodes
 from paymaster.contracts.loop import Loop, Minds, Simulation
 from paymaster.contracts.mechanism import Decisions, Mechanism, Transition
@@ -287,3 +287,10 @@ def test_a_memory_that_no_episode_could_begin_anew_is_refused() -> None:
 
     with pytest.raises(UsageError, match="the memory of the agents holds a list"):
         loop(minds=Minds.of(Listing()))
+
+
+def test_who_remembers_cannot_be_asked() -> None:
+    """What agents expect after a step depends on what they will remember of it, and that on what they are paid."""
+    mate = make_mechanism("mate", make("coin_game/ivanov-3x3"))
+    with pytest.raises(UsageError, match="Mate asks agents what they expect"):
+        Loop(mate.game, mate, 2, seed=0, minds=Minds.of(Counting()))
