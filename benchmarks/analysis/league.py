@@ -42,11 +42,6 @@ class Place(NamedTuple):
         """The game's family."""
         return self.game.partition("/")[0]
 
-    @property
-    def steps(self) -> tuple[int, int]:
-        """Environment steps of the agents, and of what their mechanism learned before."""
-        return self.line.first.steps, self.line.first.principal_steps
-
 
 class League(NamedTuple):
     """All places, and what there is no place for."""
@@ -67,11 +62,11 @@ def league(*paths: str | Path) -> League:
     for path in [Path(path) for path in paths] or reference_tables():
         comparison = compare(path, solve=False)
         left_out += comparison.damaged
-        known = _optima(path, comparison.groups)
+        known, table = _optima(path, comparison.groups), _called(path)
         for group in comparison.groups:
             optimum = known.get(_key(group.game, group.rules))
-            found = list(_places(group, path.stem, optimum))
-            left_out += [] if found else [f"{group.short} of {path.stem}: {_why_not(group, optimum)}"]
+            found = list(_places(group, table, optimum))
+            left_out += [] if found else [f"{group.short} of {table}: {_why_not(group, optimum)}"]
             places += found
     return League(_best(places), left_out)
 
@@ -79,6 +74,11 @@ def league(*paths: str | Path) -> League:
 def reference_tables() -> list[Path]:
     """The tables that come with the project."""
     return sorted((ROOT / REFERENCE).glob("*.csv"))
+
+
+def _called(path: Path) -> str:
+    """A reference table by its name, and one's own by its path, which may end alike."""
+    return path.stem if path.parent == ROOT / REFERENCE else str(path)
 
 
 def at_stake(line: Line) -> np.ndarray:

@@ -103,6 +103,13 @@ def test_a_principal_with_a_return_of_its_own_counts() -> None:
     assert closed == pytest.approx({"committed-rates": 1.0, "least-incentives": 1.0}, abs=0.02)
 
 
+def test_ones_own_table_stands_beside_the_reference_of_the_same_name(tmp_path: Path) -> None:
+    own = shutil.copy(TABLE, tmp_path / TABLE.name)
+    shutil.copy(TABLE.with_suffix(".json"), tmp_path)
+    tables = [place.table for place in league(TABLE, own).places if place.mechanism == "mate"]
+    assert tables == ["contracts-cleanup", str(own)]
+
+
 def test_a_gap_is_measured_within_one_table() -> None:
     """The same game stands in two tables, with selfish agents of their own."""
     found = league(TABLE, TABLES / "cleanup-7x7.csv").places
