@@ -16,6 +16,8 @@ from paymaster.benchmarks.analysis import crossplay as module
 from paymaster.benchmarks.analysis.crossplay import NONE, Cell, CrossPlay, Pairing, Player, Unaware, crossplay
 from paymaster.benchmarks.cli import main
 from paymaster.contracts.loop import AgentView
+from paymaster.learning.agents.follow import FollowPolicy
+from paymaster.learning.agents.mixed import MixedPolicy, Part
 
 GAME = "matrix/iterated-prisoners-dilemma"  # -1, -3, 0, -2
 CONTRACT = "committed-rates rates={'cooperated': 1.5}/cooperate"
@@ -171,3 +173,21 @@ def test_the_command_writes_a_table_and_how_it_was_made(
     assert [len(player["runs"]) for player in told["players"]] == [1, 3, 0, 0, 0, 0]
     assert paymaster("crossplay", folder, "--out", tmp_path / "who.txt") == 2
     assert "write to a .csv, .md or .json" in capsys.readouterr().err
+
+
+def test_a_mixture_with_one_who_follows_follows() -> None:
+    def part(policy: Any) -> Part:
+        return Part("", {}, (0,), policy)
+
+    learner = SimpleNamespace()
+    assert module._follows(MixedPolicy([part(learner), part(FollowPolicy(2))]))
+    assert not module._follows(MixedPolicy([part(learner)]))
+
+
+def test_a_folder_that_is_not_there_is_told_before_anybody_plays(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["crossplay", str(folder), "--out", str(tmp_path / "nowhere" / "who.csv")])
+    assert ended.value.code == 2
+    assert "make it first" in capsys.readouterr().err

@@ -219,3 +219,19 @@ def test_steps_one_at_a_time() -> None:
     assert principal.shape["dueling"] is False
     recommended, promised = principal(game, game.reset(np.arange(5, dtype=np.uint64)))
     assert recommended.shape == promised.shape == (5, 2)
+
+
+def test_losses_of_all_turns_of_an_iteration_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last of each: of two roles that learn in turns neither is lost."""
+    algorithm = built(DQN(**SMALL), steps=64)
+    turns: list[int] = []
+
+    def learn(rollouts: object) -> dict[str, float]:
+        turns.append(1)
+        return {"early": 1.0} if len(turns) == 1 else {"late": float(len(turns))}
+
+    monkeypatch.setattr(algorithm, "learn", learn)
+    algorithm.training_step()
+    assert len(turns) > 1
+    assert algorithm.training == {"early": 1.0, "late": float(len(turns))}
+    algorithm.stop()
