@@ -55,11 +55,7 @@ class ContractualPrincipal(Role):
             raise UsageError(f"this principal needs the mechanism contractual-rl (got {type(mechanism).__name__})")
 
     def learn(self, task: Task) -> Generator[Update, None, OutcomeTable]:
-        if task.resources.runners:
-            raise UsageError(
-                f"a tabular principal learns in the process that steps the environments (got {task.resources.runners} "
-                "remote runners): leave runners out"
-            )
+        task.resources.check_no_runners("a tabular principal")
         game, loop, draws = task.game, task.loop(self.environments), task.draws()
         table, steps = tabulate(game), tabular(game).representatives().t
         known = Contractual(steps, self.highest, self.tolerance, self.margin)

@@ -40,11 +40,7 @@ class IncentivesBandit(Role):
             raise UsageError(f"steps: the search alone takes {search} pulls of all arms (got {self.steps}): give more")
 
     def learn(self, task: Task) -> Generator[Update, None, OutcomeTable]:
-        if task.resources.runners:
-            raise UsageError(
-                f"a bandit learns in the process that steps the environments (got {task.resources.runners} remote "
-                "runners): leave runners out"
-            )
+        task.resources.check_no_runners("a bandit")
         earned = tabulate(task.game).rewards[0, :, 0]  # (K,)
         loop, bandit = task.loop(len(earned)), Incentives(len(earned), self.highest, task.steps, task.draws())
         while loop.steps < task.steps:

@@ -124,11 +124,7 @@ class RatesBandit(Role):
             )
 
     def learn(self, task: Task) -> Generator[Update, None, ConstantRates]:
-        if task.resources.runners:
-            raise UsageError(
-                f"a bandit learns in the process that steps the environments (got {task.resources.runners} remote "
-                "runners): leave runners out"
-            )
+        task.resources.check_no_runners("a bandit")
         contract = task.mechanism
         assert isinstance(contract, RatesBanditContract)
         agents, facts = contract.promised_shape

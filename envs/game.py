@@ -15,6 +15,7 @@ from numba.core import event
 
 from ..core.compiling import Announcer
 from ..core.config import UsageError, made_by_configuration
+from ..core.random import uniform_array
 
 event.register("numba:compile", Announcer())
 
@@ -144,6 +145,43 @@ class WithoutChance(Generic[State, Events]):
     def outcomes(self, state: State, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The one outcome of each step: no draws (B, 1, 0), probability one (B, 1)."""
         return np.empty((len(actions), 1, 0)), np.ones((len(actions), 1))
+
+    def starts(self) -> tuple[np.ndarray, np.ndarray]:
+        """The one start: no draws (1, 0), probability one (1,)."""
+        return np.empty((1, 0)), np.ones(1)
+
+
+class OneDrawAStep(Generic[State, Events]):
+    """What games of one agent share in which nothing is drawn at the start, and one number in each step.
+
+    What all can see of them, their `world`, is what the agent observes.
+    """
+
+    def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
+        raise NotImplementedError
+
+    def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
+        raise NotImplementedError
+
+    def world(self, state: State) -> np.ndarray:
+        raise NotImplementedError
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        return ("agent_0",)
+
+    def reset(self, keys: np.ndarray) -> State:
+        return self.begin(keys, np.empty((len(keys), 0)))
+
+    def step(self, state: Any, actions: np.ndarray) -> tuple[State, Events]:
+        """One step of every environment; `actions` (B, 1).
+
+        Raises UsageError where an action is none of `action_names`.
+        """
+        return self.play(state, actions, uniform_array(state.key, state.t + 1, 0)[:, None])
+
+    def observe(self, state: State) -> np.ndarray:
+        return self.world(state)[:, None]
 
     def starts(self) -> tuple[np.ndarray, np.ndarray]:
         """The one start: no draws (1, 0), probability one (1,)."""

@@ -17,8 +17,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..core.config import configuration
-from ..core.random import uniform_array
-from .game import Scene, Sprite, legal
+from .game import OneDrawAStep, Scene, Sprite, legal
 
 NOTHING = -1  # in the place of an arm, before the round
 UP, DOWN = 0.25, 0.75  # draws that stand for both signs of the noise
@@ -42,7 +41,7 @@ class Events(NamedTuple):
 
 
 @configuration
-class PrincipalAgentBandit:
+class PrincipalAgentBandit(OneDrawAStep[State, Events]):
     """One agent pulls one of K arms; an episode is a round.
 
     - observation: uint16 (1, 1), one class of two: 1 in the round, 0 after it.
@@ -88,10 +87,6 @@ class PrincipalAgentBandit:
 
     # Agents, actions and spaces
 
-    @property
-    def agents(self) -> tuple[str, ...]:
-        return ("agent_0",)
-
     @cached_property
     def action_names(self) -> tuple[str, ...]:
         return tuple(f"arm_{arm}" for arm in range(1, len(self.rewards_of) + 1))
@@ -106,20 +101,10 @@ class PrincipalAgentBandit:
 
     # The rules
 
-    def reset(self, keys: np.ndarray) -> State:
-        return self.begin(keys, np.empty((len(keys), 0)))
-
     def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
         """New rounds for `keys` (B,); nothing is drawn, `draws` is (B, 0)."""
         keys = np.ascontiguousarray(keys, np.uint64)
         return State(keys, np.zeros(len(keys), np.int32), np.full(len(keys), NOTHING, np.int64))
-
-    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
-        """One step of every environment; `actions` (B, 1).
-
-        Raises UsageError where an action is none of `action_names`.
-        """
-        return self.play(state, actions, uniform_array(state.key, state.t + 1, 0)[:, None])
 
     def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
         """`step` with its chance given: `draws` (B, 1) in [0, 1), of which the lower half is the noise above."""
@@ -142,9 +127,6 @@ class PrincipalAgentBandit:
         return state.t >= self.horizon
 
     # Observations
-
-    def observe(self, state: State) -> np.ndarray:
-        return self.world(state)[:, None]
 
     def world(self, state: State) -> np.ndarray:
         """(B, 1, 1) uint16: whether the round is still to be played."""
@@ -172,6 +154,3 @@ class PrincipalAgentBandit:
         """Both signs of the noise: draws (B, 2, 1), and their probabilities (B, 2)."""
         B = len(actions)
         return np.broadcast_to([[UP], [DOWN]], (B, 2, 1)), np.full((B, 2), 0.5)
-
-    def starts(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.empty((1, 0)), np.ones(1)

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from ..core.config import configuration
 from ..core.random import uniform_array
-from .game import Scene, Sprite, legal
+from .game import OneDrawAStep, Scene, Sprite, legal
 
 LEFT, RIGHT = 0, 1  # of actions and of outcomes
 ROOT = 1
@@ -47,7 +47,7 @@ class Events(NamedTuple):
 
 
 @configuration
-class Tree:
+class Tree(OneDrawAStep[State, Events]):
     """A full binary tree of depth T (`horizon`), and one agent that walks down it, with a decision at `2^T - 1` nodes.
 
     - observation: uint16 (1, 1), the node, as one of `classes`; 2^T where the game is over. It is a class, to be read
@@ -82,10 +82,6 @@ class Tree:
     # Agents, actions and spaces
 
     @property
-    def agents(self) -> tuple[str, ...]:
-        return ("agent_0",)
-
-    @property
     def action_names(self) -> tuple[str, ...]:
         return ("left", "right")
 
@@ -114,20 +110,10 @@ class Tree:
 
     # The rules
 
-    def reset(self, keys: np.ndarray) -> State:
-        return self.begin(keys, np.empty((len(keys), 0)))
-
     def begin(self, keys: np.ndarray, draws: np.ndarray) -> State:
         """New episodes for `keys` (B,); nothing is drawn, `draws` is (B, 0)."""
         keys = np.ascontiguousarray(keys, np.uint64)
         return State(keys, np.zeros(len(keys), np.int32), np.full(len(keys), ROOT, np.int64))
-
-    def step(self, state: State, actions: np.ndarray) -> tuple[State, Events]:
-        """One step of every environment; `actions` (B, 1).
-
-        Raises UsageError where an action is none of `action_names`.
-        """
-        return self.play(state, actions, uniform_array(state.key, state.t + 1, 0)[:, None])
 
     def play(self, state: State, actions: np.ndarray, draws: np.ndarray) -> tuple[State, Events]:
         """`step` with its chance given: `draws` (B, 1) in [0, 1). What is over stays as it is."""
@@ -153,9 +139,6 @@ class Tree:
         return state.node >= 2**self.horizon
 
     # Observations
-
-    def observe(self, state: State) -> np.ndarray:
-        return self.world(state)[:, None]
 
     def world(self, state: State) -> np.ndarray:
         """(B, 1, 1) uint16: the node; 2^T where the game is over."""
@@ -195,9 +178,6 @@ class Tree:
         right = self._chance(actions[:, 0])
         draws = np.stack([right / 2, (1 + right) / 2], axis=1)
         return draws[..., None], np.stack([right, 1 - right], axis=1)
-
-    def starts(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.empty((1, 0)), np.ones(1)
 
     # What follows from the rules
 

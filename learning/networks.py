@@ -79,23 +79,21 @@ class ObservationEncoder(nn.Module):
         return layer
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        if self.convolution is None and not self.shape.classes and not self.shape.pixels:
+        classes, pixels = self.shape.classes > 0, self.shape.pixels
+        if self.convolution is None and not classes and not pixels:
             return rows
         seen = rows[:, : self.flat]
         if self.convolution is None:
             seen = self._planes(seen)
-        elif not (self.shape.pixels or self.shape.classes) and small(self.kernel):
-            layer, bias = self._layer, self._layer.bias
-            assert bias is not None
-            seen = torch.relu_(dense_convolution(seen, layer.weight, bias, self.kernel))
-        elif self.shape.pixels or not fits(rows, self._layer.weight):
-            seen = self._planes(seen)
-            seen = self.convolution(seen.movedim(-1, 1) if self.shape.classes or self.shape.pixels else seen)
         else:
-            layer, bias = self._layer, self._layer.bias
-            assert bias is not None
-            classes = self.shape.classes > 0
-            seen = torch.relu_(sparse_convolution(seen, layer.weight, bias, self.kernel, classes=classes))
+            layer, dense = self._layer, not classes and not pixels and small(self.kernel)
+            if pixels or not (dense or fits(rows, layer.weight)):
+                seen = self._planes(seen)
+                seen = self.convolution(seen.movedim(-1, 1) if classes or pixels else seen)
+            else:
+                assert layer.bias is not None
+                given = seen, layer.weight, layer.bias, self.kernel
+                seen = torch.relu_(dense_convolution(*given) if dense else sparse_convolution(*given, classes=classes))
         flat = seen.flatten(1)
         return flat if rows.shape[1] == self.flat else torch.cat([flat, rows[:, self.flat :]], dim=1)
 

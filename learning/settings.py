@@ -139,6 +139,14 @@ class Resources:
         """The cores of a run's process and its remote actors."""
         return 1 + self.runners + self.learners
 
+    def check_no_runners(self, who: str) -> None:
+        """Raise UsageError for remote runners, of which `who` makes no use: it steps the environments itself."""
+        if self.runners:
+            raise UsageError(
+                f"{who} learns in the process that steps the environments (got {self.runners} remote runners): leave "
+                "runners out"
+            )
+
     def check(self, cores: int, gpus: int) -> None:
         """Raise UsageError for more remote actors than `cores`, or learners than `gpus`: they would wait forever."""
         if self.runners + self.learners > cores:

@@ -177,8 +177,8 @@ def _played(game: Game, pairing: Pairing, episodes: int) -> Iterator[Episodes]:
     """The episodes of each pair of seeds; a script has as many as who plays with it."""
     contract, row, column = pairing
     learned = [len(player.runs) for player in (row, column, contract) if player is not None and player.runs]
-    seeds = range(min(learned, default=1))
-    for seed in seeds[:: 2 if row is column else 1][: max(1, len(seeds) // 2) if row is column else None]:
+    count = min(learned, default=1)
+    for seed in range(0, max(1, count - 1), 2) if row is column else range(count):
         run = contract.runs[seed] if contract else None
         sides = (row, seed), (column, seed + 1)  # agents of one seed may have learned together
         (first, others) = (_partner(player, at % len(player.policies), run) for player, at in sides)

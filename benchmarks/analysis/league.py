@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.config import UsageError
-from ...envs import make
 from ..measures.columns import PAYMENT, WELFARE
-from ..measures.exact_solutions import OPTIMUM, exact
+from ..measures.exact_solutions import OPTIMUM, Exact
 from ..measures.statistics import ENOUGH, ERROR, Estimate, contrast, estimate, fraction_closed
 from ..provenance import REFERENCE, ROOT
 from .comparison import BASE, compare
@@ -60,7 +59,7 @@ def league(*paths: str | Path) -> League:
     places: list[Place] = []
     left_out: list[str] = []
     for path in [Path(path) for path in paths] or reference_tables():
-        comparison = compare(path, solve=False)
+        comparison = compare(path, solve=path.is_dir())
         left_out += comparison.damaged
         known, table = _optima(path, comparison.groups), _called(path)
         for group in comparison.groups:
@@ -141,25 +140,26 @@ def _why_not(group: Group, optimum: float | None) -> str:
 
 
 def _optima(path: Path, groups: Sequence[Group]) -> Mapping[str, float]:
-    """The exact optimum by game and rules: what stands beside a table, and what is solved for a folder."""
-    if path.is_dir():
-        solved = {_key(group.game, group.rules): exact(make(group.game, **group.rules)) for group in groups}
-        return {
-            key: each.welfare + (each.principal_return or 0.0) for key, solutions in solved.items()
-            for each in solutions[:1] if each.name == OPTIMUM and each.welfare is not None
-        }  # fmt: skip
+    """The exact optimum by game and rules: of a folder what was solved, of a table what stands beside it."""
+    known = {_key(group.game, group.rules): group.given for group in groups}
+    solved = known if path.is_dir() else _beside(path)
+    return {
+        key: found[0].welfare + (found[0].principal_return or 0.0)
+        for key, found in solved.items()
+        if found and found[0].name == OPTIMUM and found[0].welfare is not None
+    }
+
+
+def _beside(table: Path) -> dict[str, list[Exact]]:
+    """The solutions in the JSON file beside a table, by game and rules; none where there is no such file."""
+    path = table.with_suffix(".json")
     try:
-        solved_games = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["exact"]
-        first = {_key(each["game"], each["rules"]): each["solutions"][:1] for each in solved_games}
-        return {
-            key: float(solutions[0]["welfare"] + (solutions[0].get("principal_return") or 0.0))
-            for key, solutions in first.items()
-            if solutions and solutions[0]["name"] == OPTIMUM
-        }
+        solved = json.loads(path.read_text(encoding="utf-8"))["exact"]
+        return {_key(each["game"], each["rules"]): [Exact(**one) for one in each["solutions"]] for each in solved}
     except FileNotFoundError:
         return {}
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        raise UsageError(f"{path.with_suffix('.json')} is damaged: {type(error).__name__}: {error}") from None
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is damaged: {type(error).__name__}: {error}") from None
 
 
 def _key(game: str, rules: Mapping[str, object]) -> str:

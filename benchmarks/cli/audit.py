@@ -15,11 +15,10 @@ from ...core.config import UsageError
 from .. import files
 from ..files import RUN
 from ..measures.audit import Audit, Judged, Money, examine, write_audit
-from ..reports.text_table import Rows, columns
+from ..reports.text_table import WIDTH, Rows, columns
 from ..runs.progress import counted
 from ..runs.record import read_about, read_episodes
 
-WIDTH = 100  # characters in a line of text
 POLICIES = {"followed": "obedient", "learned": "as learned"}  # the names in audit.json, and those in tables
 BENCHMARKS = {"spe": "SPE", "best_rate": "best linear contract"}
 NOTE = (

@@ -6,9 +6,8 @@ import sys
 
 from rich.console import Console
 
-from ..reports.comparison_table import WIDTH
 from ..reports.run_report import report
-from ..reports.text_table import columns
+from ..reports.text_table import WIDTH, columns
 from ..runs.forecast import duration
 from ..runs.launch import Plan, RunsMade
 from ..runs.schedule import Job, at_a_time

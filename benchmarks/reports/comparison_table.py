@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -20,7 +18,6 @@ from .comparison_rows import MAIN, audited_columns, audited_rows, estimate_text,
 from .text_table import Rows, latex, markdown
 
 SCORE = "{:.2f}"
-WIDTH = 100  # characters of a line that is written to a file or to another program
 LONGEST = 26  # characters of a line of a cell
 OTHER_MONEY = ("transfer_volume", "taxes", "shaping")  # columns
 MORE = "Every column, the audits, every seed and published numbers: `--all`, or a file with `--format csv` or json."
@@ -53,7 +50,7 @@ def present(comparison: Comparison, format: str, *, everything: bool = False) ->
 
 
 def _text(comparison: Comparison, everything: bool) -> str:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+    width = text_table.line_width()
 
     def table(rows: Rows) -> str:
         return text_table.columns(rows, width, longest=LONGEST, fold=everything)

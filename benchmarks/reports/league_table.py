@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -13,9 +11,9 @@ from ..analysis.league import MONEY, League, Place
 from ..measures.columns import COLUMNS
 from ..measures.statistics import ENOUGH
 from .comparison_rows import steps_of
-from .text_table import Rows, columns
+from .text_table import Rows, columns, line_width
 
-WIDTH, LONGEST = 100, 18
+LONGEST = 18  # characters of a line of a cell
 MORE = "paymaster league tells them"
 LEGEND = (
     "A cell says how much of the gap from selfish agents of the same learner, budget and table (0%) to the optimum "
@@ -67,7 +65,7 @@ def text(league: League, game: str | None) -> str:
 
     Raises UsageError for a game in which nothing stands.
     """
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+    width = line_width()
     if game is None:
         tables = (
             f"{title}\n\n{columns(matrix(places), width, keys=1, longest=LONGEST)}"

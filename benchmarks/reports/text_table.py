@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import textwrap
 from itertools import zip_longest
 
 LINE = "-"
+WIDTH = 100  # characters of a line that is written to a file or to another program
 Rows = list[list[str]]
+
+
+def line_width() -> int:
+    """Characters of a line: those of the terminal, where there is one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
 
 
 def columns(rows: Rows, width: int | None = None, keys: int = 2, longest: int = 30, *, fold: bool = True) -> str:
